@@ -1,0 +1,246 @@
+//! Flags to a [`Config`], and the help text, from one table.
+//!
+//! Invariant: what is in a `Config` can be used as it is. Flags are written the Go way, with one
+//! dash or two, `-name value` or `-name=value`. Reads no environment, prints nothing.
+
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::num::NonZeroUsize;
+
+use pico_args::Arguments;
+
+use crate::excerpt::Excerpt;
+use crate::listen::ListenAddress;
+
+/// What the process is to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Serve.
+    Run(Config),
+    /// Print the help text.
+    Help,
+    /// Print the version.
+    Version,
+}
+
+/// The settings of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: ListenAddress,
+    /// The `Access-Control-Allow-Origin` of every answer to a push; empty for none.
+    pub cors: String,
+    /// Begins with a slash and does not end in one; empty for the root.
+    pub push_path: String,
+    /// When to clear the aggregate, if ever.
+    pub crontab: Option<String>,
+    /// The longest body that is read, in bytes.
+    pub body_bytes_max: usize,
+    /// How many requests are handled at once.
+    pub workers: NonZeroUsize,
+}
+
+/// A flag as the help text shows it.
+pub struct Flag {
+    /// Without its dash.
+    pub name: &'static str,
+    /// What stands for its value; empty when it takes none.
+    pub value: &'static str,
+    /// What it is without being given; empty for nothing.
+    pub default: &'static str,
+    /// One line.
+    pub help: &'static str,
+}
+
+/// Every flag there is.
+pub const FLAGS: &[Flag] = &[
+    Flag {
+        name: "listen",
+        value: "ADDRESS",
+        default: ":9091",
+        help: "where to listen: HOST:PORT, or :PORT for all addresses, IPv6 and IPv4",
+    },
+    Flag {
+        name: "crontab",
+        value: "EXPRESSION",
+        default: "",
+        help: "when to clear the aggregate: five crontab fields, @hourly ..., or @every 90s",
+    },
+    Flag {
+        name: "push-path",
+        value: "PATH",
+        default: "/metrics/",
+        help: "where to push to; labels may follow it: PATH/job/x/instance/y",
+    },
+    Flag {
+        name: "cors",
+        value: "ORIGIN",
+        default: "*",
+        help: "Access-Control-Allow-Origin of answers to pushes; an empty one sends none",
+    },
+    Flag {
+        name: "max-body-bytes",
+        value: "BYTES",
+        default: "16777216",
+        help: "the longest body of a push; a longer one is refused with 413",
+    },
+    Flag {
+        name: "workers",
+        value: "NUMBER",
+        default: "8",
+        help: "how many requests are handled at once",
+    },
+    Flag {
+        name: "version",
+        value: "",
+        default: "",
+        help: "print the version and exit",
+    },
+    Flag {
+        name: "help",
+        value: "",
+        default: "",
+        help: "print this text and exit",
+    },
+];
+
+/// The help text.
+#[must_use]
+pub fn help() -> String {
+    let mut text = String::from(
+        "Adds up pushed Prometheus metrics until the next scheduled reset; Prometheus scrapes the \
+         sums at /metrics.\n\nUsage: prometheus-aggregation-gateway [-FLAG VALUE | -FLAG=VALUE]...\
+         \n\n",
+    );
+    for Flag {
+        name,
+        value,
+        default,
+        help,
+    } in FLAGS
+    {
+        let flag = format!("-{name} {value}");
+        let default = match *default {
+            "" => String::new(),
+            default => format!(" (default {default})"),
+        };
+        writeln!(text, "  {flag:<22} {help}{default}").expect("a String takes what is written");
+    }
+    text
+}
+
+/// Reads the arguments behind the program's name.
+///
+/// # Errors
+/// One line that says which argument is wrong and what was expected.
+pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
+    let mut arguments = Arguments::from_vec(arguments.into_iter().map(with_two_dashes).collect());
+    if arguments.contains("--help") || arguments.contains("-h") {
+        return Ok(Command::Help);
+    }
+    if arguments.contains("--version") {
+        return Ok(Command::Version);
+    }
+    let config = Config {
+        listen: value(&mut arguments, "--listen", str::parse)?,
+        cors: value(&mut arguments, "--cors", cors)?,
+        push_path: value(&mut arguments, "--push-path", push_path)?,
+        crontab: given(&mut arguments, "--crontab", |expression| {
+            Ok(expression.to_owned())
+        })?,
+        body_bytes_max: value(&mut arguments, "--max-body-bytes", number)?.get(),
+        workers: value(&mut arguments, "--workers", number)?,
+    };
+    match arguments.finish().first() {
+        None => Ok(Command::Run(config)),
+        Some(argument) => Err(unexpected(&argument.to_string_lossy())),
+    }
+}
+
+/// pico-args knows `--name`; Go's flags are as often written `-name`.
+fn with_two_dashes(argument: OsString) -> OsString {
+    let is_flag = argument.to_str().is_some_and(|text| {
+        let name = text.split('=').next().unwrap_or(text);
+        FLAGS
+            .iter()
+            .any(|flag| name.strip_prefix('-') == Some(flag.name))
+    });
+    if !is_flag {
+        return argument;
+    }
+    let mut two_dashed = OsString::from("-");
+    two_dashed.push(argument);
+    two_dashed
+}
+
+/// The value of a flag, or its default.
+fn value<T>(
+    arguments: &mut Arguments,
+    flag: &'static str,
+    read: fn(&str) -> Result<T, String>,
+) -> Result<T, String> {
+    if let Some(value) = given(arguments, flag, read)? {
+        return Ok(value);
+    }
+    let default = FLAGS
+        .iter()
+        .find(|known| flag.strip_prefix("--") == Some(known.name));
+    read(default.map_or("", |flag| flag.default))
+}
+
+/// The value of a flag, if it is given.
+fn given<T>(
+    arguments: &mut Arguments,
+    flag: &'static str,
+    read: fn(&str) -> Result<T, String>,
+) -> Result<Option<T>, String> {
+    arguments.opt_value_from_fn(flag, read).map_err(|error| {
+        let flag = &flag[1..];
+        match error {
+            pico_args::Error::Utf8ArgumentParsingFailed { cause, .. } => {
+                format!("flag {flag}: {cause}")
+            }
+            pico_args::Error::OptionWithoutAValue(_) => format!("flag {flag} needs a value"),
+            error => format!("flag {flag}: {error}"),
+        }
+    })
+}
+
+fn unexpected(argument: &str) -> String {
+    let name = argument
+        .trim_start_matches('-')
+        .split('=')
+        .next()
+        .unwrap_or_default();
+    let name_excerpt = Excerpt::of(argument);
+    if !argument.starts_with('-') {
+        format!("unexpected argument {name_excerpt}; see -help")
+    } else if FLAGS.iter().any(|flag| flag.name == name) {
+        format!("flag -{name} is given twice")
+    } else {
+        format!("unknown flag {name_excerpt}; see -help")
+    }
+}
+
+fn cors(origin: &str) -> Result<String, String> {
+    if !origin.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let found = Excerpt::of(origin);
+        return Err(format!("expected * or an origin, found {found}"));
+    }
+    Ok(origin.to_owned())
+}
+
+fn push_path(path: &str) -> Result<String, String> {
+    let is_path_byte = |byte: u8| byte.is_ascii_graphic() && !b"?#%".contains(&byte);
+    if !path.starts_with('/') || path.contains("//") || !path.bytes().all(is_path_byte) {
+        let found = Excerpt::of(path);
+        return Err(format!("expected a path such as /metrics/, found {found}"));
+    }
+    Ok(path.trim_end_matches('/').to_owned())
+}
+
+fn number(text: &str) -> Result<NonZeroUsize, String> {
+    let found = Excerpt::of(text);
+    text.parse()
+        .map_err(|_| format!("expected a whole number from 1, found {found}"))
+}

@@ -1,0 +1,219 @@
+//! The labels of a push path, `/job/x/instance/y`: Pushgateway's grouping key.
+//!
+//! Invariant: names are valid, unlike each other and sorted; values are escaped as in a label set.
+//! The rules are those of Pushgateway's README ("URL"): parts are split on `/`, then %-decoded;
+//! `name@base64/VALUE` carries any text in the URL-safe alphabet of RFC 4648 section 5, padding
+//! optional, `=` alone for the empty value.
+
+use std::fmt;
+
+use crate::excerpt::Excerpt;
+use crate::metric::label_name_length;
+
+/// The labels that a path puts on every sample of its push; they win over the body's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupingKey {
+    labels: Vec<(String, String)>,
+}
+
+/// Why a path names no grouping key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // the messages below say it
+pub enum GroupingKeyError {
+    NoValue(Excerpt),
+    NoLabelName(Excerpt),
+    ReservedLabelName(Excerpt),
+    UpperBoundLabel,
+    EmptyJob,
+    SecondLabel(Excerpt),
+    PercentEncoding(Excerpt),
+    Base64(Excerpt),
+    NotUtf8(Excerpt),
+    Nul(Excerpt),
+}
+
+impl fmt::Display for GroupingKeyError {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use GroupingKeyError as E;
+        match self {
+            E::NoValue(label) => {
+                write!(
+                    to,
+                    "path: expected /<label>/<value> pairs, {label} has no value"
+                )
+            }
+            E::NoLabelName(found) => write!(
+                to,
+                "path: expected a label name (letters, digits, `_`, no digit first), found {found}"
+            ),
+            E::ReservedLabelName(found) => {
+                write!(
+                    to,
+                    "path: label names that begin with `__` are reserved, found {found}"
+                )
+            }
+            E::UpperBoundLabel => {
+                write!(
+                    to,
+                    "path: the label `le` belongs to the buckets of histograms"
+                )
+            }
+            E::EmptyJob => write!(to, "path: the job name is empty"),
+            E::SecondLabel(label) => write!(to, "path: the label {label} is given twice"),
+            E::PercentEncoding(found) => {
+                write!(
+                    to,
+                    "path: expected two hexadecimal digits after `%`, found {found}"
+                )
+            }
+            E::Base64(found) => {
+                write!(
+                    to,
+                    "path: expected URL-safe base64 (RFC 4648 section 5), found {found}"
+                )
+            }
+            E::NotUtf8(label) => {
+                write!(to, "path: the value of label {label} is not valid UTF-8")
+            }
+            E::Nul(label) => {
+                write!(to, "path: the value of label {label} contains a NUL byte")
+            }
+        }
+    }
+}
+
+impl GroupingKey {
+    /// Reads what stands behind the push path: nothing, or `job/x/instance/y` with or without a
+    /// final slash, still %-encoded.
+    ///
+    /// # Errors
+    /// The first part that breaks a rule.
+    pub fn from_path(path: &str) -> Result<GroupingKey, GroupingKeyError> {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let mut labels = Vec::new();
+        let mut parts = path.split('/');
+        while let Some(part) = parts.next().filter(|_| !path.is_empty()) {
+            let name = percent_decode(part)?;
+            let value = match parts.next() {
+                Some(value) => percent_decode(value)?,
+                None => {
+                    return Err(GroupingKeyError::NoValue(Excerpt::of(name)));
+                }
+            };
+            labels.push(label(&name, value)?);
+        }
+        labels.sort();
+        match labels.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            Some(pair) => Err(GroupingKeyError::SecondLabel(Excerpt::of(&pair[0].0))),
+            None => Ok(GroupingKey { labels }),
+        }
+    }
+
+    /// Name and escaped value of each label, sorted by name. An empty value takes the label away.
+    #[must_use]
+    pub fn labels(&self) -> &[(String, String)] {
+        &self.labels
+    }
+}
+
+/// One pair of %-decoded parts to the name and the escaped value of a label.
+fn label(name: &[u8], value: Vec<u8>) -> Result<(String, String), GroupingKeyError> {
+    let (name, value) = match name.strip_suffix(b"@base64") {
+        Some(name) => (name, base64_decode(&value)?),
+        None => (name, value),
+    };
+    let name = match std::str::from_utf8(name) {
+        Ok(valid) if !name.is_empty() && label_name_length(name) == name.len() => valid,
+        _ => {
+            return Err(GroupingKeyError::NoLabelName(Excerpt::of(name)));
+        }
+    };
+    if name.starts_with("__") {
+        return Err(GroupingKeyError::ReservedLabelName(Excerpt::of(name)));
+    }
+    if name == "le" {
+        return Err(GroupingKeyError::UpperBoundLabel);
+    }
+    if name == "job" && value.is_empty() {
+        return Err(GroupingKeyError::EmptyJob);
+    }
+    if value.contains(&0) {
+        return Err(GroupingKeyError::Nul(Excerpt::of(name)));
+    }
+    let value =
+        String::from_utf8(value).map_err(|_| GroupingKeyError::NotUtf8(Excerpt::of(name)))?;
+    let escaped = value
+        .replace('\\', r"\\")
+        .replace('"', r#"\""#)
+        .replace('\n', r"\n");
+    Ok((name.to_owned(), escaped))
+}
+
+/// RFC 3986 section 2.1; `+` stands for itself.
+fn percent_decode(part: &str) -> Result<Vec<u8>, GroupingKeyError> {
+    let mut decoded = Vec::with_capacity(part.len());
+    let mut rest = part.as_bytes();
+    while let [first, behind @ ..] = rest {
+        rest = behind;
+        if *first != b'%' {
+            decoded.push(*first);
+            continue;
+        }
+        let digit = |at: usize| {
+            behind
+                .get(at)
+                .and_then(|&byte| char::from(byte).to_digit(16))
+        };
+        match (digit(0), digit(1)) {
+            (Some(high), Some(low)) => decoded.extend(u8::try_from(high * 16 + low)),
+            _ => {
+                return Err(GroupingKeyError::PercentEncoding(Excerpt::of(part)));
+            }
+        }
+        rest = &behind[2..];
+    }
+    Ok(decoded)
+}
+
+/// RFC 4648 section 5, with the padding optional.
+fn base64_decode(encoded: &[u8]) -> Result<Vec<u8>, GroupingKeyError> {
+    let invalid = || GroupingKeyError::Base64(Excerpt::of(encoded));
+    let digits = encoded;
+    let padding = digits
+        .iter()
+        .rev()
+        .take_while(|&&byte| byte == b'=')
+        .count();
+    let digits = &digits[..digits.len() - padding];
+    let is_padding_right = match padding {
+        0 => true,
+        1 if digits.is_empty() => true, // how Pushgateway's clients write the empty value
+        _ => padding <= 2 && (digits.len() + padding).is_multiple_of(4),
+    };
+    // Four digits are three bytes; two or three left over are one or two, one alone is none.
+    if !is_padding_right || digits.len() % 4 == 1 {
+        return Err(invalid());
+    }
+    let mut decoded = Vec::with_capacity(digits.len() / 4 * 3 + 2);
+    for group in digits.chunks(4) {
+        let mut bits = 0_u32;
+        for at in 0..4 {
+            let digit = group.get(at).map_or(Some(0), |&byte| base64_digit(byte));
+            bits = bits << 6 | digit.ok_or_else(invalid)?;
+        }
+        let [_, bytes @ ..] = bits.to_be_bytes();
+        decoded.extend(&bytes[..group.len() * 6 / 8]);
+    }
+    Ok(decoded)
+}
+
+fn base64_digit(byte: u8) -> Option<u32> {
+    Some(u32::from(match byte {
+        b'A'..=b'Z' => byte - b'A',
+        b'a'..=b'z' => byte - b'a' + 26,
+        b'0'..=b'9' => byte - b'0' + 52,
+        b'-' => 62,
+        b'_' => 63,
+        _ => return None,
+    }))
+}

@@ -1,0 +1,52 @@
+//! An aggregating push gateway for Prometheus: it adds up what many senders push in the text
+//! format, Prometheus scrapes the sums, and a cron schedule may clear them.
+//!
+//! ```text
+//! bytes --parse--> Push --check, merge--> Aggregate --render--> bytes
+//! ```
+//!
+//! The modules in reading order. The first six are the core: no I/O, no clock, no thread, no lock.
+//!
+//! | module | one job | what always holds there |
+//! |---|---|---|
+//! | [`excerpt`] | input quoted in messages | one short line, whatever the input |
+//! | [`metric`] | the vocabulary | a value of these types is valid |
+//! | [`grouping_key`] | the labels of a path | valid names, escaped values |
+//! | [`parse`] | bytes to a push | no panic, linear time; what is returned is valid |
+//! | [`aggregate`] | the merge rules and the store | what is stored can be exposed; merge cannot fail |
+//! | [`render`] | an aggregate to text | same aggregate, same bytes; `parse` reads them back |
+//! | [`gateway`] | push, scrape, reset | the only locks; none held across network or disk |
+//! | [`schedule`] | crontab to the next instant | each occurrence once, whatever the clock does |
+//! | [`status`] | what the gateway says of itself | atomics only |
+//! | [`listen`] | an address to a socket | bound with the options that connections inherit |
+//! | [`server`] | requests to answers | the only HTTP, the only status codes |
+//! | [`cli`] | flags to a configuration | what is in a configuration can be used |
+//!
+//! The dependencies, and why each is here:
+//!
+//! | crate | what for | why not without |
+//! |---|---|---|
+//! | `tiny_http` | HTTP/1.1 | named by the owner |
+//! | `cron` | the fields of a crontab | named by the owner |
+//! | `chrono` | calendar and time zones | named by the owner; `cron` speaks it |
+//! | `pico-args` | flags | named by the owner |
+//! | `rustix` | socket options before `listen`, `shutdown` of a listener | std has none of them |
+//! | `signal-hook` | SIGTERM and SIGINT | std has no signals |
+
+pub mod excerpt;
+pub mod metric;
+
+pub mod grouping_key;
+pub mod parse;
+
+pub mod aggregate;
+pub mod render;
+
+pub mod gateway;
+pub mod schedule;
+pub mod status;
+
+pub mod listen;
+pub mod server;
+
+pub mod cli;

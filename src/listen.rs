@@ -1,0 +1,109 @@
+//! An address to a listening socket, with the options that accepted sockets inherit from it.
+//!
+//! Invariant: a listener from here accepts connections at once. Knows nothing of HTTP.
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::str::FromStr;
+
+use rustix::net::sockopt::{set_ipv6_v6only, set_socket_reuseaddr, set_tcp_nodelay};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
+
+use crate::excerpt::Excerpt;
+
+/// How many connections may wait to be accepted; Linux caps it at `net.core.somaxconn`.
+const BACKLOG_CONNECTIONS: i32 = 1024;
+
+/// Where to listen, as written on the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// `:PORT`: every address of this machine, IPv6 and IPv4.
+    All(u16),
+    /// `HOST:PORT`: a name or an address; IPv6 addresses stand in brackets.
+    Host(String),
+}
+
+impl FromStr for ListenAddress {
+    type Err = String;
+
+    fn from_str(address: &str) -> Result<ListenAddress, String> {
+        let expected = || {
+            let found = Excerpt::of(address);
+            format!("expected HOST:PORT, [IPV6]:PORT or :PORT, found {found}")
+        };
+        let (host, port) = address.rsplit_once(':').ok_or_else(expected)?;
+        let is_bare_ipv6 = host.contains(':') && !(host.starts_with('[') && host.ends_with(']'));
+        if is_bare_ipv6 || !port.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(expected());
+        }
+        let port = port.parse().map_err(|_| expected())?;
+        match host {
+            "" => Ok(ListenAddress::All(port)),
+            _ => Ok(ListenAddress::Host(address.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ListenAddress::All(port) => write!(to, ":{port}"),
+            ListenAddress::Host(address) => to.write_str(address),
+        }
+    }
+}
+
+impl ListenAddress {
+    /// Binds the first of the addresses that can be bound, and listens there.
+    ///
+    /// # Errors
+    /// The last address's error, such as the address being in use or not allowed.
+    pub fn listen(&self) -> io::Result<TcpListener> {
+        match self {
+            // A kernel without IPv6 still has all the addresses there are.
+            ListenAddress::All(port) => {
+                listen_on((Ipv6Addr::UNSPECIFIED, *port).into()).or_else(|error| {
+                    match error
+                        .raw_os_error()
+                        .map(rustix::io::Errno::from_raw_os_error)
+                    {
+                        Some(rustix::io::Errno::AFNOSUPPORT | rustix::io::Errno::ADDRNOTAVAIL) => {
+                            listen_on((Ipv4Addr::UNSPECIFIED, *port).into())
+                        }
+                        _ => Err(error),
+                    }
+                })
+            }
+            ListenAddress::Host(address) => {
+                let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+                for address in address.to_socket_addrs()? {
+                    match listen_on(address) {
+                        Ok(listener) => return Ok(listener),
+                        Err(error) => last = error,
+                    }
+                }
+                Err(last)
+            }
+        }
+    }
+}
+
+fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    set_socket_reuseaddr(&socket, true)?;
+    if address.is_ipv6() {
+        // `[::]` is IPv4 as well, whatever net.ipv6.bindv6only says.
+        set_ipv6_v6only(&socket, !address.ip().is_unspecified())?;
+    }
+    // Accepted sockets inherit it. Without it a keep-alive answer of more than 1 KiB, which
+    // tiny_http writes in two parts, waits for the client's delayed acknowledgement: 44 ms.
+    set_tcp_nodelay(&socket, true)?;
+    bind(&socket, &address)?;
+    listen(&socket, BACKLOG_CONNECTIONS)?;
+    Ok(TcpListener::from(socket))
+}

@@ -1,0 +1,264 @@
+//! Reads the flags, binds, starts the threads, waits for a signal, ends.
+//!
+//! Exit status: 0 after SIGTERM or SIGINT; 1 when the address cannot be listened on, or when
+//! accepting connections has failed for good; 2 for a wrong flag, schedule or time zone.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::net::TcpListener;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use prometheus_aggregation_gateway::cli::{self, Command, Config};
+use prometheus_aggregation_gateway::gateway::Gateway;
+use prometheus_aggregation_gateway::schedule::{self, LocalZone, Schedule, SystemClock, Zone};
+use prometheus_aggregation_gateway::server::{self, Site};
+use prometheus_aggregation_gateway::status::Status;
+use rustix::net::Shutdown;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+const PROGRAM: &str = env!("CARGO_PKG_NAME");
+
+/// How long requests in flight are waited for at the end.
+const FINISH_DURATION_MAX: Duration = Duration::from_secs(5);
+
+/// Why the process ends before its time: the line for stderr, and the exit status.
+struct Failure {
+    line: String,
+    status: u8,
+}
+
+fn usage(line: impl Display) -> Failure {
+    Failure {
+        line: line.to_string(),
+        status: 2,
+    }
+}
+
+fn system(line: impl Display) -> Failure {
+    Failure {
+        line: line.to_string(),
+        status: 1,
+    }
+}
+
+/// What the main thread waits for.
+enum Event {
+    Signal(i32),
+    AcceptEnded(io::Error),
+}
+
+/// When the aggregate is cleared.
+struct Plan {
+    expression: String,
+    schedule: Schedule,
+    zone: LocalZone,
+}
+
+fn main() -> ExitCode {
+    let outcome = match cli::read(std::env::args_os().skip(1)) {
+        Ok(Command::Help) => print(&cli::help()),
+        Ok(Command::Version) => print(&format!("{PROGRAM} {}\n", env!("CARGO_PKG_VERSION"))),
+        Ok(Command::Run(config)) => run(config),
+        Err(line) => Err(usage(line)),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure { line, status }) => {
+            log(&format!("{PROGRAM}: {line}"));
+            ExitCode::from(status)
+        }
+    }
+}
+
+fn run(config: Config) -> Result<(), Failure> {
+    let plan = config.crontab.as_deref().map(plan).transpose()?;
+    let (events, happened) = mpsc::channel();
+    watch_signals(events.clone())?;
+
+    let cannot_listen = |error| system(format!("cannot listen on {}: {error}", config.listen));
+    let listener = config.listen.listen().map_err(cannot_listen)?;
+    let acceptor = listener.try_clone().map_err(cannot_listen)?;
+    let http = Arc::new(server::accept(listener).map_err(cannot_listen)?);
+    let site = Arc::new(Site {
+        gateway: Gateway::default(),
+        status: Status::new(),
+        cors: config.cors,
+        push_path: config.push_path,
+        body_bytes_max: config.body_bytes_max,
+    });
+    announce(&acceptor, &site, plan.as_ref());
+    let stop_schedule = plan
+        .map(|plan| keep_schedule(plan, Arc::clone(&site)))
+        .transpose()?;
+    let working = start_workers(config.workers.get(), &http, &site, &events)?;
+    drop(events);
+
+    let outcome = match happened.recv() {
+        Ok(Event::Signal(signal)) => {
+            let name = if signal == SIGTERM {
+                "SIGTERM"
+            } else {
+                "SIGINT"
+            };
+            log(&format!("{name}: finishing the requests in flight"));
+            Ok(())
+        }
+        Ok(Event::AcceptEnded(error)) => {
+            Err(system(format!("accepting connections has failed: {error}")))
+        }
+        Err(mpsc::RecvError) => Err(system("all threads have ended")),
+    };
+    finish(&acceptor, &http, config.workers.get(), &working);
+    drop(stop_schedule);
+    outcome
+}
+
+fn plan(expression: &str) -> Result<Plan, Failure> {
+    let zone = LocalZone::from_environment().map_err(usage)?;
+    let schedule = Schedule::parse(expression, Utc::now()).map_err(usage)?;
+    Ok(Plan {
+        expression: expression.to_owned(),
+        schedule,
+        zone,
+    })
+}
+
+/// Says where it listens, what the schedule will do, and how to push a first sample.
+fn announce(listener: &TcpListener, site: &Site, plan: Option<&Plan>) {
+    let version = env!("CARGO_PKG_VERSION");
+    let (address, port) = match listener.local_addr() {
+        Ok(address) if address.ip().is_unspecified() && address.is_ipv6() => (
+            format!(":{} (IPv6 and IPv4)", address.port()),
+            address.port(),
+        ),
+        Ok(address) => (address.to_string(), address.port()),
+        Err(error) => (error.to_string(), 0),
+    };
+    log(&format!("{PROGRAM} {version} listens on {address}"));
+    match plan {
+        None => log("no -crontab: the sums are never cleared"),
+        Some(Plan {
+            expression,
+            schedule,
+            zone,
+        }) => {
+            let next = schedule.next_after(Utc::now(), zone);
+            site.status
+                .set_next_reset(next.map(|next| next.timestamp()));
+            log(&format!(
+                "crontab \"{expression}\": {}",
+                next_reset(next, zone)
+            ));
+        }
+    }
+    log(&format!(
+        "push: echo 'some_metric 3.14' | curl --data-binary @- \
+         http://localhost:{port}{}/job/some_job",
+        site.push_path
+    ));
+    log(&format!("scrape: curl http://localhost:{port}/metrics"));
+}
+
+fn next_reset(next: Option<DateTime<Utc>>, zone: &LocalZone) -> String {
+    match next {
+        Some(next) => {
+            let local = zone.local_time(next).to_rfc3339();
+            format!("next reset {local} ({})", zone.name())
+        }
+        None => "warning: it never fires, the sums are never cleared".to_owned(),
+    }
+}
+
+/// Starts the thread that clears the aggregate; it ends when the sender is dropped.
+fn keep_schedule(plan: Plan, site: Arc<Site>) -> Result<Sender<()>, Failure> {
+    let (stop, stopped) = mpsc::channel();
+    spawn("schedule", move || {
+        let announce = |next: Option<DateTime<Utc>>| {
+            site.status
+                .set_next_reset(next.map(|next| next.timestamp()));
+        };
+        let clock = SystemClock::new(stopped);
+        schedule::run(&plan.schedule, &plan.zone, &clock, announce, |due| {
+            let cleared = site.gateway.reset();
+            site.status.count_reset(due.now.timestamp());
+            announce(due.next);
+            let (families, series) = (cleared.families, cleared.series);
+            let next = next_reset(due.next, &plan.zone);
+            log(&format!(
+                "reset: cleared {families} families, {series} series; {next}"
+            ));
+        });
+    })?;
+    Ok(stop)
+}
+
+/// Starts the worker threads; the receiver is disconnected when the last of them has ended.
+fn start_workers(
+    workers: usize,
+    http: &Arc<tiny_http::Server>,
+    site: &Arc<Site>,
+    events: &Sender<Event>,
+) -> Result<Receiver<()>, Failure> {
+    let (working, finished) = mpsc::channel();
+    for number in 1..=workers {
+        let (http, site) = (Arc::clone(http), Arc::clone(site));
+        let (events, working) = (events.clone(), working.clone());
+        spawn(&format!("worker {number}"), move || {
+            if let Err(error) = server::serve(&http, &site) {
+                // No receiver: the main thread is ending already.
+                let _ = events.send(Event::AcceptEnded(error));
+            }
+            drop(working);
+        })?;
+    }
+    Ok(finished)
+}
+
+fn watch_signals(events: Sender<Event>) -> Result<(), Failure> {
+    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(system)?;
+    spawn("signals", move || {
+        for signal in signals.forever() {
+            let _ = events.send(Event::Signal(signal));
+        }
+    })
+}
+
+/// Stops accepting, lets the workers finish what was queued, and waits for them for a while.
+fn finish(
+    acceptor: &TcpListener,
+    http: &tiny_http::Server,
+    workers: usize,
+    working: &Receiver<()>,
+) {
+    // New connections are refused from here on, and tiny_http's accept(2) returns.
+    let _ = rustix::net::shutdown(acceptor, Shutdown::Both);
+    // Behind all queued requests; each worker takes one and ends.
+    (0..workers).for_each(|_| http.unblock());
+    let deadline = Instant::now() + FINISH_DURATION_MAX;
+    let remaining = || deadline.saturating_duration_since(Instant::now());
+    if working.recv_timeout(remaining()) == Err(RecvTimeoutError::Timeout) {
+        log("requests in flight were given up after 5 s");
+    }
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(body);
+    thread
+        .map(drop)
+        .map_err(|error| system(format!("cannot start the thread {name}: {error}")))
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    io::stdout().write_all(text.as_bytes()).map_err(system)
+}
+
+/// One line on stderr. Nobody is left to tell when that is closed.
+fn log(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}

@@ -1,0 +1,242 @@
+//! The vocabulary: metric types, names, label sets, upper bounds, histograms, and a push.
+//!
+//! Invariant: a value of these types is valid. Whoever holds a [`Push`] need not check it again:
+//! its names are inside their alphabets, no series is in it twice, every increment is finite, no
+//! counter, bucket or count is negative. Knows nothing of text layout, HTTP or time.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::fmt;
+
+/// What a metric family is, as its `# TYPE` line says; `untyped` when there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricType {
+    /// A sum that only grows.
+    Counter,
+    /// A number that goes up and down.
+    Gauge,
+    /// Counts of observations in cumulative buckets.
+    Histogram,
+    /// Quantiles, which cannot be added up.
+    Summary,
+    /// Not said.
+    Untyped,
+}
+
+impl MetricType {
+    /// The word of a `# TYPE` line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            MetricType::Counter => "counter",
+            MetricType::Gauge => "gauge",
+            MetricType::Histogram => "histogram",
+            MetricType::Summary => "summary",
+            MetricType::Untyped => "untyped",
+        }
+    }
+
+    /// The word of a `# TYPE` line in any letter case; `unknown` means untyped.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<MetricType> {
+        use MetricType::{Counter, Gauge, Histogram, Summary, Untyped};
+        [Counter, Gauge, Histogram, Summary, Untyped]
+            .into_iter()
+            .find(|metric_type| word.eq_ignore_ascii_case(metric_type.as_str()))
+            .or_else(|| word.eq_ignore_ascii_case("unknown").then_some(Untyped))
+    }
+
+    /// What a family's samples are called beyond its own name.
+    #[must_use]
+    pub fn suffixes(self) -> &'static [&'static str] {
+        match self {
+            MetricType::Histogram => &["_bucket", "_sum", "_count"],
+            MetricType::Summary => &["_sum", "_count"],
+            MetricType::Counter | MetricType::Gauge | MetricType::Untyped => &[],
+        }
+    }
+}
+
+impl fmt::Display for MetricType {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// The number of leading bytes that are inside the alphabet of metric names,
+/// `[a-zA-Z_:][a-zA-Z0-9_:]*` (Prometheus docs, data model).
+#[must_use]
+pub fn metric_name_length(input: &[u8]) -> usize {
+    let starts_a_name = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_' || byte == b':';
+    match input.first() {
+        Some(&first) if starts_a_name(first) => input
+            .iter()
+            .position(|&byte| !(starts_a_name(byte) || byte.is_ascii_digit()))
+            .unwrap_or(input.len()),
+        _ => 0,
+    }
+}
+
+/// The number of leading bytes that are inside the alphabet of label names,
+/// `[a-zA-Z_][a-zA-Z0-9_]*` (Prometheus docs, data model).
+#[must_use]
+pub fn label_name_length(input: &[u8]) -> usize {
+    let starts_a_name = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
+    match input.first() {
+        Some(&first) if starts_a_name(first) => input
+            .iter()
+            .position(|&byte| !(starts_a_name(byte) || byte.is_ascii_digit()))
+            .unwrap_or(input.len()),
+        _ => 0,
+    }
+}
+
+/// The names that a family of this name may be a part of: `h` for `h_bucket`, `h_sum`, `h_count`.
+pub fn base_names(name: &str) -> impl Iterator<Item = &str> {
+    MetricType::Histogram
+        .suffixes()
+        .iter()
+        .filter_map(|suffix| name.strip_suffix(suffix))
+}
+
+/// The labels of a series in their one canonical form, which is its identity: `a="1",b="x\"y"`,
+/// sorted by name, without labels of empty value, values escaped as the exposition format says.
+///
+/// The escapes of that format are a bijection (`\\`, `\"`, `\n` and nothing else is accepted), so
+/// two values are equal exactly when their escaped forms are, and nobody needs to unescape.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LabelSet<'a>(Cow<'a, str>);
+
+impl<'a> LabelSet<'a> {
+    /// Takes text that is canonical already; the caller has made or checked it so.
+    #[must_use]
+    pub fn from_canonical(text: impl Into<Cow<'a, str>>) -> LabelSet<'a> {
+        LabelSet(text.into())
+    }
+
+    /// The canonical text, without braces.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The inclusive upper bound of a histogram's bucket: a number or an infinity, never NaN.
+/// `-0` and `0` are one bound.
+#[derive(Clone, Copy, Debug)]
+pub struct UpperBound(f64);
+
+impl UpperBound {
+    /// The bound of the bucket that every histogram has.
+    pub const INFINITY: UpperBound = UpperBound(f64::INFINITY);
+
+    /// `None` for NaN, which bounds nothing.
+    #[must_use]
+    pub fn new(value: f64) -> Option<UpperBound> {
+        // Adding zero turns -0 into 0 and leaves every other number as it is.
+        (!value.is_nan()).then_some(UpperBound(value + 0.0))
+    }
+
+    /// The bound as a number.
+    #[must_use]
+    pub fn value(self) -> f64 {
+        self.0
+    }
+}
+
+impl PartialEq for UpperBound {
+    fn eq(&self, other: &UpperBound) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for UpperBound {}
+
+impl PartialOrd for UpperBound {
+    fn partial_cmp(&self, other: &UpperBound) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for UpperBound {
+    fn cmp(&self, other: &UpperBound) -> Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+/// One bucket of a histogram with the observations that are its own: those above the bound before
+/// it and not above its own. (The exposition format writes cumulative counts instead.)
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bucket {
+    /// Observations in it are at most this.
+    pub upper_bound: UpperBound,
+    /// How many there are; finite, not negative.
+    pub count: f64,
+}
+
+/// One histogram: its buckets by upper bound, the last one `+Inf`, and what was observed in all.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Histogram {
+    /// Sorted by upper bound, without duplicates, ending in `+Inf`.
+    pub buckets: Vec<Bucket>,
+    /// The sum of all observations; finite.
+    pub sum: f64,
+    /// The number of observations as the sender counted it; real senders let it differ from the
+    /// buckets' total, so it is a number of its own.
+    pub count: f64,
+}
+
+/// A push, read and found right; it borrows from the body.
+#[derive(Debug, Default)]
+pub struct Push<'a> {
+    /// Each name once; in the order of the body.
+    pub families: Vec<PushedFamily<'a>>,
+    /// How many sample lines the families are made of.
+    pub samples: u64,
+    /// How many sample lines were left out, by reason.
+    pub skipped: SkippedSamples,
+}
+
+/// Sample lines of an accepted push that are not added.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SkippedSamples {
+    /// NaN, which would poison its sum until the next reset.
+    pub not_a_number: u64,
+    /// An infinity, which would do the same.
+    pub infinite: u64,
+    /// Lines of a summary: quantiles cannot be added up.
+    pub summary: u64,
+}
+
+/// What a push says of one family. It may have no series: then it only declares.
+#[derive(Debug)]
+pub struct PushedFamily<'a> {
+    /// The metric name.
+    pub name: &'a str,
+    /// The escaped text of its HELP line; empty when there is none.
+    pub help: &'a str,
+    /// Its type; says `Histogram` exactly when `series` are histograms.
+    pub metric_type: MetricType,
+    /// The increments.
+    pub series: PushedSeries<'a>,
+}
+
+/// The increments of one family, each label set once.
+#[derive(Debug)]
+pub enum PushedSeries<'a> {
+    /// Of a counter, gauge or untyped family; empty for a summary.
+    Numbers(Vec<(LabelSet<'a>, f64)>),
+    /// Of a histogram.
+    Histograms(Vec<(LabelSet<'a>, Histogram)>),
+}
+
+impl PushedSeries<'_> {
+    /// True when nothing would be added.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match self {
+            PushedSeries::Numbers(series) => series.is_empty(),
+            PushedSeries::Histograms(series) => series.is_empty(),
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! What a sender is told: the line, what was expected there, what was found.
+//!
+//! Invariant: every message is one line of at most 300 bytes, whatever the input.
+
+use std::fmt;
+
+use crate::excerpt::Excerpt;
+use crate::metric::MetricType;
+
+/// Why a body is refused: `line 3: label value is not closed`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParseError {
+    /// Counted from one.
+    pub line_number: usize,
+    /// What is wrong there.
+    pub cause: Cause,
+}
+
+/// Whether the line is wrong by itself, or by what stands before it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cause {
+    /// The line is not in the format.
+    Syntax(SyntaxError),
+    /// The line contradicts itself or another one.
+    Meaning(MeaningError),
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cause {
+            Cause::Syntax(cause) => write!(to, "line {}: {cause}", self.line_number),
+            Cause::Meaning(cause) => write!(to, "line {}: {cause}", self.line_number),
+        }
+    }
+}
+
+impl std::error::Error for ParseError {}
+
+/// Why a line is not in the format.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // the messages below say it
+pub enum SyntaxError {
+    NotUtf8,
+    Nul,
+    NoMetricName(Excerpt),
+    AfterMetricName { name: Excerpt, found: Excerpt },
+    NoLabelName(Excerpt),
+    QuotedLabelName,
+    ExtraComma,
+    NoEquals { label: Excerpt, found: Excerpt },
+    NoQuote { label: Excerpt, found: Excerpt },
+    NoComma { label: Excerpt, found: Excerpt },
+    LabelValueNotClosed,
+    LabelsNotClosed,
+    LabelEscape(Excerpt),
+    HelpEscape(Excerpt),
+    NoValue(Excerpt),
+    NotANumber(Excerpt),
+    NumberTooLarge(Excerpt),
+    Exemplar,
+    Timestamp(Excerpt),
+    AfterTimestamp(Excerpt),
+    NoType(Excerpt),
+    UnknownType(Excerpt),
+    AfterType(Excerpt),
+}
+
+impl fmt::Display for SyntaxError {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use SyntaxError as E;
+        match self {
+            E::NotUtf8 => write!(to, "text is not valid UTF-8"),
+            E::Nul => write!(to, "text contains a NUL byte"),
+            E::NoMetricName(found) => write!(
+                to,
+                "expected a metric name (letters, digits, `_`, `:`, no digit first), found {found}"
+            ),
+            E::AfterMetricName { name, found } => {
+                write!(
+                    to,
+                    "expected a blank or `{{` after the metric name {name}, found {found}"
+                )
+            }
+            E::NoLabelName(found) => write!(
+                to,
+                "expected a label name (letters, digits, `_`, no digit first), found {found}"
+            ),
+            E::QuotedLabelName => write!(to, "quoted names are not part of this text format"),
+            E::ExtraComma => write!(to, "expected a label, found `,`"),
+            E::NoEquals { label, found } => {
+                write!(
+                    to,
+                    "expected `=` after the label name {label}, found {found}"
+                )
+            }
+            E::NoQuote { label, found } => {
+                write!(
+                    to,
+                    "expected `\"` before the value of label {label}, found {found}"
+                )
+            }
+            E::NoComma { label, found } => {
+                write!(
+                    to,
+                    "expected `,` or `}}` after the label {label}, found {found}"
+                )
+            }
+            E::LabelValueNotClosed => write!(to, "label value is not closed"),
+            E::LabelsNotClosed => write!(to, "labels are not closed, expected `}}`"),
+            E::LabelEscape(found) => write!(
+                to,
+                "unknown escape {found} in a label value, expected `\\\\`, `\\\"` or `\\n`"
+            ),
+            E::HelpEscape(found) => {
+                write!(
+                    to,
+                    "unknown escape {found} in HELP, expected `\\\\` or `\\n`"
+                )
+            }
+            E::NoValue(name) => write!(to, "sample {name} has no value"),
+            E::NotANumber(found) => write!(to, "value is not a number: {found}"),
+            E::NumberTooLarge(found) => write!(to, "number is too large: {found}"),
+            E::Exemplar => write!(to, "exemplars are not part of this text format"),
+            E::Timestamp(found) => write!(
+                to,
+                "timestamp is not a whole number of milliseconds: {found}"
+            ),
+            E::AfterTimestamp(found) => {
+                write!(
+                    to,
+                    "expected the end of the line after the timestamp, found {found}"
+                )
+            }
+            E::NoType(name) => write!(to, "TYPE of {name} names no type"),
+            E::UnknownType(found) => write!(
+                to,
+                "unknown type {found}, expected counter, gauge, histogram, summary or untyped"
+            ),
+            E::AfterType(found) => {
+                write!(
+                    to,
+                    "expected the end of the line after the type, found {found}"
+                )
+            }
+        }
+    }
+}
+
+/// Why lines that are each in the format mean nothing together.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // the messages below say it
+pub enum MeaningError {
+    SecondType(Excerpt),
+    SecondHelp(Excerpt),
+    TypeAfterSamples(Excerpt),
+    Exposed {
+        name: Excerpt,
+        by: Excerpt,
+        metric_type: MetricType,
+    },
+    NameLabel,
+    SecondLabel(Excerpt),
+    SecondSeries(Excerpt),
+    NoUpperBound(Excerpt),
+    UpperBound(Excerpt),
+    StrayUpperBound(Excerpt),
+    BareHistogram(Excerpt),
+    Negative {
+        name: Excerpt,
+        what: &'static str,
+    },
+    Decreasing {
+        series: Excerpt,
+        below: f64,
+        found: f64,
+    },
+}
+
+impl fmt::Display for MeaningError {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use MeaningError as E;
+        match self {
+            E::SecondType(name) => write!(to, "second TYPE of {name}"),
+            E::SecondHelp(name) => write!(to, "second HELP of {name}"),
+            E::TypeAfterSamples(name) => {
+                write!(
+                    to,
+                    "TYPE of {name} comes after its samples; put it before them"
+                )
+            }
+            E::Exposed {
+                name,
+                by,
+                metric_type,
+            } => {
+                write!(
+                    to,
+                    "the name {name} is taken: the {metric_type} {by} exposes it"
+                )
+            }
+            E::NameLabel => write!(to, "the label `__name__` is reserved for the metric name"),
+            E::SecondLabel(label) => write!(to, "the label {label} is given twice"),
+            E::SecondSeries(series) => write!(to, "the series {series} is in this push twice"),
+            E::NoUpperBound(name) => write!(to, "the bucket {name} has no label `le`"),
+            E::UpperBound(found) => {
+                write!(to, "the label `le` of a bucket is not a number: {found}")
+            }
+            E::StrayUpperBound(name) => {
+                write!(to, "{name} of a histogram cannot have the label `le`")
+            }
+            E::BareHistogram(name) => write!(
+                to,
+                "{name} is a histogram: expected `_bucket`, `_sum` or `_count` behind its name"
+            ),
+            E::Negative { name, what } => write!(to, "the {what} {name} is negative"),
+            E::Decreasing {
+                series,
+                below,
+                found,
+            } => write!(
+                to,
+                "cumulative counts of the histogram {series} decrease: {found} after {below}"
+            ),
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! Syntax: one line of text to a [`Line`], or what is wrong with it.
+//!
+//! ```text
+//! line      = { blank } [ comment | help | type | sample ]
+//! comment   = "#" anything whose first word is neither HELP nor TYPE
+//! help      = "#" { blank } "HELP" blank name [ blank text ]
+//! type      = "#" { blank } "TYPE" blank name blank word { blank }
+//! sample    = name { blank } [ labels ] { blank } number [ blank timestamp ] { blank }
+//! labels    = "{" [ label { "," label } [ "," ] ] "}"       blanks anywhere between tokens
+//! label     = label-name "=" quote { character | "\\" | "\"" | "\n" } quote
+//! number    = a decimal number, "Inf", "Infinity" with or without sign, or "NaN", in any case
+//! timestamp = a signed 64-bit whole number
+//! blank     = " " | tab
+//! ```
+//!
+//! The source is the Prometheus docs' page on exposition formats (text version 0.0.4), and where
+//! that is silent its reference parser, prometheus/common expfmt. Where this code departs from it:
+//!
+//! - carriage returns at the end of a line are ignored, so CRLF is a line end;
+//! - the last line may lack its line feed: HTTP already protects against a cut body;
+//! - `unknown` is a type (as in `OpenMetrics`), and a TYPE line without a type is refused, not ignored;
+//! - numbers are what Rust and Go both read: no hexadecimal, no `_`, no signed NaN, nothing that
+//!   overflows to infinity.
+//!
+//! Every function is named after its rule and returns its value and what is left of the line. Time
+//! is linear in the line, and nothing is allocated but for an error.
+
+use super::error::SyntaxError;
+use crate::excerpt::Excerpt;
+use crate::metric::{MetricType, label_name_length, metric_name_length};
+
+/// What a line says; borrowed from it.
+#[derive(Debug, PartialEq)]
+pub enum Line<'a> {
+    /// Nothing: empty or a comment.
+    Empty,
+    /// A HELP line; its text is left escaped.
+    Help {
+        /// Of the metric family.
+        name: &'a str,
+        /// May be empty.
+        text: &'a str,
+    },
+    /// A TYPE line.
+    Type {
+        /// Of the metric family.
+        name: &'a str,
+        /// `unknown` is read as untyped.
+        metric_type: MetricType,
+    },
+    /// A sample; its labels were put into the list that the caller gave.
+    Sample {
+        /// Of the sample, suffix included.
+        name: &'a str,
+        /// As sent: it may be NaN or infinite.
+        value: f64,
+        /// The line, which the labels' ranges refer to.
+        source: &'a str,
+    },
+}
+
+/// One label as sent. Its value is left escaped, without its quotes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Label<'a> {
+    /// Inside the alphabet of label names.
+    pub name: &'a str,
+    /// Escaped; may be empty.
+    pub value: &'a str,
+    /// Where in the line its name begins.
+    pub start: usize,
+    /// Where in the line its closing quote ends.
+    pub end: usize,
+}
+
+type Parsed<'a, T> = Result<(T, &'a str), SyntaxError>;
+
+/// Reads one line, given without its line feed. The labels of a sample replace what `labels` held.
+///
+/// # Errors
+/// The first thing in the line that is not in the grammar.
+pub fn line<'a>(line: &'a [u8], labels: &mut Vec<Label<'a>>) -> Result<Line<'a>, SyntaxError> {
+    let mut line = skip_blank_bytes(line);
+    while let Some(shorter) = line.strip_suffix(b"\r") {
+        line = shorter;
+    }
+    match line.first() {
+        None => Ok(Line::Empty),
+        Some(b'#') => comment(&line[1..]),
+        Some(_) => sample(text(line)?, labels),
+    }
+}
+
+/// Only what is used of a line must be text: a comment may hold any bytes.
+fn text(line: &[u8]) -> Result<&str, SyntaxError> {
+    std::str::from_utf8(line).map_err(|_| SyntaxError::NotUtf8)
+}
+
+fn comment(after_hash: &[u8]) -> Result<Line<'_>, SyntaxError> {
+    let comment = skip_blank_bytes(after_hash);
+    let keyword: fn(&str) -> Result<Line<'_>, SyntaxError> = match comment.first_chunk() {
+        Some(b"HELP") => help,
+        Some(b"TYPE") => metric_type,
+        _ => return Ok(Line::Empty),
+    };
+    let behind_keyword = &comment[4..];
+    let rest = skip_blank_bytes(behind_keyword);
+    if rest.len() == behind_keyword.len() || rest.is_empty() {
+        // A longer word, or nothing behind the keyword: a comment.
+        return Ok(Line::Empty);
+    }
+    keyword(text(rest)?)
+}
+
+fn help(input: &str) -> Result<Line<'_>, SyntaxError> {
+    let (name, rest) = metric_name(input)?;
+    let text = skip_blanks(expect_blank_or_end(name, rest)?);
+    if text.contains('\0') {
+        return Err(SyntaxError::Nul);
+    }
+    check_escapes(text, "\\n").map_err(SyntaxError::HelpEscape)?;
+    Ok(Line::Help { name, text })
+}
+
+fn metric_type(input: &str) -> Result<Line<'_>, SyntaxError> {
+    let (name, rest) = metric_name(input)?;
+    let rest = skip_blanks(expect_blank_or_end(name, rest)?);
+    let (word, rest) = token(rest);
+    if word.is_empty() {
+        return Err(SyntaxError::NoType(Excerpt::of(name)));
+    }
+    let metric_type =
+        MetricType::from_word(word).ok_or_else(|| SyntaxError::UnknownType(Excerpt::of(word)))?;
+    match skip_blanks(rest) {
+        "" => Ok(Line::Type { name, metric_type }),
+        found => Err(SyntaxError::AfterType(Excerpt::of(found))),
+    }
+}
+
+fn sample<'a>(source: &'a str, labels: &mut Vec<Label<'a>>) -> Result<Line<'a>, SyntaxError> {
+    labels.clear();
+    let (name, rest) = metric_name(source)?;
+    let rest = match skip_blanks(rest).strip_prefix('{') {
+        Some(rest) => label_list(rest, source, labels)?,
+        None => expect_blank_or_end(name, rest)?,
+    };
+    let (word, rest) = token(skip_blanks(rest));
+    if word.is_empty() {
+        return Err(SyntaxError::NoValue(Excerpt::of(name)));
+    }
+    let value = number(word)?;
+    match skip_blanks(rest) {
+        "" => {}
+        rest => timestamp(rest)?,
+    }
+    Ok(Line::Sample {
+        name,
+        value,
+        source,
+    })
+}
+
+/// Reads the labels behind an opened brace, up to and with the closing one.
+fn label_list<'a>(
+    input: &'a str,
+    source: &'a str,
+    labels: &mut Vec<Label<'a>>,
+) -> Result<&'a str, SyntaxError> {
+    let mut rest = skip_blanks(input);
+    loop {
+        if let Some(rest) = rest.strip_prefix('}') {
+            return Ok(rest);
+        }
+        let start = source.len() - rest.len();
+        let ((name, value), after) = label(rest)?;
+        labels.push(Label {
+            name,
+            value,
+            start,
+            end: source.len() - after.len(),
+        });
+        let after = skip_blanks(after);
+        rest = match after.as_bytes().first() {
+            Some(b',') => skip_blanks(&after[1..]),
+            Some(b'}') => after,
+            None => return Err(SyntaxError::LabelsNotClosed),
+            Some(_) => {
+                let (label, found) = (Excerpt::of(name), Excerpt::of(after));
+                return Err(SyntaxError::NoComma { label, found });
+            }
+        };
+    }
+}
+
+fn label(input: &str) -> Parsed<'_, (&str, &str)> {
+    let (name, rest) = label_name(input)?;
+    let rest = skip_blanks(rest);
+    let Some(rest) = rest.strip_prefix('=') else {
+        let (label, found) = (Excerpt::of(name), Excerpt::of(rest));
+        return Err(SyntaxError::NoEquals { label, found });
+    };
+    let rest = skip_blanks(rest);
+    let Some(rest) = rest.strip_prefix('"') else {
+        let (label, found) = (Excerpt::of(name), Excerpt::of(rest));
+        return Err(SyntaxError::NoQuote { label, found });
+    };
+    let (value, rest) = label_value(rest)?;
+    Ok(((name, value), rest))
+}
+
+fn label_name(input: &str) -> Parsed<'_, &str> {
+    match label_name_length(input.as_bytes()) {
+        0 => Err(match input.as_bytes().first() {
+            None => SyntaxError::LabelsNotClosed,
+            Some(b',') => SyntaxError::ExtraComma,
+            Some(b'"') => SyntaxError::QuotedLabelName,
+            Some(_) => SyntaxError::NoLabelName(Excerpt::of(input)),
+        }),
+        length => Ok(input.split_at(length)),
+    }
+}
+
+/// Reads a label value behind its opening quote, up to and with the closing one.
+fn label_value(input: &str) -> Parsed<'_, &str> {
+    let bytes = input.as_bytes();
+    let mut at = 0;
+    loop {
+        match bytes.get(at) {
+            None => return Err(SyntaxError::LabelValueNotClosed),
+            Some(b'"') => return Ok((&input[..at], &input[at + 1..])),
+            Some(b'\\') => match bytes.get(at + 1) {
+                Some(b'\\' | b'"' | b'n') => at += 2,
+                None => return Err(SyntaxError::LabelValueNotClosed),
+                Some(_) => {
+                    let found = Excerpt::of(escape_at(input, at));
+                    return Err(SyntaxError::LabelEscape(found));
+                }
+            },
+            Some(0) => return Err(SyntaxError::Nul),
+            Some(_) => at += 1,
+        }
+    }
+}
+
+fn metric_name(input: &str) -> Parsed<'_, &str> {
+    match metric_name_length(input.as_bytes()) {
+        0 => Err(SyntaxError::NoMetricName(Excerpt::of(input))),
+        length => Ok(input.split_at(length)),
+    }
+}
+
+/// Reads a number as both Rust and Go do; see the departures above.
+///
+/// # Errors
+/// `NotANumber`, and `NumberTooLarge` for digits beyond the largest float.
+pub fn number(word: &str) -> Result<f64, SyntaxError> {
+    let not_a_number = || SyntaxError::NotANumber(Excerpt::of(word));
+    let unsigned = word.strip_prefix(['+', '-']).unwrap_or(word);
+    let value: f64 = word.parse().map_err(|_| not_a_number())?;
+    let is_signed = unsigned.len() < word.len();
+    if value.is_nan() && is_signed {
+        return Err(not_a_number());
+    }
+    if value.is_infinite() && !unsigned.starts_with(['i', 'I']) {
+        return Err(SyntaxError::NumberTooLarge(Excerpt::of(word)));
+    }
+    Ok(value)
+}
+
+/// Checks a timestamp and drops it: sums have no time of their own.
+fn timestamp(input: &str) -> Result<(), SyntaxError> {
+    let (word, rest) = token(input);
+    if word.starts_with('#') {
+        return Err(SyntaxError::Exemplar);
+    }
+    if word.parse::<i64>().is_err() {
+        return Err(SyntaxError::Timestamp(Excerpt::of(word)));
+    }
+    match skip_blanks(rest) {
+        "" => Ok(()),
+        found => Err(SyntaxError::AfterTimestamp(Excerpt::of(found))),
+    }
+}
+
+fn skip_blanks(input: &str) -> &str {
+    input.trim_start_matches([' ', '\t'])
+}
+
+fn skip_blank_bytes(input: &[u8]) -> &[u8] {
+    let blanks = input
+        .iter()
+        .take_while(|&&byte| byte == b' ' || byte == b'\t')
+        .count();
+    &input[blanks..]
+}
+
+/// Splits off what stands before the next blank.
+fn token(input: &str) -> (&str, &str) {
+    input.split_at(input.find([' ', '\t']).unwrap_or(input.len()))
+}
+
+fn expect_blank_or_end<'a>(name: &str, rest: &'a str) -> Result<&'a str, SyntaxError> {
+    match rest.as_bytes().first() {
+        None | Some(b' ' | b'\t') => Ok(rest),
+        Some(_) => {
+            let (name, found) = (Excerpt::of(name), Excerpt::of(rest));
+            Err(SyntaxError::AfterMetricName { name, found })
+        }
+    }
+}
+
+/// Checks that every backslash is followed by one of `allowed`; gives back an escape that is not.
+fn check_escapes(text: &str, allowed: &str) -> Result<(), Excerpt> {
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        match rest[at + 1..].chars().next() {
+            Some(escaped) if allowed.contains(escaped) => rest = &rest[at + 2..],
+            _ => return Err(Excerpt::of(escape_at(rest, at))),
+        }
+    }
+    Ok(())
+}
+
+/// The backslash at `at` and the character behind it, if there is one.
+fn escape_at(input: &str, at: usize) -> &str {
+    let mut characters = input[at..].chars();
+    characters.by_ref().take(2).for_each(drop);
+    &input[at..input.len() - characters.as_str().len()]
+}

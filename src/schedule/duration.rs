@@ -1,0 +1,92 @@
+//! A duration in Go's notation (`time.ParseDuration`), as `@every` takes it.
+//
+// duration = [ "+" / "-" ] 1*( decimal unit )
+// decimal  = 1*DIGIT [ "." *DIGIT ] / "." 1*DIGIT
+// unit     = "h" / "m" / "s" / "ms" / "us" / "µs" / "ns"    ; µ may be U+00B5 or U+03BC
+//
+// It is cut to whole seconds, as robfig/cron cuts it. Where this departs from robfig/cron: less
+// than one second is refused, not raised to one.
+
+use chrono::TimeDelta;
+
+use super::error::{CrontabError, DurationFault};
+
+/// Nanoseconds of each unit. A unit comes before any other unit that it begins with.
+const UNITS: [(&str, u128); 8] = [
+    ("h", 3_600_000_000_000),
+    ("ms", 1_000_000),
+    ("m", 60_000_000_000),
+    ("s", NANOSECONDS_PER_SECOND),
+    ("us", 1_000),
+    ("\u{b5}s", 1_000),
+    ("\u{3bc}s", 1_000),
+    ("ns", 1),
+];
+const NANOSECONDS_PER_SECOND: u128 = 1_000_000_000;
+
+/// The longest duration that Go has, 2562047h47m16s.
+const DURATION_NANOSECONDS_MAX: u128 = i64::MAX as u128;
+
+/// More digits after the point than this change nothing: an hour has 3.6e12 nanoseconds.
+const FRACTION_DIGITS_MAX: usize = 18;
+
+/// A whole number of seconds, at least one.
+pub(super) fn duration(text: &str) -> Result<TimeDelta, CrontabError> {
+    seconds(text)
+        .map(TimeDelta::seconds)
+        .map_err(|fault| CrontabError::Duration {
+            text: text.to_owned(),
+            fault,
+        })
+}
+
+fn seconds(text: &str) -> Result<i64, DurationFault> {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let mut input = unsigned;
+    let mut nanoseconds: u128 = 0;
+    while !input.is_empty() || unsigned.is_empty() {
+        let (part, rest) = part(input)?;
+        nanoseconds = nanoseconds.saturating_add(part);
+        input = rest;
+    }
+    if nanoseconds < NANOSECONDS_PER_SECOND || text.starts_with('-') {
+        return Err(DurationFault::TooShort);
+    }
+    if nanoseconds > DURATION_NANOSECONDS_MAX {
+        return Err(DurationFault::TooLong);
+    }
+    i64::try_from(nanoseconds / NANOSECONDS_PER_SECOND).map_err(|_| DurationFault::TooLong)
+}
+
+/// One decimal with its unit, in nanoseconds, and what is left.
+fn part(input: &str) -> Result<(u128, &str), DurationFault> {
+    let (whole, rest) = digits(input);
+    let (fraction, rest) = rest.strip_prefix('.').map_or(("", rest), digits);
+    if whole.is_empty() && fraction.is_empty() {
+        return Err(DurationFault::NotDuration);
+    }
+    let unit = UNITS
+        .iter()
+        .find_map(|(name, size)| Some((*size, rest.strip_prefix(name)?)));
+    let (size, rest) = unit.ok_or(DurationFault::NotDuration)?;
+
+    let fraction = &fraction[..fraction.len().min(FRACTION_DIGITS_MAX)];
+    let scale: u128 = fraction.bytes().fold(1, |scale, _| scale * 10);
+    let nanoseconds = number(whole).saturating_mul(size) + number(fraction) * size / scale;
+    Ok((nanoseconds, rest))
+}
+
+fn digits(input: &str) -> (&str, &str) {
+    let end = input
+        .find(|char: char| !char.is_ascii_digit())
+        .unwrap_or(input.len());
+    input.split_at(end)
+}
+
+/// Digits to a number; one that does not fit counts as the longest duration and more.
+fn number(digits: &str) -> u128 {
+    match digits {
+        "" => 0,
+        _ => digits.parse().unwrap_or(DURATION_NANOSECONDS_MAX + 1),
+    }
+}

@@ -1,0 +1,210 @@
+//! Why an expression is refused, in one line.
+
+use std::error::Error;
+use std::fmt::{self, Display, Formatter, Write};
+
+use super::field::Field;
+
+/// Why an expression is not crontab(5). Displayed as one line of at most 300 bytes that names the
+/// field and what is allowed there: `crontab: minute "60" is out of range 0-59`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CrontabError {
+    /// Fewer than five fields; `field` is the first that is not there.
+    MissingField {
+        /// The first field that is not there.
+        field: Field,
+        /// How many fields there are.
+        found: usize,
+    },
+    /// More than five fields, so seconds, a year, a user or a command.
+    ExtraField {
+        /// The sixth field.
+        text: String,
+        /// How many fields there are.
+        found: usize,
+    },
+    /// `TZ=` or `CRON_TZ=` before the fields.
+    ZonePrefix {
+        /// The prefix.
+        text: String,
+    },
+    /// An `@` word that is not one of those allowed, or that something follows.
+    UnknownWord {
+        /// The whole expression.
+        text: String,
+    },
+    /// What follows `@every`.
+    Duration {
+        /// What follows `@every`.
+        text: String,
+        /// What is wrong with it.
+        fault: DurationFault,
+    },
+    /// One of the five fields.
+    Field {
+        /// Which one.
+        field: Field,
+        /// The part of it that is at fault.
+        text: String,
+        /// What is wrong with that part.
+        fault: FieldFault,
+    },
+}
+
+/// What is wrong with the duration of `@every`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DurationFault {
+    /// Not in the notation of Go's `time.ParseDuration`.
+    NotDuration,
+    /// Less than one second.
+    TooShort,
+    /// More than Go's `time.Duration` holds.
+    TooLong,
+}
+
+/// What is wrong with a part of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldFault {
+    /// Nothing between two commas, or before or after one.
+    EmptyItem,
+    /// None of `*`, `?`, a number, a name, a range.
+    NotNumber,
+    /// A number outside the field's range.
+    OutOfRange,
+    /// A range whose end is before its beginning.
+    Backwards,
+    /// What follows the slash is not a number, or is 0.
+    BadStep,
+}
+
+impl Error for CrontabError {}
+
+impl Display for CrontabError {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.write_str("crontab: ")?;
+        match self {
+            CrontabError::MissingField { field, found } => {
+                let (name, found) = (field.name(), Found(*found));
+                write!(
+                    formatter,
+                    "{name} is missing: {found}, or a word such as @daily"
+                )
+            }
+            CrontabError::ExtraField { text, found } => {
+                let (text, found) = (Quoted(text), Found(*found));
+                write!(formatter, "{text} is one field too many: {found}")
+            }
+            CrontabError::ZonePrefix { text } => {
+                let text = Quoted(text);
+                write!(
+                    formatter,
+                    "{text} is not a field: set the TZ environment variable instead"
+                )
+            }
+            CrontabError::UnknownWord { text } => {
+                write!(formatter, "{} is not one of {WORDS}", Quoted(text))
+            }
+            CrontabError::Duration { text, fault } => {
+                write!(formatter, "@every {} is {fault}", Quoted(text))
+            }
+            CrontabError::Field { field, text, fault } => {
+                write_field_fault(formatter, *field, &Quoted(text), *fault)
+            }
+        }
+    }
+}
+
+const WORDS: &str =
+    "@yearly, @annually, @monthly, @weekly, @daily, @midnight, @hourly, @every DURATION";
+
+fn write_field_fault(
+    formatter: &mut Formatter<'_>,
+    field: Field,
+    text: &Quoted<'_>,
+    fault: FieldFault,
+) -> fmt::Result {
+    let name = field.name();
+    let (least, greatest) = field.range();
+    match (fault, field.names()) {
+        (FieldFault::EmptyItem, _) => {
+            write!(formatter, "{name} {text} has an empty item in its list")
+        }
+        (FieldFault::NotNumber, [first_name, .., last_name]) => {
+            write!(
+                formatter,
+                "{name} {text} is not *, a number {least}-{greatest}, "
+            )?;
+            write!(formatter, "a name {first_name}-{last_name} or a range")
+        }
+        (FieldFault::NotNumber, _) => {
+            write!(
+                formatter,
+                "{name} {text} is not *, a number {least}-{greatest} or a range"
+            )
+        }
+        (FieldFault::OutOfRange, _) => {
+            write!(
+                formatter,
+                "{name} {text} is out of range {least}-{greatest}"
+            )
+        }
+        (FieldFault::Backwards, _) => {
+            write!(formatter, "{name} range {text} runs backwards: ")?;
+            formatter.write_str(match field {
+                Field::DayOfWeek => "write its parts as a list, and a Sunday at the end as 7",
+                _ => "write its parts as a list",
+            })
+        }
+        (FieldFault::BadStep, _) => {
+            write!(
+                formatter,
+                "{name} step {text} is not a number of at least 1"
+            )
+        }
+    }
+}
+
+impl Display for DurationFault {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            DurationFault::NotDuration => "not a duration such as 90s or 1h30m",
+            DurationFault::TooShort => "shorter than 1s",
+            DurationFault::TooLong => "longer than 2562047h",
+        })
+    }
+}
+
+/// How many fields there are, and how many there should be.
+struct Found(usize);
+
+impl Display for Found {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        write!(formatter, "found {} of 5 fields (", self.0)?;
+        for (index, field) in Field::ALL.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(formatter, "{separator}{}", field.name())?;
+        }
+        formatter.write_char(')')
+    }
+}
+
+/// Text from outside: in quotes, escaped to printable ASCII, and cut if it is long.
+pub(super) struct Quoted<'a>(pub(super) &'a str);
+
+const QUOTED_BYTES_MAX: usize = 40;
+
+impl Display for Quoted<'_> {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.write_char('"')?;
+        let mut bytes = 0;
+        for char in self.0.chars().map(char::escape_default) {
+            bytes += char.len();
+            if bytes > QUOTED_BYTES_MAX {
+                formatter.write_str("...")?;
+                break;
+            }
+            write!(formatter, "{char}")?;
+        }
+        formatter.write_char('"')
+    }
+}

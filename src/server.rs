@@ -1,0 +1,304 @@
+//! Requests to routes to gateway calls to answers: the only HTTP, the only status codes.
+//!
+//! Invariants: a body is read whole before anything is decided, so that no byte of it can be taken
+//! for the next request; nothing that a client sent is echoed in a header; an answer's body is
+//! there in full before it is written, so no lock is held meanwhile. Knows no merge rules.
+//!
+//! | method, path | answer |
+//! |---|---|
+//! | `POST`, `PUT` push path, `/<label>/<value>...` behind it | 200, when the next reset is |
+//! | `OPTIONS` the same | 204, CORS preflight |
+//! | `GET`, `HEAD` `/metrics` | 200, the sums |
+//! | `GET`, `HEAD` `/-/healthy`, `/-/ready` | 200 |
+//! | `GET`, `HEAD` `/-/metrics` | 200, the gateway's own metrics |
+//! | another method, another path | 405 with `Allow`, 404 |
+
+mod answer;
+mod body;
+
+use std::io;
+use std::net::TcpListener;
+use std::time::Instant;
+
+use tiny_http::{Method, Request};
+
+use self::answer::{Answer, let_go, respond};
+use self::body::{BodyError, Unread, read_body};
+use crate::excerpt::Excerpt;
+use crate::gateway::{Gateway, Refusal};
+use crate::grouping_key::GroupingKey;
+use crate::status::{Handler, PushResult, Status, Stored};
+
+/// Senders are told to wait this long after a reset, so that nobody pushes right into it.
+const NEXT_RESET_GRACE_SECONDS: i64 = 30;
+
+const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
+const JSON: &str = "application/json";
+
+/// What the workers serve.
+#[derive(Debug)]
+pub struct Site {
+    /// Where pushes go and scrapes come from.
+    pub gateway: Gateway,
+    /// The gateway's own counters.
+    pub status: Status,
+    /// The `Access-Control-Allow-Origin` of every answer to a push; empty for none.
+    pub cors: String,
+    /// Without a final slash.
+    pub push_path: String,
+    /// The longest body that is read.
+    pub body_bytes_max: usize,
+}
+
+/// Starts to accept connections; requests are queued until [`serve`] takes them.
+///
+/// # Errors
+/// When the listener's own address cannot be found out.
+pub fn accept(listener: TcpListener) -> io::Result<tiny_http::Server> {
+    tiny_http::Server::from_listener(listener, None).map_err(io::Error::other)
+}
+
+/// Answers requests, one after the other, until `http.unblock()` ends it. Many threads may do so.
+///
+/// # Errors
+/// What ended the accepting of connections; `tiny_http` does not begin again.
+pub fn serve(http: &tiny_http::Server, site: &Site) -> io::Result<()> {
+    loop {
+        match http.recv() {
+            Ok(request) => handle(site, request),
+            // The kind that tiny_http gives to `unblock()`; accept(2) has none of this kind.
+            Err(error) if error.kind() == io::ErrorKind::Other => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// A page that is read, not pushed to.
+#[derive(Clone, Copy)]
+enum Page {
+    Scrape,
+    Healthy,
+    Ready,
+    Status,
+}
+
+/// What is at a path: perhaps a page, perhaps the push path with labels behind it, perhaps both.
+struct Place<'a> {
+    page: Option<Page>,
+    labels: Option<&'a str>,
+}
+
+impl<'a> Place<'a> {
+    fn at(path: &'a str, push_path: &str) -> Place<'a> {
+        let page = match path {
+            "/metrics" => Some(Page::Scrape),
+            "/-/healthy" => Some(Page::Healthy),
+            "/-/ready" => Some(Page::Ready),
+            "/-/metrics" => Some(Page::Status),
+            _ => None,
+        };
+        let labels = match path.strip_prefix(push_path) {
+            Some("") => Some(""),
+            Some(behind) => behind.strip_prefix('/'),
+            None => None,
+        };
+        Place { page, labels }
+    }
+
+    fn methods(&self) -> &'static str {
+        match (self.page, self.labels) {
+            (Some(_), Some(_)) => "GET, HEAD, POST, PUT, OPTIONS",
+            (Some(_), None) => "GET, HEAD",
+            (None, Some(_)) => "POST, PUT, OPTIONS",
+            (None, None) => "",
+        }
+    }
+}
+
+fn handle(site: &Site, mut request: Request) {
+    let body = read_body(&mut request, site.body_bytes_max);
+    let place = Place::at(path(request.url()), &site.push_path);
+    let is_push = matches!(request.method(), Method::Post | Method::Put);
+    let (handler, answer) = match (&body, place.labels) {
+        (Ok(body), Some(labels)) if is_push => (Handler::Push, push(site, labels, &request, body)),
+        (Ok(_), _) => read(site, request.method(), &place),
+        (Err(error), labels) => {
+            let handler = match labels {
+                Some(_) if is_push => Handler::Push,
+                _ => Handler::None,
+            };
+            (handler, Answer::refusal(error.code, &error.line))
+        }
+    };
+    if let (Err(error), Handler::Push) = (&body, handler) {
+        site.status.count_push(error.result);
+    }
+    let is_page = matches!(request.method(), Method::Get | Method::Head) && place.page.is_some();
+    let answer = match place.labels {
+        Some(_) if !is_page && !site.cors.is_empty() => {
+            answer.with_header("Access-Control-Allow-Origin", &site.cors)
+        }
+        _ => answer,
+    };
+    site.status.count_request(handler, answer.code);
+    match body {
+        Err(BodyError {
+            unread: Unread::Endless,
+            ..
+        }) => let_go(request, &answer),
+        Ok(_) | Err(_) => respond(request, answer),
+    }
+}
+
+/// Answers what is not a push.
+fn read(site: &Site, method: &Method, place: &Place<'_>) -> (Handler, Answer) {
+    match (method, place.labels, place.page) {
+        (Method::Options, Some(_), _) => (Handler::Preflight, preflight()),
+        (Method::Get | Method::Head, _, Some(page)) => show(site, page),
+        (_, None, None) => (Handler::None, not_found(site)),
+        _ => (Handler::None, wrong_method(method, place)),
+    }
+}
+
+/// The path of a request target, which may be in absolute form (RFC 9112 section 3.2).
+fn path(target: &str) -> &str {
+    let path = match target.split_once("://") {
+        Some((scheme, rest)) if !scheme.contains('/') => {
+            rest.find('/').map_or("/", |slash| &rest[slash..])
+        }
+        _ => target,
+    };
+    &path[..path.find(['?', '#']).unwrap_or(path.len())]
+}
+
+fn push(site: &Site, labels: &str, request: &Request, body: &[u8]) -> Answer {
+    let (result, answer) = match check_format(request) {
+        Ok(()) => merge(site, labels, body),
+        Err(answer) => (PushResult::Unsupported, answer),
+    };
+    site.status.count_push(result);
+    answer
+}
+
+fn merge(site: &Site, labels: &str, body: &[u8]) -> (PushResult, Answer) {
+    let key = match GroupingKey::from_path(labels) {
+        Ok(key) => key,
+        Err(error) => return (PushResult::Invalid, Answer::refusal(400, error)),
+    };
+    let started = Instant::now();
+    match site.gateway.push(body, &key) {
+        Ok(merged) => {
+            let (samples, skipped) = (merged.samples, merged.skipped);
+            site.status
+                .count_merged(samples, skipped, body.len(), started.elapsed());
+            (PushResult::Accepted, accepted(site.status.next_reset()))
+        }
+        Err(refusal) => {
+            let result = match refusal {
+                Refusal::Invalid(_) => PushResult::Invalid,
+                Refusal::Conflict(_) => PushResult::Conflict,
+            };
+            (result, Answer::refusal(400, refusal))
+        }
+    }
+}
+
+fn accepted(next_reset: Option<i64>) -> Answer {
+    Answer::new(
+        200,
+        JSON,
+        match next_reset {
+            Some(seconds) => {
+                let from_then_on = seconds.saturating_add(NEXT_RESET_GRACE_SECONDS);
+                format!("{{\"nextResetTimestampSec\":{from_then_on}}}")
+            }
+            None => "{}".to_owned(),
+        },
+    )
+}
+
+/// Refuses bodies that are certainly not text, with the line that makes the sender send text.
+fn check_format(request: &Request) -> Result<(), Answer> {
+    let content_type = header(request, "Content-Type").unwrap_or_default();
+    if content_type.to_ascii_lowercase().contains("protobuf") {
+        return Err(Answer::refusal(
+            415,
+            "protobuf is not read here, send the text format: Go .Format(expfmt.FmtText), \
+             Java .format(Format.PROMETHEUS_TEXT), Rust POST of a TextEncoder's output",
+        ));
+    }
+    match header(request, "Content-Encoding").unwrap_or_default() {
+        "" | "identity" => Ok(()),
+        encoding => {
+            let encoding = Excerpt::of(encoding);
+            let line = format!("Content-Encoding {encoding} is not read here, send plain text");
+            Err(Answer::refusal(415, line))
+        }
+    }
+}
+
+fn header<'a>(request: &'a Request, name: &'static str) -> Option<&'a str> {
+    let mut headers = request.headers().iter();
+    let header = headers.find(|header| header.field.equiv(name));
+    header.map(|header| header.value.as_str())
+}
+
+/// Allows what a browser asks before it pushes across origins (Fetch standard, CORS-preflight).
+fn preflight() -> Answer {
+    let headers = vec![
+        (
+            "Access-Control-Allow-Methods",
+            "POST, PUT, OPTIONS".to_owned(),
+        ),
+        (
+            "Access-Control-Allow-Headers",
+            "Authorization, Content-Type, Content-Encoding, X-Requested-With".to_owned(),
+        ),
+        ("Access-Control-Max-Age", "86400".to_owned()),
+    ];
+    Answer {
+        code: 204,
+        headers,
+        body: Vec::new(),
+    }
+}
+
+fn show(site: &Site, page: Page) -> (Handler, Answer) {
+    const ALIVE: &str = "{\"alive\": true}";
+    match page {
+        Page::Scrape => (
+            Handler::Scrape,
+            Answer::new(200, EXPOSITION, site.gateway.scrape()),
+        ),
+        Page::Healthy => (Handler::Healthy, Answer::new(200, JSON, ALIVE)),
+        Page::Ready => (Handler::Ready, Answer::new(200, JSON, ALIVE)),
+        Page::Status => {
+            let held = site.gateway.size();
+            let stored = Stored {
+                families: held.families,
+                series: held.series,
+            };
+            (
+                Handler::Status,
+                Answer::new(200, EXPOSITION, site.status.page(stored)),
+            )
+        }
+    }
+}
+
+fn not_found(site: &Site) -> Answer {
+    let push_path = &site.push_path;
+    Answer::refusal(
+        404,
+        format!("not found; push to {push_path}/, scrape /metrics"),
+    )
+}
+
+fn wrong_method(method: &Method, place: &Place<'_>) -> Answer {
+    let (found, methods) = (Excerpt::of(method.as_str()), place.methods());
+    Answer::refusal(
+        405,
+        format!("method {found} is not known here; expected one of {methods}"),
+    )
+    .with_header("Allow", methods)
+}
