@@ -1,0 +1,510 @@
+//! The HTTP table, over real sockets: every route, its status, its headers, its exact words.
+
+use crate::running_gateway::{Reply, RunningGateway};
+
+const SOME: &str = "# TYPE some counter\nsome 1\n";
+
+/// A refusal is one line of plain text, readable across origins, and changes nothing.
+#[track_caller]
+fn check_refusal(gateway: &RunningGateway, reply: &Reply, code: u16, line: &str) {
+    assert_eq!(
+        (reply.code, reply.body.as_str()),
+        (code, format!("{line}\n").as_str())
+    );
+    assert_eq!(
+        reply.header("Content-Type"),
+        Some("text/plain; charset=utf-8")
+    );
+    assert_eq!(gateway.scrape(), SOME);
+}
+
+/// A gateway that holds [`SOME`].
+#[track_caller]
+fn gateway_with_some(flags: &[&str]) -> RunningGateway {
+    let gateway = RunningGateway::start(flags);
+    assert_eq!(gateway.push("/metrics", SOME).code, 200);
+    gateway
+}
+
+#[test]
+fn push_is_answered_with_json() {
+    let gateway = RunningGateway::start(&[]);
+    for (method, path) in [
+        ("POST", "/metrics"),
+        ("POST", "/metrics/"),
+        ("PUT", "/metrics"),
+        ("PUT", "/metrics/"),
+        ("POST", "/metrics?a=b"),
+        ("POST", "http://localhost:9091/metrics"),
+    ] {
+        let reply = gateway.request(method, path, "", SOME.as_bytes());
+        assert_eq!(
+            (reply.code, reply.body.as_str()),
+            (200, "{}"),
+            "{method} {path}"
+        );
+        assert_eq!(reply.header("Content-Type"), Some("application/json"));
+        assert_eq!(reply.header("Access-Control-Allow-Origin"), Some("*"));
+    }
+    assert_eq!(gateway.scrape(), "# TYPE some counter\nsome 6\n");
+}
+
+#[test]
+fn any_content_type_is_text() {
+    let gateway = RunningGateway::start(&[]);
+    for content_type in [
+        "Content-Type: text/plain; version=0.0.4\r\n",
+        "Content-Type: application/x-www-form-urlencoded\r\n",
+        "Content-Type: application/octet-stream\r\nContent-Encoding: identity\r\n",
+    ] {
+        let reply = gateway.request("POST", "/metrics", content_type, SOME.as_bytes());
+        assert_eq!(reply.code, 200, "{content_type}");
+    }
+    assert_eq!(gateway.scrape(), "# TYPE some counter\nsome 3\n");
+}
+
+#[test]
+fn path_labels() {
+    #[track_caller]
+    fn check(path: &str, body: &str, series: &str) {
+        let gateway = RunningGateway::start(&[]);
+        let reply = gateway.push(&format!("/metrics{path}"), &format!("{body} 1\n"));
+        assert_eq!((reply.code, reply.body.as_str()), (200, "{}"));
+        assert_eq!(
+            gateway.scrape(),
+            format!("# TYPE some untyped\n{series} 1\n")
+        );
+    }
+    check("/job/x", "some", r#"some{job="x"}"#);
+    check("/job/x/", "some", r#"some{job="x"}"#);
+    check("/job/x/instance/y", "some", r#"some{instance="y",job="x"}"#);
+    check(
+        "/instance/y/",
+        "some{a=\"1\"}",
+        r#"some{a="1",instance="y"}"#,
+    );
+    // The path wins over the body.
+    check(
+        "/job/x",
+        r#"some{job="of the body",z="1"}"#,
+        r#"some{job="x",z="1"}"#,
+    );
+    // %-encoding is undone after the split; a plus sign is no blank.
+    check("/job/a%2Fb%20c+d", "some", r#"some{job="a/b c+d"}"#);
+    check("/job/%C3%BC%0A%22%5C", "some", r#"some{job="ü\n\"\\"}"#);
+    check("/%6Aob/x", "some", r#"some{job="x"}"#);
+    // base64, padded or not; the URL-safe alphabet; the empty value takes the label away.
+    check(
+        "/job@base64/L3Zhci90bXA=",
+        "some",
+        r#"some{job="/var/tmp"}"#,
+    );
+    check("/job@base64/L3Zhci90bXA", "some", r#"some{job="/var/tmp"}"#);
+    check(
+        "/job@base64/L3Zhci90bXA%3D",
+        "some",
+        r#"some{job="/var/tmp"}"#,
+    );
+    check("/job@base64/Pz8_Pj4-", "some", r#"some{job="???>>>"}"#);
+    check(
+        "/job/x/instance@base64/=",
+        r#"some{instance="y"}"#,
+        r#"some{job="x"}"#,
+    );
+    check(
+        "/job/x/instance//zone/z",
+        "some",
+        r#"some{job="x",zone="z"}"#,
+    );
+}
+
+#[test]
+fn path_labels_refused() {
+    #[track_caller]
+    fn check(path: &str, line: &str) {
+        let gateway = gateway_with_some(&[]);
+        let reply = gateway.push(&format!("/metrics{path}"), SOME);
+        assert_eq!(reply.header("Access-Control-Allow-Origin"), Some("*"));
+        check_refusal(&gateway, &reply, 400, line);
+    }
+    check(
+        "/job",
+        "path: expected /<label>/<value> pairs, `job` has no value",
+    );
+    check(
+        "/job/",
+        "path: expected /<label>/<value> pairs, `job` has no value",
+    );
+    check(
+        "/job/x/y",
+        "path: expected /<label>/<value> pairs, `y` has no value",
+    );
+    check("/job//a/b", "path: the job name is empty");
+    check("/job@base64/=", "path: the job name is empty");
+    check("/job/a/job/b", "path: the label `job` is given twice");
+    let expected = "path: expected a label name (letters, digits, `_`, no digit first), found";
+    check("//job/x", &format!("{expected} ``"));
+    check("/a-b/x", &format!("{expected} `a-b`"));
+    check("/a:b/x", &format!("{expected} `a:b`"));
+    check("/1/x", &format!("{expected} `1`"));
+    check(
+        "/__a/x",
+        "path: label names that begin with `__` are reserved, found `__a`",
+    );
+    check(
+        "/__name__/x",
+        "path: label names that begin with `__` are reserved, found `__name__`",
+    );
+    check(
+        "/le/1",
+        "path: the label `le` belongs to the buckets of histograms",
+    );
+    check(
+        "/job/%",
+        "path: expected two hexadecimal digits after `%`, found `%`",
+    );
+    check(
+        "/job/a%2",
+        "path: expected two hexadecimal digits after `%`, found `a%2`",
+    );
+    check(
+        "/job/%gg",
+        "path: expected two hexadecimal digits after `%`, found `%gg`",
+    );
+    check(
+        "/job/%+1",
+        "path: expected two hexadecimal digits after `%`, found `%+1`",
+    );
+    check(
+        "/job/%ff",
+        "path: the value of label `job` is not valid UTF-8",
+    );
+    check(
+        "/job/%00",
+        "path: the value of label `job` contains a NUL byte",
+    );
+    let expected = "path: expected URL-safe base64 (RFC 4648 section 5), found";
+    check("/job@base64/a", &format!("{expected} `a`"));
+    check("/job@base64/ab+d", &format!("{expected} `ab+d`"));
+    check("/job@base64/YQ=", &format!("{expected} `YQ=`"));
+    check("/job@base64/Y=Q=", &format!("{expected} `Y=Q=`"));
+}
+
+#[test]
+fn preflight() {
+    let gateway = RunningGateway::start(&["-cors", "https://app.example"]);
+    for path in ["/metrics", "/metrics/", "/metrics/job/x"] {
+        let asked = "Origin: https://app.example\r\nAccess-Control-Request-Method: PUT\r\n\
+                     Access-Control-Request-Headers: content-type, x-evil\r\n";
+        let reply = gateway.request("OPTIONS", path, asked, b"");
+        assert_eq!((reply.code, reply.body.as_str()), (204, ""), "{path}");
+        let cors = |name| reply.header(&format!("Access-Control-{name}"));
+        assert_eq!(cors("Allow-Origin"), Some("https://app.example"));
+        assert_eq!(cors("Allow-Methods"), Some("POST, PUT, OPTIONS"));
+        let headers = "Authorization, Content-Type, Content-Encoding, X-Requested-With";
+        assert_eq!(cors("Allow-Headers"), Some(headers));
+        assert_eq!(cors("Max-Age"), Some("86400"));
+    }
+}
+
+#[test]
+fn no_cors_header_when_the_flag_is_empty() {
+    let gateway = RunningGateway::start(&["-cors", ""]);
+    let reply = gateway.push("/metrics", SOME);
+    assert_eq!(reply.code, 200);
+    assert_eq!(reply.header("Access-Control-Allow-Origin"), None);
+}
+
+#[test]
+fn scrape_is_text_and_head_is_its_head() {
+    let gateway = gateway_with_some(&[]);
+    let get = gateway.get("/metrics");
+    assert_eq!((get.code, get.body.as_str()), (200, SOME));
+    assert_eq!(
+        get.header("Content-Type"),
+        Some("text/plain; version=0.0.4; charset=utf-8")
+    );
+    let head = gateway.request("HEAD", "/metrics", "", b"");
+    assert_eq!((head.code, head.body.as_str()), (200, ""));
+    let length = SOME.len().to_string();
+    assert_eq!(head.header("Content-Length"), Some(length.as_str()));
+}
+
+#[test]
+fn health() {
+    let gateway = RunningGateway::start(&[]);
+    for path in ["/-/healthy", "/-/ready"] {
+        let reply = gateway.get(path);
+        assert_eq!(
+            (reply.code, reply.body.as_str()),
+            (200, "{\"alive\": true}")
+        );
+        assert_eq!(reply.header("Content-Type"), Some("application/json"));
+    }
+}
+
+#[test]
+fn wrong_methods_and_paths() {
+    let gateway = gateway_with_some(&[]);
+    let check = |method: &str, path: &str, allow: &str| {
+        let reply = gateway.request(method, path, "", b"");
+        let line = format!("method `{method}` is not known here; expected one of {allow}");
+        check_refusal(&gateway, &reply, 405, &line);
+        assert_eq!(reply.header("Allow"), Some(allow));
+    };
+    check("DELETE", "/metrics", "GET, HEAD, POST, PUT, OPTIONS");
+    check("PATCH", "/metrics", "GET, HEAD, POST, PUT, OPTIONS");
+    check("DELETE", "/metrics/job/x", "POST, PUT, OPTIONS");
+    check("GET", "/metrics/job/x", "POST, PUT, OPTIONS");
+    check("GET", "/metrics/", "POST, PUT, OPTIONS");
+    check("POST", "/-/healthy", "GET, HEAD");
+    check("OPTIONS", "/-/ready", "GET, HEAD");
+    check("PUT", "/-/metrics", "GET, HEAD");
+    for (method, path) in [
+        ("GET", "/"),
+        ("GET", "/metricsx"),
+        ("POST", "/push"),
+        ("GET", "/-/"),
+        ("BREW", "/x"),
+    ] {
+        let reply = gateway.request(method, path, "", b"");
+        check_refusal(
+            &gateway,
+            &reply,
+            404,
+            "not found; push to /metrics/, scrape /metrics",
+        );
+    }
+}
+
+#[test]
+fn another_push_path() {
+    let gateway = RunningGateway::start(&["-push-path", "/push/here/"]);
+    assert_eq!(gateway.push("/push/here", SOME).code, 200);
+    assert_eq!(gateway.push("/push/here/", SOME).code, 200);
+    assert_eq!(gateway.push("/push/here/job/x", SOME).code, 200);
+    let reply = gateway.push("/metrics", SOME);
+    assert_eq!(
+        (reply.code, reply.header("Allow")),
+        (405, Some("GET, HEAD"))
+    );
+    assert_eq!(gateway.push("/push", SOME).code, 404);
+    assert_eq!(
+        gateway.scrape(),
+        "# TYPE some counter\nsome 2\nsome{job=\"x\"} 1\n"
+    );
+}
+
+#[test]
+fn root_as_push_path() {
+    let gateway = RunningGateway::start(&["-push-path", "/"]);
+    assert_eq!(gateway.push("/", SOME).code, 200);
+    assert_eq!(gateway.push("/job/x", SOME).code, 200);
+    assert_eq!(
+        gateway.scrape(),
+        "# TYPE some counter\nsome 1\nsome{job=\"x\"} 1\n"
+    );
+}
+
+#[test]
+fn bodies_that_are_no_text() {
+    let gateway = gateway_with_some(&[]);
+    let reply = gateway.push("/metrics", "# TYPE some counter\nsome 1\nx{a=\"b 1\n");
+    check_refusal(&gateway, &reply, 400, "line 3: label value is not closed");
+    assert_eq!(reply.header("Access-Control-Allow-Origin"), Some("*"));
+
+    let reply = gateway.push("/metrics", "# TYPE some gauge\nsome 1\n");
+    check_refusal(
+        &gateway,
+        &reply,
+        400,
+        "`some` is pushed as gauge, but stored as counter",
+    );
+
+    let protobuf = "Content-Type: application/vnd.google.protobuf; \
+                    proto=io.prometheus.client.MetricFamily; encoding=delimited\r\n";
+    let reply = gateway.request("POST", "/metrics", protobuf, b"\x05abcde");
+    let line = "protobuf is not read here, send the text format: Go .Format(expfmt.FmtText), \
+                Java .format(Format.PROMETHEUS_TEXT), Rust POST of a TextEncoder's output";
+    check_refusal(&gateway, &reply, 415, line);
+    assert_eq!(reply.header("Access-Control-Allow-Origin"), Some("*"));
+
+    let gzip = "Content-Encoding: gzip\r\n";
+    let reply = gateway.request("POST", "/metrics", gzip, b"\x1f\x8b");
+    check_refusal(
+        &gateway,
+        &reply,
+        415,
+        "Content-Encoding `gzip` is not read here, send plain text",
+    );
+}
+
+#[test]
+fn oversized_bodies() {
+    let gateway = gateway_with_some(&["-max-body-bytes", "100"]);
+    let line = "the body is longer than 100 bytes (-max-body-bytes)";
+    let exact = format!("{SOME}#{}", "x".repeat(99 - SOME.len()));
+    let longer = format!("{exact}x");
+
+    let reply = gateway.push("/metrics", &longer);
+    check_refusal(&gateway, &reply, 413, line);
+    assert_eq!(reply.header("Access-Control-Allow-Origin"), Some("*"));
+    // The rest was thrown away: the connection goes on.
+    let mut connection = gateway.connect();
+    for _ in 0..2 {
+        connection.send("POST", "/metrics", "", longer.repeat(1000).as_bytes());
+        check_refusal(&gateway, &connection.reply("POST"), 413, line);
+    }
+    // On another path too, since the body would be read all the same.
+    assert_eq!(gateway.push("/x", &longer).code, 413);
+    assert_eq!(gateway.push("/metrics", &exact).code, 200);
+    assert_eq!(gateway.scrape(), "# TYPE some counter\nsome 2\n");
+}
+
+/// A declared length that no memory holds would end the process if the request were dropped.
+#[test]
+fn a_terabyte_is_refused_unread() {
+    let gateway = gateway_with_some(&[]);
+    let mut connection = gateway.connect();
+    connection
+        .send_bytes(b"POST /metrics HTTP/1.1\r\nContent-Length: 1000000000000\r\n\r\nsome 1\n");
+    let line = "the body is longer than 16777216 bytes (-max-body-bytes)";
+    check_refusal(&gateway, &connection.reply("POST"), 413, line);
+    connection.send_bytes(b"GET /metrics HTTP/1.1\r\nContent-Length: 1000000000000\r\n\r\n");
+    drop(connection);
+    assert_eq!(gateway.scrape(), SOME);
+}
+
+#[test]
+fn chunked_bodies() {
+    let gateway = gateway_with_some(&["-max-body-bytes", "100"]);
+    let chunked = "POST /metrics HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let mut connection = gateway.connect();
+    for _ in 0..2 {
+        // Two requests on one connection: the first body ends where it says.
+        let chunks = "d\r\n# TYPE some c\r\ne\r\nounter\nsome 1\n\r\n0\r\n\r\n";
+        connection.send_bytes(format!("{chunked}{chunks}").as_bytes());
+        assert_eq!(connection.reply("POST").code, 200);
+    }
+    assert_eq!(gateway.scrape(), "# TYPE some counter\nsome 3\n");
+
+    // What follows a chunked body that is too long is not taken for a request.
+    let smuggled = "POST /metrics HTTP/1.1\r\nContent-Length: 7\r\n\r\nsome 9\n";
+    let mut connection = gateway.connect();
+    let body = format!(
+        "ff\r\n{}\r\n{:x}\r\n{smuggled}\r\n0\r\n\r\n",
+        "#".repeat(255),
+        smuggled.len()
+    );
+    connection.send_bytes(format!("{chunked}{body}").as_bytes());
+    let reply = connection.reply("POST");
+    let line = "the body is longer than 100 bytes (-max-body-bytes)\n";
+    assert_eq!((reply.code, reply.body.as_str()), (413, line));
+    assert_eq!(gateway.scrape(), "# TYPE some counter\nsome 3\n");
+}
+
+#[test]
+fn a_body_that_ends_early_is_not_merged() {
+    let gateway = gateway_with_some(&[]);
+    let body = "# TYPE some counter\nsome 1\n".repeat(100);
+    let mut connection = gateway.connect();
+    connection.send_bytes(b"POST /metrics HTTP/1.1\r\nContent-Length: 5000\r\n\r\n");
+    connection.send_bytes(body.as_bytes());
+    drop(connection);
+    while gateway.own_metric("aggregation_gateway_pushes_total{result=\"incomplete\"}") < 1.0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(gateway.scrape(), SOME);
+}
+
+/// Java's HTTP client asks for an upgrade to HTTP/2 with every push.
+#[test]
+fn an_offered_upgrade_is_ignored() {
+    let gateway = RunningGateway::start(&[]);
+    let upgrade = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n";
+    for repeats in [1, 100] {
+        let padding = "#\n".repeat(repeats * 20);
+        let body = format!("{SOME}{padding}");
+        let reply = gateway.request("POST", "/metrics", upgrade, body.as_bytes());
+        assert_eq!(reply.code, 200);
+    }
+    assert_eq!(gateway.scrape(), "# TYPE some counter\nsome 2\n");
+}
+
+#[test]
+fn keep_alive_and_http_1_0() {
+    let gateway = RunningGateway::start(&[]);
+    let mut connection = gateway.connect();
+    for _ in 0..10 {
+        connection.send("POST", "/metrics", "", SOME.as_bytes());
+        assert_eq!(connection.reply("POST").code, 200);
+    }
+    let mut connection = gateway.connect();
+    connection.send_bytes(b"POST /metrics HTTP/1.0\r\nContent-Length: 7\r\n\r\nsome 1\n");
+    assert_eq!(connection.reply("POST").code, 200);
+    assert_eq!(connection.read_to_end(), b"");
+    assert_eq!(gateway.scrape(), "# TYPE some counter\nsome 11\n");
+}
+
+#[test]
+fn own_metrics() {
+    let gateway = gateway_with_some(&[]);
+    gateway.push("/metrics", "# TYPE some gauge\nsome 1\n");
+    gateway.push("/metrics", "some\n");
+    gateway.push("/metrics", "some NaN\n");
+    gateway.push("/metrics/job", "some 1\n");
+    gateway.push(
+        "/metrics",
+        "# TYPE s summary\ns 1\ns_sum +Inf\n# TYPE h histogram\nh_sum -Inf\nh_count 2\n",
+    );
+    gateway.request("POST", "/metrics", "Content-Type: x/protobuf\r\n", b"x");
+    gateway.get("/nowhere");
+    #[track_caller]
+    fn check(gateway: &RunningGateway, series: &str, value: f64) {
+        assert_eq!(
+            gateway.own_metric(&format!("aggregation_gateway_{series}")),
+            value,
+            "{series}"
+        );
+    }
+    check(&gateway, "build_info{version=\"0.1.0\"}", 1.0);
+    check(&gateway, "pushes_total{result=\"accepted\"}", 3.0);
+    check(&gateway, "pushes_total{result=\"invalid\"}", 2.0);
+    check(&gateway, "pushes_total{result=\"conflict\"}", 1.0);
+    check(&gateway, "pushes_total{result=\"unsupported\"}", 1.0);
+    check(&gateway, "samples_merged_total", 2.0);
+    check(&gateway, "samples_skipped_total{reason=\"nan\"}", 1.0);
+    check(&gateway, "samples_skipped_total{reason=\"infinite\"}", 1.0);
+    check(&gateway, "samples_skipped_total{reason=\"summary\"}", 2.0);
+    check(&gateway, "families", 2.0);
+    check(&gateway, "series", 4.0);
+    check(&gateway, "resets_total", 0.0);
+    check(
+        &gateway,
+        "http_requests_total{handler=\"push\",code=\"200\"}",
+        3.0,
+    );
+    check(
+        &gateway,
+        "http_requests_total{handler=\"push\",code=\"400\"}",
+        3.0,
+    );
+    check(
+        &gateway,
+        "http_requests_total{handler=\"push\",code=\"415\"}",
+        1.0,
+    );
+    check(
+        &gateway,
+        "http_requests_total{handler=\"none\",code=\"404\"}",
+        1.0,
+    );
+    check(&gateway, "push_size_bytes_count", 3.0);
+    check(&gateway, "push_size_bytes_bucket{le=\"100\"}", 3.0);
+    check(&gateway, "push_duration_seconds_count", 3.0);
+    assert!(gateway.own_metric("aggregation_gateway_push_duration_seconds_sum") > 0.0);
+    assert!(gateway.own_metric("aggregation_gateway_uptime_seconds") > 0.0);
+    // Pushed and own metrics are never mixed.
+    assert!(!gateway.scrape().contains("aggregation_gateway_"));
+    assert!(!gateway.get("/-/metrics").body.contains("some"));
+}

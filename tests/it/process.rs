@@ -1,0 +1,256 @@
+//! The process: its flags, what it says, its resets, its end.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
+use std::process::Stdio;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::running_gateway::{PATIENCE, RunningGateway, command};
+
+/// Wrong arguments end it with status 2 and one line, before anything is bound.
+#[test]
+fn wrong_arguments() {
+    #[track_caller]
+    fn check(arguments: &[&str], line: &str) {
+        // The port is taken: who binds first would end with 1.
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap().to_string();
+        let mut arguments = arguments.to_vec();
+        if !arguments.iter().any(|argument| argument.contains("listen")) {
+            arguments.extend(["-listen", &address]);
+        }
+        let output = command(&arguments).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(stderr, format!("prometheus-aggregation-gateway: {line}\n"));
+        assert_eq!(output.status.code(), Some(2));
+    }
+    check(&["-nonsense"], "unknown flag `-nonsense`; see -help");
+    check(&["--nonsense=1"], "unknown flag `--nonsense=1`; see -help");
+    check(&["nonsense"], "unexpected argument `nonsense`; see -help");
+    check(&["-cors", "a", "--cors=b"], "flag -cors is given twice");
+    check(&["-listen"], "flag -listen needs a value");
+    let expected = "flag -listen: expected HOST:PORT, [IPV6]:PORT or :PORT, found";
+    check(&["-listen", "9091"], &format!("{expected} `9091`"));
+    check(
+        &["-listen", "localhost"],
+        &format!("{expected} `localhost`"),
+    );
+    check(&["-listen", ":70000"], &format!("{expected} `:70000`"));
+    check(&["-listen", ":+80"], &format!("{expected} `:+80`"));
+    check(&["-listen", "::1:80"], &format!("{expected} `::1:80`"));
+    check(
+        &["-workers", "0"],
+        "flag -workers: expected a whole number from 1, found `0`",
+    );
+    check(
+        &["-max-body-bytes=1k"],
+        "flag -max-body-bytes: expected a whole number from 1, found `1k`",
+    );
+    check(
+        &["-push-path", "push"],
+        "flag -push-path: expected a path such as /metrics/, found `push`",
+    );
+    check(
+        &["-push-path", "/a?b"],
+        "flag -push-path: expected a path such as /metrics/, found `/a?b`",
+    );
+    check(
+        &["-cors", "a\r\nb"],
+        "flag -cors: expected * or an origin, found `a\\r\\nb`",
+    );
+    check(
+        &["-crontab", "60 * * * *"],
+        "crontab: minute \"60\" is out of range 0-59",
+    );
+}
+
+#[test]
+fn help_and_version() {
+    for flag in ["-help", "--help", "-h"] {
+        let output = command(&[flag]).output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        let text = String::from_utf8(output.stdout).unwrap();
+        for name in [
+            "listen",
+            "crontab",
+            "push-path",
+            "cors",
+            "max-body-bytes",
+            "workers",
+            "version",
+            "help",
+        ] {
+            assert!(text.contains(&format!("\n  -{name} ")), "{text}");
+        }
+    }
+    for flag in ["-version", "--version"] {
+        let output = command(&[flag]).output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        let expected = concat!(
+            "prometheus-aggregation-gateway ",
+            env!("CARGO_PKG_VERSION"),
+            "\n"
+        );
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
+    }
+}
+
+/// Nobody reads what it prints.
+#[test]
+fn closed_output_is_no_panic() {
+    let mut process = command(&["-help"]).stdout(Stdio::piped()).spawn().unwrap();
+    drop(process.stdout.take());
+    assert!(process.wait().unwrap().code().is_some_and(|code| code <= 1));
+}
+
+#[test]
+fn address_in_use() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = command(&["-listen", &address]).output().unwrap();
+    let expected = format!(
+        "prometheus-aggregation-gateway: cannot listen on {address}: \
+         Address already in use (os error 98)\n"
+    );
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), expected);
+    assert_eq!(output.status.code(), Some(1));
+}
+
+/// `:PORT` is IPv6 and IPv4.
+#[test]
+fn both_address_families() {
+    let gateway = RunningGateway::start_on(":0", &[]);
+    let port = gateway.address.port();
+    let streams = [
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port)),
+        TcpStream::connect((Ipv6Addr::LOCALHOST, port)),
+    ];
+    for stream in streams {
+        let mut stream = stream.expect("it listens on this family");
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+            .write_all(b"GET /-/healthy HTTP/1.0\r\n\r\n")
+            .unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap();
+        assert!(reply.starts_with("HTTP/1.0 200 OK\r\n"), "{reply}");
+    }
+}
+
+#[test]
+fn start_says_what_to_do() {
+    let gateway = RunningGateway::start(&[]);
+    assert_eq!(
+        gateway.wait_for_line("crontab"),
+        "no -crontab: the sums are never cleared"
+    );
+    let port = gateway.address.port();
+    let push = format!(
+        "push: echo 'some_metric 3.14' | curl --data-binary @- \
+         http://localhost:{port}/metrics/job/some_job"
+    );
+    assert_eq!(gateway.wait_for_line("push"), push);
+    let gateway = RunningGateway::start(&["-crontab", "0 0 1 1 *"]);
+    let line = gateway.wait_for_line("crontab");
+    assert!(
+        line.starts_with("crontab \"0 0 1 1 *\": next reset 2"),
+        "{line}"
+    );
+    assert!(line.ends_with("-01-01T00:00:00+00:00 (UTC)"), "{line}");
+    let gateway = RunningGateway::start(&["-crontab", "0 0 31 2 *"]);
+    let line = gateway.wait_for_line("crontab");
+    let expected = "crontab \"0 0 31 2 *\": warning: it never fires, the sums are never cleared";
+    assert_eq!(line, expected);
+    assert_eq!(gateway.push("/metrics", "x 1\n").body, "{}");
+}
+
+/// Both spellings of the flag; the answer to a push is the next reset and 30 s.
+#[test]
+fn next_reset_is_announced() {
+    for flags in [&["-crontab", "*/5 * * * *"][..], &["--crontab=*/5 * * * *"]] {
+        let gateway = RunningGateway::start(flags);
+        let before = unix_seconds();
+        let reply = gateway.push("/metrics", "x 1\n");
+        let after = unix_seconds();
+        let next = |seconds: u64| (seconds / 300 + 1) * 300 + 30;
+        let json = |seconds| format!("{{\"nextResetTimestampSec\":{seconds}}}");
+        let expected = [json(next(before)), json(next(after))];
+        assert!(
+            expected.contains(&reply.body),
+            "{} not in {expected:?}",
+            reply.body
+        );
+    }
+}
+
+#[test]
+fn reset_clears_everything() {
+    let gateway = RunningGateway::start(&["-crontab", "@every 1s"]);
+    let mut cleared = 0;
+    // The reset may come between a push and the next; then there was something to clear.
+    while cleared < 2 {
+        assert_eq!(
+            gateway
+                .push("/metrics", "x{a=\"1\"} 1\nx{a=\"2\"} 1\ny 1\n")
+                .code,
+            200
+        );
+        let line = gateway.wait_for_line("reset: cleared ");
+        if line.starts_with("reset: cleared 2 families, 3 series; next reset ") {
+            cleared += 1;
+            assert_eq!(gateway.scrape(), "");
+        }
+    }
+    let resets = gateway.own_metric("aggregation_gateway_resets_total");
+    let last = gateway.own_metric("aggregation_gateway_last_reset_timestamp_seconds");
+    let next = gateway.own_metric("aggregation_gateway_next_reset_timestamp_seconds");
+    assert!(resets >= 2.0);
+    assert!(
+        last <= next && next <= last + 5.0,
+        "last {last}, next {next}"
+    );
+}
+
+#[test]
+fn signals_end_it() {
+    for (signal, name) in [("TERM", "SIGTERM"), ("INT", "SIGINT")] {
+        let mut gateway = RunningGateway::start(&["-crontab", "@hourly"]);
+        let address = gateway.address;
+        gateway.signal(signal);
+        let line = gateway.wait_for_line("SIG");
+        assert_eq!(line, format!("{name}: finishing the requests in flight"));
+        assert_eq!(gateway.wait().code(), Some(0));
+        assert!(TcpStream::connect(address).is_err());
+    }
+}
+
+/// A push whose body is still coming when the signal does is answered before the end.
+#[test]
+fn requests_in_flight_are_finished() {
+    let mut gateway = RunningGateway::start(&["-workers", "2"]);
+    let body = format!("x 1\n{}", "#".repeat(2000));
+    let head = format!(
+        "POST /metrics HTTP/1.1\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut connection = gateway.connect();
+    connection.send_bytes(head.as_bytes());
+    connection.send_bytes(&body.as_bytes()[..1500]);
+    // Once another request is answered, a worker has had the time to take this one.
+    while gateway
+        .own_metric("aggregation_gateway_http_requests_total{handler=\"status\",code=\"200\"}")
+        < 9.0
+    {}
+    gateway.signal("TERM");
+    gateway.wait_for_line("SIGTERM");
+    connection.send_bytes(&body.as_bytes()[1500..]);
+    assert_eq!(connection.reply("POST").code, 200);
+    assert_eq!(gateway.wait().code(), Some(0));
+}
+
+fn unix_seconds() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+}

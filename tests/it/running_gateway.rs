@@ -1,0 +1,234 @@
+//! The real binary on a port of its own, and requests to it in bytes.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long anything may take before a test gives up. Machines are slow and busy at times.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A gateway that ends with its test.
+pub struct RunningGateway {
+    process: Child,
+    stderr: Receiver<String>,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+/// The gateway's binary with these arguments and nothing from the environment but what it needs.
+pub fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_prometheus-aggregation-gateway"));
+    command
+        .args(arguments)
+        .env("TZ", "UTC")
+        .stdin(Stdio::null());
+    command
+}
+
+impl RunningGateway {
+    /// Starts it on a free port of the loopback address, with further flags.
+    #[track_caller]
+    pub fn start(flags: &[&str]) -> RunningGateway {
+        RunningGateway::start_on("127.0.0.1:0", flags)
+    }
+
+    /// Starts it on an address of the loopback interface, or on all.
+    #[track_caller]
+    pub fn start_on(address: &str, flags: &[&str]) -> RunningGateway {
+        let arguments = [&["-listen", address], flags].concat();
+        let mut process = command(&arguments)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary was built");
+        let lines = BufReader::new(process.stderr.take().expect("it is piped")).lines();
+        let (sender, stderr) = channel();
+        thread::spawn(move || {
+            lines
+                .map_while(Result::ok)
+                .try_for_each(|line| sender.send(line))
+        });
+        let mut gateway = RunningGateway {
+            process,
+            stderr,
+            address: ([127, 0, 0, 1], 0).into(),
+        };
+        let line = gateway.wait_for_line(" listens on ");
+        let (_, address) = line.split_once(" listens on ").expect("it was waited for");
+        let (_, port) = address.rsplit_once(':').expect("an address has a port");
+        let port = port.trim_end_matches(" (IPv6 and IPv4)").parse();
+        gateway.address.set_port(port.expect("a port is a number"));
+        gateway
+    }
+
+    /// Waits for a line on stderr that contains `text`.
+    #[track_caller]
+    pub fn wait_for_line(&self, text: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            match self.stderr.recv_timeout(remaining) {
+                Ok(line) if line.contains(text) => return line,
+                Ok(_) => {}
+                Err(error) => panic!("no line with {text:?} on stderr: {error}"),
+            }
+        }
+    }
+
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) {
+        let process = self.process.id().to_string();
+        let status = Command::new("kill").args(["-s", name, &process]).status();
+        assert!(status.expect("kill is there").success());
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.process.try_wait().expect("it is our child") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it does not end");
+            thread::yield_now();
+        }
+    }
+
+    pub fn connect(&self) -> Connection {
+        let stream = TcpStream::connect(self.address).expect("it listens");
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a timeout that is not zero");
+        Connection {
+            reader: BufReader::new(stream),
+        }
+    }
+
+    /// One request on a connection of its own.
+    #[track_caller]
+    pub fn request(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> Reply {
+        let mut connection = self.connect();
+        connection.send(method, path, headers, body);
+        connection.reply(method)
+    }
+
+    #[track_caller]
+    pub fn get(&self, path: &str) -> Reply {
+        self.request("GET", path, "", b"")
+    }
+
+    #[track_caller]
+    pub fn push(&self, path: &str, body: &str) -> Reply {
+        self.request("POST", path, "", body.as_bytes())
+    }
+
+    /// The sums.
+    #[track_caller]
+    pub fn scrape(&self) -> String {
+        let reply = self.get("/metrics");
+        assert_eq!(reply.code, 200);
+        reply.body
+    }
+
+    /// The value of one of the gateway's own metrics, 0 when it is not there.
+    #[track_caller]
+    pub fn own_metric(&self, series: &str) -> f64 {
+        let page = self.get("/-/metrics").body;
+        let line = page
+            .lines()
+            .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.map_or(0.0, |value| value.parse().expect("a value is a number"))
+    }
+}
+
+impl Drop for RunningGateway {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A connection that is kept from one request to the next.
+pub struct Connection {
+    reader: BufReader<TcpStream>,
+}
+
+impl Connection {
+    /// Sends a request whose body is as long as it says.
+    #[track_caller]
+    pub fn send(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) {
+        let length = match (method, body) {
+            ("GET" | "HEAD" | "OPTIONS", b"") => String::new(),
+            _ => format!("Content-Length: {}\r\n", body.len()),
+        };
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{length}{headers}\r\n");
+        self.send_bytes(&[head.as_bytes(), body].concat());
+    }
+
+    #[track_caller]
+    pub fn send_bytes(&mut self, bytes: &[u8]) {
+        self.reader.get_mut().write_all(bytes).expect("it reads");
+    }
+
+    /// Reads the reply to a request of this method; leaves what comes behind it.
+    #[track_caller]
+    pub fn reply(&mut self, method: &str) -> Reply {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            let length = self
+                .reader
+                .read_line(&mut head)
+                .expect("it answers in time");
+            assert!(
+                length > 0,
+                "the connection ended in the head of a reply: {head:?}"
+            );
+        }
+        let code = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+        let mut reply = Reply {
+            code: code.expect("a status line has a code"),
+            head,
+            body: String::new(),
+        };
+        let length = reply
+            .header("Content-Length")
+            .map_or(0, |length| length.parse().unwrap());
+        let is_without_body = method == "HEAD" || matches!(reply.code, 100 | 204);
+        let mut body = vec![0; if is_without_body { 0 } else { length }];
+        self.reader
+            .read_exact(&mut body)
+            .expect("the body is as long as declared");
+        reply.body = String::from_utf8(body).expect("replies are UTF-8");
+        reply
+    }
+
+    /// Waits for the other side to close.
+    #[track_caller]
+    pub fn read_to_end(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        // A reset is an end as well.
+        let _ = self.reader.read_to_end(&mut rest);
+        rest
+    }
+}
+
+/// What the gateway answered.
+#[derive(Debug)]
+pub struct Reply {
+    pub code: u16,
+    pub head: String,
+    pub body: String,
+}
+
+impl Reply {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (field, value) = line.split_once(": ")?;
+            field.eq_ignore_ascii_case(name).then_some(value)
+        })
+    }
+}
