@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// A gateway that ends with its test.
 pub struct RunningGateway {
     process: Child,
-    stderr: Receiver<String>,
+    stderr: Mutex<Receiver<String>>,
     /// Where it listens.
     pub address: SocketAddr,
 }
@@ -52,7 +53,7 @@ impl RunningGateway {
         });
         let mut gateway = RunningGateway {
             process,
-            stderr,
+            stderr: Mutex::new(stderr),
             address: ([127, 0, 0, 1], 0).into(),
         };
         let line = gateway.wait_for_line(" listens on ");
@@ -67,9 +68,13 @@ impl RunningGateway {
     #[track_caller]
     pub fn wait_for_line(&self, text: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
+        let stderr = self
+            .stderr
+            .lock()
+            .expect("only one test thread waits for lines");
         loop {
             let remaining = deadline.saturating_duration_since(Instant::now());
-            match self.stderr.recv_timeout(remaining) {
+            match stderr.recv_timeout(remaining) {
                 Ok(line) if line.contains(text) => return line,
                 Ok(_) => {}
                 Err(error) => panic!("no line with {text:?} on stderr: {error}"),

@@ -1,0 +1,131 @@
+//! Many pushers, scrapers and resets at once.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use prometheus_aggregation_gateway::gateway::Gateway;
+use prometheus_aggregation_gateway::grouping_key::GroupingKey;
+
+use crate::running_gateway::RunningGateway;
+use crate::strict;
+
+const PUSHERS: usize = 8;
+const PUSHES: usize = 100;
+
+/// A counter of its own and one in common, a histogram with bounds of its own, for each pusher.
+fn body(pusher: usize) -> String {
+    format!(
+        "# TYPE own_{pusher} counter\nown_{pusher}{{pusher=\"{pusher}\"}} 1\n\
+         # TYPE common counter\ncommon 1\n\
+         # TYPE seconds histogram\nseconds_bucket{{le=\"{pusher}\"}} 1\n\
+         seconds_bucket{{le=\"+Inf\"}} 2\nseconds_sum 3\nseconds_count 2\n"
+    )
+}
+
+/// Totals are exact, scrapes are valid all along and show whole pushes only.
+#[test]
+fn totals_are_exact() {
+    let gateway = RunningGateway::start(&["-workers", "4"]);
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let scraper = scope.spawn(|| {
+            let mut scrapes = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                let families = strict::read(&gateway.scrape()).expect("a scrape is valid");
+                assert_pushes_are_whole(&families);
+                scrapes += 1;
+            }
+            scrapes
+        });
+        let pushers: Vec<_> = (0..PUSHERS)
+            .map(|pusher| {
+                let gateway = &gateway;
+                scope.spawn(move || {
+                    let mut connection = gateway.connect();
+                    for _ in 0..PUSHES {
+                        connection.send("POST", "/metrics", "", body(pusher).as_bytes());
+                        assert_eq!(connection.reply("POST").code, 200);
+                    }
+                })
+            })
+            .collect();
+        pushers
+            .into_iter()
+            .for_each(|pusher| pusher.join().expect("all were acknowledged"));
+        is_over.store(true, Ordering::Relaxed);
+        assert!(scraper.join().expect("all scrapes were valid") > 0);
+    });
+    let scrape = gateway.scrape();
+    for pusher in 0..PUSHERS {
+        assert!(scrape.contains(&format!("own_{pusher}{{pusher=\"{pusher}\"}} {PUSHES}\n")));
+        let below = PUSHES * (pusher + 1);
+        assert!(scrape.contains(&format!("seconds_bucket{{le=\"{pusher}\"}} {below}\n")));
+    }
+    let all = PUSHERS * PUSHES;
+    for line in [
+        format!("common {all}"),
+        format!("seconds_bucket{{le=\"+Inf\"}} {}", all * 2),
+        format!("seconds_sum {}", all * 3),
+        format!("seconds_count {}", all * 2),
+    ] {
+        assert!(
+            scrape.contains(&format!("\n{line}\n")),
+            "{line} is not in\n{scrape}"
+        );
+    }
+}
+
+/// Every push adds one to `common`, one to an `own_` and two to the count of `seconds`.
+fn assert_pushes_are_whole(families: &[strict::Family]) {
+    let sum = |name: &str| -> f64 {
+        let samples = families.iter().flat_map(|family| &family.samples);
+        samples
+            .filter(|sample| sample.name.starts_with(name))
+            .map(|sample| sample.value)
+            .sum()
+    };
+    assert_eq!(sum("common"), sum("own_"));
+    assert_eq!(sum("common") * 2.0, sum("seconds_count"));
+}
+
+/// A reset is one event between two pushes: nothing is lost and nothing is counted twice.
+#[test]
+fn resets_fall_between_pushes() {
+    let gateway = Gateway::default();
+    let key = GroupingKey::default();
+    let is_over = AtomicBool::new(false);
+    let cleared: usize = thread::scope(|scope| {
+        // Each push makes the same two series: a reset that split one would clear one of them.
+        let pushers: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    for _ in 0..2000 {
+                        gateway.push(b"a 1\nb 1\n", &key).expect("it is valid");
+                    }
+                })
+            })
+            .collect();
+        let resetter = scope.spawn(|| {
+            let mut resets = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                let cleared = gateway.reset();
+                assert!(matches!(cleared.series, 0 | 2), "half a push was cleared");
+                resets += usize::from(cleared.series == 2);
+            }
+            resets
+        });
+        pushers
+            .into_iter()
+            .for_each(|pusher| pusher.join().expect("it pushes"));
+        is_over.store(true, Ordering::Relaxed);
+        resetter.join().expect("no push was split")
+    });
+    assert!(cleared > 0);
+    let scrape = String::from_utf8(gateway.scrape()).expect("a scrape is UTF-8");
+    let values: Vec<&str> = scrape
+        .lines()
+        .filter_map(|line| line.rsplit_once(' '))
+        .map(|(_, value)| value)
+        .collect();
+    assert!(values.is_empty() || values[1] == values[3], "{scrape}");
+}
