@@ -7,7 +7,7 @@
 use std::io::Write;
 
 use crate::aggregate::{Aggregate, Family, Series};
-use crate::metric::{Bucket, Histogram};
+use crate::metric::Histogram;
 
 /// Appends the exposition of `aggregate` to `text`.
 pub fn render(aggregate: &Aggregate, text: &mut Vec<u8>) {
@@ -51,7 +51,9 @@ fn render_histogram(name: &str, labels: &str, histogram: &Histogram, text: &mut 
     let comma = if labels.is_empty() { "" } else { "," };
     let mut cumulative_count = 0.0;
     for bucket in &histogram.buckets {
-        cumulative_count = cumulate(cumulative_count, bucket);
+        // Reading subtracts again, and adding up the difference gives the same: for a and b not
+        // negative, a + ((a + b) - a) == a + b holds in floats too, though the parts are rounded.
+        cumulative_count = (cumulative_count + bucket.count).min(f64::MAX);
         append(text, &[name, "_bucket{", labels, comma, "le=\""]);
         append_number(bucket.upper_bound.value(), text);
         append(text, &["\"} "]);
@@ -60,14 +62,6 @@ fn render_histogram(name: &str, labels: &str, histogram: &Histogram, text: &mut 
     }
     render_sample(&[name, "_sum"], labels, histogram.sum, text);
     render_sample(&[name, "_count"], labels, histogram.count, text);
-}
-
-/// The next cumulative count, such that who subtracts `below` from it and adds the difference to
-/// `below` again gets the same: counts with fractions, or beyond 2^53, would otherwise drift by a
-/// last digit each time they are written and read.
-fn cumulate(below: f64, bucket: &Bucket) -> f64 {
-    let sum = (below + bucket.count).min(f64::MAX);
-    (below + (sum - below)).min(f64::MAX)
 }
 
 /// Whole numbers are written as such, others in the shortest form that reads back as the same
