@@ -8,7 +8,7 @@
 //! | pushed | merged |
 //! |---|---|
 //! | counter, gauge, untyped | added to the series with the same name and label set |
-//! | histogram | sum and count added; buckets: the union of the upper bounds, each with its own counts |
+//! | histogram | sum and count added; buckets: the union of upper bounds, each with its own count |
 //! | summary | discarded |
 //!
 //! Knows nothing of text, locks or time.

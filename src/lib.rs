@@ -12,8 +12,8 @@
 //! | [`excerpt`] | input quoted in messages | one short line, whatever the input |
 //! | [`metric`] | the vocabulary | a value of these types is valid |
 //! | [`grouping_key`] | the labels of a path | valid names, escaped values |
-//! | [`parse`] | bytes to a push | no panic, linear time; what is returned is valid |
-//! | [`aggregate`] | the merge rules and the store | what is stored can be exposed; merge cannot fail |
+//! | [`parse`] | bytes to a push | no panic, linear time; its result is valid |
+//! | [`aggregate`] | the merge rules, the store | what is stored can be exposed |
 //! | [`render`] | an aggregate to text | same aggregate, same bytes; `parse` reads them back |
 //! | [`gateway`] | push, scrape, reset | the only locks; none held across network or disk |
 //! | [`schedule`] | crontab to the next instant | each occurrence once, whatever the clock does |

@@ -1,8 +1,8 @@
 //! Untrusted bytes to a [`Push`], or the line and the cause of the refusal.
 //!
 //! Invariant: whatever the bytes, parsing ends, in time linear in their number, without a panic;
-//! and what it returns is valid as `metric` says. Syntax first ([`line`]), meaning second
-//! ([`families`]); neither knows what is stored or how the bytes came.
+//! and what it returns is valid as `metric` says. Syntax first (`line`), meaning second
+//! (`families`); neither knows what is stored or how the bytes came.
 
 mod error;
 mod families;

@@ -18,7 +18,8 @@
 //!
 //! - carriage returns at the end of a line are ignored, so CRLF is a line end;
 //! - the last line may lack its line feed: HTTP already protects against a cut body;
-//! - `unknown` is a type (as in `OpenMetrics`), and a TYPE line without a type is refused, not ignored;
+//! - `unknown` is a type (as in `OpenMetrics`), and a TYPE line without a type is refused, not
+//!   ignored;
 //! - numbers are what Rust and Go both read: no hexadecimal, no `_`, no signed NaN, nothing that
 //!   overflows to infinity.
 //!

@@ -2,7 +2,8 @@
 //
 // expression = blanks ( fields / word / every ) blanks
 // fields     = field 4( 1*blank field )       ; minute hour day-of-month month day-of-week
-// word       = "@yearly" / "@annually" / "@monthly" / "@weekly" / "@daily" / "@midnight" / "@hourly"
+// word       = "@yearly" / "@annually" / "@monthly" / "@weekly" / "@daily" / "@midnight"
+//            / "@hourly"
 // every      = "@every" 1*blank duration      ; see duration.rs
 // blank      = " " / HTAB
 //

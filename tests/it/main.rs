@@ -1,5 +1,8 @@
 //! The one integration test crate. Cases are files under `data`; adding a case is adding a file.
 
+// Its lints are about interfaces and casts of code that others build on.
+#![allow(clippy::pedantic)]
+
 mod cases;
 mod concurrency;
 mod http;
@@ -10,3 +13,4 @@ mod random_pushes;
 mod running_gateway;
 mod strict;
 mod strict_reader;
+mod tidy;
