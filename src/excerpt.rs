@@ -8,7 +8,8 @@ use std::fmt;
 /// The longest excerpt in bytes, the three dots of a shortened one included.
 pub const EXCERPT_BYTES_MAX: usize = 48;
 
-/// An owned piece of input, escaped and shortened when it was taken; displayed between backquotes.
+/// An owned piece of input, escaped and shortened when it was taken; displayed between backquotes,
+/// or as the word nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Excerpt(String);
 
@@ -41,6 +42,9 @@ impl Excerpt {
 
 impl fmt::Display for Excerpt {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "`{}`", self.0)
+        match self.0.as_str() {
+            "" => formatter.write_str("nothing"),
+            text => write!(formatter, "`{text}`"),
+        }
     }
 }

@@ -42,27 +42,33 @@ impl std::error::Error for ParseError {}
 pub enum SyntaxError {
     NotUtf8,
     Nul,
-    NoMetricName(Excerpt),
-    AfterMetricName { name: Excerpt, found: Excerpt },
-    NoLabelName(Excerpt),
-    QuotedLabelName,
-    ExtraComma,
-    NoEquals { label: Excerpt, found: Excerpt },
-    NoQuote { label: Excerpt, found: Excerpt },
-    NoComma { label: Excerpt, found: Excerpt },
+    /// Something else should stand here.
+    Expected {
+        what: &'static str,
+        found: Excerpt,
+    },
+    /// Something else should stand behind a metric name, a label name or a label.
+    ExpectedBehind {
+        what: &'static str,
+        behind: &'static str,
+        name: Excerpt,
+        found: Excerpt,
+    },
+    Escape {
+        place: &'static str,
+        allowed: &'static str,
+        found: Excerpt,
+    },
     LabelValueNotClosed,
     LabelsNotClosed,
-    LabelEscape(Excerpt),
-    HelpEscape(Excerpt),
+    QuotedLabelName,
     NoValue(Excerpt),
     NotANumber(Excerpt),
     NumberTooLarge(Excerpt),
-    Exemplar,
     Timestamp(Excerpt),
-    AfterTimestamp(Excerpt),
+    Exemplar,
     NoType(Excerpt),
     UnknownType(Excerpt),
-    AfterType(Excerpt),
 }
 
 impl fmt::Display for SyntaxError {
@@ -71,77 +77,43 @@ impl fmt::Display for SyntaxError {
         match self {
             E::NotUtf8 => write!(to, "text is not valid UTF-8"),
             E::Nul => write!(to, "text contains a NUL byte"),
-            E::NoMetricName(found) => write!(
-                to,
-                "expected a metric name (letters, digits, `_`, `:`, no digit first), found {found}"
-            ),
-            E::AfterMetricName { name, found } => {
+            E::Expected { what, found } => write!(to, "expected {what}, found {found}"),
+            E::ExpectedBehind {
+                what,
+                behind,
+                name,
+                found,
+            } => {
                 write!(
                     to,
-                    "expected a blank or `{{` after the metric name {name}, found {found}"
+                    "expected {what} after the {behind} {name}, found {found}"
                 )
             }
-            E::NoLabelName(found) => write!(
-                to,
-                "expected a label name (letters, digits, `_`, no digit first), found {found}"
-            ),
-            E::QuotedLabelName => write!(to, "quoted names are not part of this text format"),
-            E::ExtraComma => write!(to, "expected a label, found `,`"),
-            E::NoEquals { label, found } => {
-                write!(
-                    to,
-                    "expected `=` after the label name {label}, found {found}"
-                )
-            }
-            E::NoQuote { label, found } => {
-                write!(
-                    to,
-                    "expected `\"` before the value of label {label}, found {found}"
-                )
-            }
-            E::NoComma { label, found } => {
-                write!(
-                    to,
-                    "expected `,` or `}}` after the label {label}, found {found}"
-                )
+            E::Escape {
+                place,
+                allowed,
+                found,
+            } => {
+                write!(to, "unknown escape {found} in {place}, expected {allowed}")
             }
             E::LabelValueNotClosed => write!(to, "label value is not closed"),
             E::LabelsNotClosed => write!(to, "labels are not closed, expected `}}`"),
-            E::LabelEscape(found) => write!(
-                to,
-                "unknown escape {found} in a label value, expected `\\\\`, `\\\"` or `\\n`"
-            ),
-            E::HelpEscape(found) => {
-                write!(
-                    to,
-                    "unknown escape {found} in HELP, expected `\\\\` or `\\n`"
-                )
-            }
+            E::QuotedLabelName => write!(to, "quoted names are not part of this text format"),
             E::NoValue(name) => write!(to, "sample {name} has no value"),
             E::NotANumber(found) => write!(to, "value is not a number: {found}"),
             E::NumberTooLarge(found) => write!(to, "number is too large: {found}"),
-            E::Exemplar => write!(to, "exemplars are not part of this text format"),
-            E::Timestamp(found) => write!(
-                to,
-                "timestamp is not a whole number of milliseconds: {found}"
-            ),
-            E::AfterTimestamp(found) => {
+            E::Timestamp(found) => {
                 write!(
                     to,
-                    "expected the end of the line after the timestamp, found {found}"
+                    "timestamp is not a whole number of milliseconds: {found}"
                 )
             }
+            E::Exemplar => write!(to, "exemplars are not part of this text format"),
             E::NoType(name) => write!(to, "TYPE of {name} names no type"),
             E::UnknownType(found) => write!(
                 to,
                 "unknown type {found}, expected counter, gauge, histogram, summary or untyped"
             ),
-            E::AfterType(found) => {
-                write!(
-                    to,
-                    "expected the end of the line after the type, found {found}"
-                )
-            }
         }
     }
 }

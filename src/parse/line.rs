@@ -73,6 +73,30 @@ pub struct Label<'a> {
     pub end: usize,
 }
 
+const METRIC_NAME: &str = "a metric name (letters, digits, `_`, `:`, no digit first)";
+const LABEL_NAME: &str = "a label name (letters, digits, `_`, no digit first)";
+
+fn expected(what: &'static str, found: &str) -> SyntaxError {
+    SyntaxError::Expected {
+        what,
+        found: Excerpt::of(found),
+    }
+}
+
+fn expected_behind(
+    what: &'static str,
+    behind: &'static str,
+    name: &str,
+    found: &str,
+) -> SyntaxError {
+    SyntaxError::ExpectedBehind {
+        what,
+        behind,
+        name: Excerpt::of(name),
+        found: Excerpt::of(found),
+    }
+}
+
 type Parsed<'a, T> = Result<(T, &'a str), SyntaxError>;
 
 /// Reads one line, given without its line feed. The labels of a sample replace what `labels` held.
@@ -118,7 +142,11 @@ fn help(input: &str) -> Result<Line<'_>, SyntaxError> {
     if text.contains('\0') {
         return Err(SyntaxError::Nul);
     }
-    check_escapes(text, "\\n").map_err(SyntaxError::HelpEscape)?;
+    check_escapes(text, "\\n").map_err(|found| SyntaxError::Escape {
+        place: "HELP",
+        allowed: "`\\\\` or `\\n`",
+        found,
+    })?;
     Ok(Line::Help { name, text })
 }
 
@@ -133,7 +161,7 @@ fn metric_type(input: &str) -> Result<Line<'_>, SyntaxError> {
         MetricType::from_word(word).ok_or_else(|| SyntaxError::UnknownType(Excerpt::of(word)))?;
     match skip_blanks(rest) {
         "" => Ok(Line::Type { name, metric_type }),
-        found => Err(SyntaxError::AfterType(Excerpt::of(found))),
+        found => Err(expected("the end of the line after the type", found)),
     }
 }
 
@@ -185,8 +213,7 @@ fn label_list<'a>(
             Some(b'}') => after,
             None => return Err(SyntaxError::LabelsNotClosed),
             Some(_) => {
-                let (label, found) = (Excerpt::of(name), Excerpt::of(after));
-                return Err(SyntaxError::NoComma { label, found });
+                return Err(expected_behind("`,` or `}`", "label", name, after));
             }
         };
     }
@@ -196,13 +223,11 @@ fn label(input: &str) -> Parsed<'_, (&str, &str)> {
     let (name, rest) = label_name(input)?;
     let rest = skip_blanks(rest);
     let Some(rest) = rest.strip_prefix('=') else {
-        let (label, found) = (Excerpt::of(name), Excerpt::of(rest));
-        return Err(SyntaxError::NoEquals { label, found });
+        return Err(expected_behind("`=`", "label name", name, rest));
     };
     let rest = skip_blanks(rest);
     let Some(rest) = rest.strip_prefix('"') else {
-        let (label, found) = (Excerpt::of(name), Excerpt::of(rest));
-        return Err(SyntaxError::NoQuote { label, found });
+        return Err(expected_behind("`\"`", "label name", name, rest));
     };
     let (value, rest) = label_value(rest)?;
     Ok(((name, value), rest))
@@ -212,9 +237,9 @@ fn label_name(input: &str) -> Parsed<'_, &str> {
     match label_name_length(input.as_bytes()) {
         0 => Err(match input.as_bytes().first() {
             None => SyntaxError::LabelsNotClosed,
-            Some(b',') => SyntaxError::ExtraComma,
+            Some(b',') => expected("a label", ","),
             Some(b'"') => SyntaxError::QuotedLabelName,
-            Some(_) => SyntaxError::NoLabelName(Excerpt::of(input)),
+            Some(_) => expected(LABEL_NAME, input),
         }),
         length => Ok(input.split_at(length)),
     }
@@ -232,8 +257,11 @@ fn label_value(input: &str) -> Parsed<'_, &str> {
                 Some(b'\\' | b'"' | b'n') => at += 2,
                 None => return Err(SyntaxError::LabelValueNotClosed),
                 Some(_) => {
-                    let found = Excerpt::of(escape_at(input, at));
-                    return Err(SyntaxError::LabelEscape(found));
+                    return Err(SyntaxError::Escape {
+                        place: "a label value",
+                        allowed: "`\\\\`, `\\\"` or `\\n`",
+                        found: Excerpt::of(escape_at(input, at)),
+                    });
                 }
             },
             Some(0) => return Err(SyntaxError::Nul),
@@ -244,7 +272,7 @@ fn label_value(input: &str) -> Parsed<'_, &str> {
 
 fn metric_name(input: &str) -> Parsed<'_, &str> {
     match metric_name_length(input.as_bytes()) {
-        0 => Err(SyntaxError::NoMetricName(Excerpt::of(input))),
+        0 => Err(expected(METRIC_NAME, input)),
         length => Ok(input.split_at(length)),
     }
 }
@@ -278,7 +306,7 @@ fn timestamp(input: &str) -> Result<(), SyntaxError> {
     }
     match skip_blanks(rest) {
         "" => Ok(()),
-        found => Err(SyntaxError::AfterTimestamp(Excerpt::of(found))),
+        found => Err(expected("the end of the line after the timestamp", found)),
     }
 }
 
@@ -302,10 +330,7 @@ fn token(input: &str) -> (&str, &str) {
 fn expect_blank_or_end<'a>(name: &str, rest: &'a str) -> Result<&'a str, SyntaxError> {
     match rest.as_bytes().first() {
         None | Some(b' ' | b'\t') => Ok(rest),
-        Some(_) => {
-            let (name, found) = (Excerpt::of(name), Excerpt::of(rest));
-            Err(SyntaxError::AfterMetricName { name, found })
-        }
+        Some(_) => Err(expected_behind("a blank or `{`", "metric name", name, rest)),
     }
 }
 

@@ -3,6 +3,7 @@
 // Its lints are about interfaces and casts of code that others build on.
 #![allow(clippy::pedantic)]
 
+mod bodies;
 mod cases;
 mod concurrency;
 mod http;
