@@ -18,7 +18,7 @@ use std::fmt;
 
 use crate::excerpt::Excerpt;
 use crate::metric::{
-    Bucket, Histogram, LabelSet, MetricType, Push, PushedFamily, PushedSeries, base_names,
+    Bucket, LabelSet, MetricType, Push, PushedFamily, PushedHistogram, PushedNumber, base_names,
 };
 
 /// All that was pushed since the last reset, added up.
@@ -48,6 +48,17 @@ pub enum Series {
     Numbers(BTreeMap<Box<str>, f64>),
     /// Of a histogram.
     Histograms(BTreeMap<Box<str>, Histogram>),
+}
+
+/// The sums of one histogram.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Histogram {
+    /// Sorted by upper bound, without duplicates, ending in `+Inf`.
+    pub buckets: Vec<Bucket>,
+    /// Of all observations.
+    pub sum: f64,
+    /// Of what the senders counted; it may differ from the buckets' total.
+    pub count: f64,
 }
 
 /// How much an aggregate holds.
@@ -126,7 +137,7 @@ impl Aggregate {
             .iter()
             .try_for_each(|pushed| match self.families.get(pushed.name) {
                 Some(stored) => check_types(pushed, stored),
-                None if pushed.series.is_empty() => Ok(()),
+                None if !pushed.has_series => Ok(()),
                 None => self.check_names(pushed),
             })
     }
@@ -154,15 +165,50 @@ impl Aggregate {
     /// Adds a push that [`Aggregate::check`] has found to fit what is stored now.
     pub fn merge(&mut self, push: &Push<'_>) {
         for pushed in &push.families {
-            match self.families.get_mut(pushed.name) {
-                Some(stored) => self.series += stored.merge(pushed),
-                None if pushed.series.is_empty() => {}
-                None => {
-                    let mut family = Family::new(pushed.metric_type);
-                    self.series += family.merge(pushed);
-                    self.families.insert(pushed.name.into(), family);
-                }
+            self.declare(pushed);
+        }
+        for numbers in push.numbers.chunk_by(|one, next| one.family == next.family) {
+            let family = self.families.get_mut(push.families[numbers[0].family].name);
+            // What else is there was refused, and what is not there was declared.
+            if let Some(Series::Numbers(stored)) = family.map(|family| &mut family.series) {
+                let new = numbers.iter().map(|pushed| add_number(stored, pushed));
+                self.series += new.sum::<usize>();
             }
+        }
+        for histograms in push
+            .histograms
+            .chunk_by(|one, next| one.family == next.family)
+        {
+            let family = self
+                .families
+                .get_mut(push.families[histograms[0].family].name);
+            if let Some(Series::Histograms(stored)) = family.map(|family| &mut family.series) {
+                let new = histograms
+                    .iter()
+                    .map(|pushed| add_histogram(stored, pushed, push.buckets(pushed)));
+                self.series += new.sum::<usize>();
+            }
+        }
+    }
+
+    /// Makes a family that has series to come, and takes type and HELP where they say more.
+    fn declare(&mut self, pushed: &PushedFamily<'_>) {
+        let stored = match self.families.get_mut(pushed.name) {
+            Some(stored) => stored,
+            None if !pushed.has_series => return,
+            None => self
+                .families
+                .entry(pushed.name.into())
+                .or_insert(Family::new(pushed.metric_type)),
+        };
+        if stored.metric_type == MetricType::Untyped {
+            stored.metric_type = pushed.metric_type;
+        }
+        if pushed.metric_type == MetricType::Untyped && pushed.has_negative {
+            stored.has_been_negative = true;
+        }
+        if stored.help.is_empty() {
+            stored.help = pushed.help.into();
         }
     }
 
@@ -189,9 +235,7 @@ fn check_types(pushed: &PushedFamily<'_>, stored: &Family) -> Result<(), Conflic
     use MetricType::{Counter, Gauge, Untyped};
     let name = || Excerpt::of(pushed.name);
     match (pushed.metric_type, stored.metric_type) {
-        (Untyped, Counter) if has_negative(&pushed.series) => {
-            Err(Conflict::NegativeCounter(name()))
-        }
+        (Untyped, Counter) if pushed.has_negative => Err(Conflict::NegativeCounter(name())),
         (Counter, Untyped) if stored.has_been_negative => Err(Conflict::NegativeUntyped(name())),
         (Untyped, Counter | Gauge) | (Counter | Gauge, Untyped) => Ok(()),
         (pushed, stored) if pushed == stored => Ok(()),
@@ -200,13 +244,6 @@ fn check_types(pushed: &PushedFamily<'_>, stored: &Family) -> Result<(), Conflic
             pushed,
             stored,
         }),
-    }
-}
-
-fn has_negative(series: &PushedSeries<'_>) -> bool {
-    match series {
-        PushedSeries::Numbers(numbers) => numbers.iter().any(|(_, value)| *value < 0.0),
-        PushedSeries::Histograms(_) => false,
     }
 }
 
@@ -222,63 +259,42 @@ impl Family {
             has_been_negative: false,
         }
     }
-
-    /// Adds what is pushed and returns how many series that made.
-    fn merge(&mut self, pushed: &PushedFamily<'_>) -> usize {
-        if self.metric_type == MetricType::Untyped {
-            self.metric_type = pushed.metric_type;
-        }
-        if pushed.metric_type == MetricType::Untyped && has_negative(&pushed.series) {
-            self.has_been_negative = true;
-        }
-        if self.help.is_empty() {
-            self.help = pushed.help.into();
-        }
-        match (&mut self.series, &pushed.series) {
-            (Series::Numbers(stored), PushedSeries::Numbers(pushed)) => pushed
-                .iter()
-                .map(|(labels, value)| add_number(stored, labels, *value))
-                .sum(),
-            (Series::Histograms(stored), PushedSeries::Histograms(pushed)) => pushed
-                .iter()
-                .map(|(labels, value)| add_histogram(stored, labels, value))
-                .sum(),
-            // One is a histogram and the other is not: `check` refused it.
-            _ => 0,
-        }
-    }
 }
 
-fn add_number(stored: &mut BTreeMap<Box<str>, f64>, labels: &LabelSet<'_>, value: f64) -> usize {
-    if let Some(sum) = stored.get_mut(labels.as_str()) {
-        *sum = add(*sum, value);
+/// Adds to a series and returns how many that made.
+fn add_number(stored: &mut BTreeMap<Box<str>, f64>, pushed: &PushedNumber<'_>) -> usize {
+    if let Some(sum) = stored.get_mut(pushed.labels.as_str()) {
+        *sum = add(*sum, pushed.value);
         return 0;
     }
-    stored.insert(labels.as_str().into(), add(0.0, value));
+    stored.insert(boxed(&pushed.labels), add(0.0, pushed.value));
     1
 }
 
+/// Adds to a histogram and returns how many series that made.
 fn add_histogram(
     stored: &mut BTreeMap<Box<str>, Histogram>,
-    labels: &LabelSet<'_>,
-    pushed: &Histogram,
+    pushed: &PushedHistogram<'_>,
+    buckets: &[Bucket],
 ) -> usize {
-    let Some(histogram) = stored.get_mut(labels.as_str()) else {
-        let sum = add(0.0, pushed.sum);
-        stored.insert(
-            labels.as_str().into(),
-            Histogram {
-                sum,
-                ..pushed.clone()
-            },
-        );
-        return pushed.buckets.len() + 2;
+    let Some(histogram) = stored.get_mut(pushed.labels.as_str()) else {
+        let histogram = Histogram {
+            buckets: buckets.to_vec(),
+            sum: add(0.0, pushed.sum),
+            count: pushed.count,
+        };
+        stored.insert(boxed(&pushed.labels), histogram);
+        return buckets.len() + 2;
     };
     histogram.sum = add(histogram.sum, pushed.sum);
     histogram.count = add(histogram.count, pushed.count);
     let buckets_before = histogram.buckets.len();
-    add_buckets(&mut histogram.buckets, &pushed.buckets);
+    add_buckets(&mut histogram.buckets, buckets);
     histogram.buckets.len() - buckets_before
+}
+
+fn boxed(labels: &LabelSet<'_>) -> Box<str> {
+    labels.as_str().into()
 }
 
 /// Adds each bucket's own count to the bucket of the same upper bound; bounds that are new are put

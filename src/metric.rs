@@ -1,4 +1,4 @@
-//! The vocabulary: metric types, names, label sets, upper bounds, histograms, and a push.
+//! The vocabulary: metric types, names, label sets, upper bounds, buckets, and a push.
 //!
 //! Invariant: a value of these types is valid. Whoever holds a [`Push`] need not check it again:
 //! its names are inside their alphabets, no series is in it twice, every increment is finite, no
@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
+use std::ops::Range;
 
 /// What a metric family is, as its `# TYPE` line says; `untyped` when there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,27 +175,72 @@ pub struct Bucket {
     pub count: f64,
 }
 
-/// One histogram: its buckets by upper bound, the last one `+Inf`, and what was observed in all.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Histogram {
-    /// Sorted by upper bound, without duplicates, ending in `+Inf`.
+/// A push, read and found right; it borrows from the body. Its parts are lists, not trees: a body
+/// of many short lines costs a few words for each, and no allocation of its own.
+#[derive(Debug, Default)]
+pub struct Push<'a> {
+    /// Each name once; in the order of the body. Increments name their family by its place here.
+    pub families: Vec<PushedFamily<'a>>,
+    /// The increments of counters, gauges and untyped families, each series once.
+    pub numbers: Vec<PushedNumber<'a>>,
+    /// The increments of histograms, each series once.
+    pub histograms: Vec<PushedHistogram<'a>>,
+    /// Their buckets, one histogram's behind the other's.
     pub buckets: Vec<Bucket>,
+    /// How many sample lines all these are made of.
+    pub samples: u64,
+    /// How many sample lines were left out, by reason.
+    pub skipped: SkippedSamples,
+}
+
+impl Push<'_> {
+    /// The buckets of one of its histograms: sorted by upper bound, each once, the last `+Inf`.
+    #[must_use]
+    pub fn buckets(&self, histogram: &PushedHistogram<'_>) -> &[Bucket] {
+        &self.buckets[histogram.buckets.clone()]
+    }
+}
+
+/// What a push says of one family. It may have no series: then it only declares.
+#[derive(Debug)]
+pub struct PushedFamily<'a> {
+    /// The metric name.
+    pub name: &'a str,
+    /// The escaped text of its HELP line; empty when there is none.
+    pub help: &'a str,
+    /// Its increments are among the push's histograms exactly when this says `Histogram`.
+    pub metric_type: MetricType,
+    /// True when it has an increment.
+    pub has_series: bool,
+    /// True when one of its increments is below zero.
+    pub has_negative: bool,
+}
+
+/// The increment of one series.
+#[derive(Debug)]
+pub struct PushedNumber<'a> {
+    /// Its place in [`Push::families`].
+    pub family: usize,
+    /// Its identity within the family.
+    pub labels: LabelSet<'a>,
+    /// Finite.
+    pub value: f64,
+}
+
+/// The increment of one histogram.
+#[derive(Debug)]
+pub struct PushedHistogram<'a> {
+    /// Its place in [`Push::families`].
+    pub family: usize,
+    /// Its identity within the family; without `le`.
+    pub labels: LabelSet<'a>,
+    /// Its place in [`Push::buckets`].
+    pub buckets: Range<usize>,
     /// The sum of all observations; finite.
     pub sum: f64,
     /// The number of observations as the sender counted it; real senders let it differ from the
     /// buckets' total, so it is a number of its own.
     pub count: f64,
-}
-
-/// A push, read and found right; it borrows from the body.
-#[derive(Debug, Default)]
-pub struct Push<'a> {
-    /// Each name once; in the order of the body.
-    pub families: Vec<PushedFamily<'a>>,
-    /// How many sample lines the families are made of.
-    pub samples: u64,
-    /// How many sample lines were left out, by reason.
-    pub skipped: SkippedSamples,
 }
 
 /// Sample lines of an accepted push that are not added.
@@ -206,37 +252,4 @@ pub struct SkippedSamples {
     pub infinite: u64,
     /// Lines of a summary: quantiles cannot be added up.
     pub summary: u64,
-}
-
-/// What a push says of one family. It may have no series: then it only declares.
-#[derive(Debug)]
-pub struct PushedFamily<'a> {
-    /// The metric name.
-    pub name: &'a str,
-    /// The escaped text of its HELP line; empty when there is none.
-    pub help: &'a str,
-    /// Its type; says `Histogram` exactly when `series` are histograms.
-    pub metric_type: MetricType,
-    /// The increments.
-    pub series: PushedSeries<'a>,
-}
-
-/// The increments of one family, each label set once.
-#[derive(Debug)]
-pub enum PushedSeries<'a> {
-    /// Of a counter, gauge or untyped family; empty for a summary.
-    Numbers(Vec<(LabelSet<'a>, f64)>),
-    /// Of a histogram.
-    Histograms(Vec<(LabelSet<'a>, Histogram)>),
-}
-
-impl PushedSeries<'_> {
-    /// True when nothing would be added.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        match self {
-            PushedSeries::Numbers(series) => series.is_empty(),
-            PushedSeries::Histograms(series) => series.is_empty(),
-        }
-    }
 }

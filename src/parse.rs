@@ -4,6 +4,7 @@
 //! and what it returns is valid as `metric` says. Syntax first (`line`), meaning second
 //! (`families`); neither knows what is stored or how the bytes came.
 
+mod distinct;
 mod error;
 mod families;
 mod histogram;

@@ -6,8 +6,7 @@
 
 use std::io::Write;
 
-use crate::aggregate::{Aggregate, Family, Series};
-use crate::metric::Histogram;
+use crate::aggregate::{Aggregate, Family, Histogram, Series};
 
 /// Appends the exposition of `aggregate` to `text`.
 pub fn render(aggregate: &Aggregate, text: &mut Vec<u8>) {

@@ -11,9 +11,7 @@
 //!   then taken from `_count`, `_count` from `+Inf`. Cumulative counts never decrease.
 //! - Counters, buckets and counts are not negative. NaN and infinite increments are left out.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-
+use super::distinct::{Distinct, Keyed, Part};
 use super::error::MeaningError;
 use super::histogram::{BucketLine, HistogramLines, histogram, second_series};
 use super::label_set::{label_set, sort_and_check};
@@ -21,59 +19,74 @@ use super::line::{Label, number};
 use crate::excerpt::Excerpt;
 use crate::grouping_key::GroupingKey;
 use crate::metric::{
-    LabelSet, MetricType, Push, PushedFamily, PushedSeries, SkippedSamples, UpperBound, base_names,
+    LabelSet, MetricType, Push, PushedFamily, PushedNumber, SkippedSamples, UpperBound, base_names,
 };
 
-/// What a sample is of its family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Part {
-    /// It has the family's own name.
-    Own,
-    Bucket,
-    Sum,
-    Count,
+/// A family, and what has been said of it so far.
+struct Family<'a> {
+    pushed: PushedFamily<'a>,
+    has_help: bool,
+    has_type: bool,
+    has_samples: bool,
 }
 
-impl Part {
-    fn from_suffix(suffix: &str) -> Part {
-        match suffix {
-            "_bucket" => Part::Bucket,
-            "_sum" => Part::Sum,
-            "_count" => Part::Count,
-            _ => Part::Own,
-        }
+impl Keyed for Family<'_> {
+    fn key(&self) -> (usize, Part, &str) {
+        family_key(self.pushed.name)
     }
 }
 
-/// One family as read so far.
-struct Family<'a> {
-    name: &'a str,
-    help: Option<&'a str>,
-    metric_type: Option<MetricType>,
-    has_samples: bool,
-    numbers: Vec<(LabelSet<'a>, f64)>,
-    histograms: Vec<HistogramLines<'a>>,
+fn family_key(name: &str) -> (usize, Part, &str) {
+    (0, Part::Own, name)
 }
 
-/// The families of a body as read so far.
+impl Keyed for PushedNumber<'_> {
+    fn key(&self) -> (usize, Part, &str) {
+        (self.family, Part::Own, self.labels.as_str())
+    }
+}
+
+impl Keyed for HistogramLines<'_> {
+    fn key(&self) -> (usize, Part, &str) {
+        (self.family, Part::Own, self.labels.as_str())
+    }
+}
+
+/// A sample of a summary, only kept to find a second one.
+struct SummarySample<'a> {
+    family: usize,
+    part: Part,
+    labels: LabelSet<'a>,
+}
+
+impl Keyed for SummarySample<'_> {
+    fn key(&self) -> (usize, Part, &str) {
+        (self.family, self.part, self.labels.as_str())
+    }
+}
+
+/// The families of a body as read so far. All is in lists, in the order of the body.
 pub struct Families<'a> {
-    key: &'a GroupingKey,
-    in_order: Vec<Family<'a>>,
-    by_name: HashMap<&'a str, usize>,
-    /// Every series so far; for histograms, where in their family it stands.
-    series: HashMap<(usize, Part, LabelSet<'a>), usize>,
+    grouping_key: &'a GroupingKey,
+    named: Distinct<Family<'a>>,
+    numbers: Distinct<PushedNumber<'a>>,
+    summary_samples: Distinct<SummarySample<'a>>,
+    histograms: Distinct<HistogramLines<'a>>,
+    bucket_lines: Vec<BucketLine>,
     samples: u64,
     skipped: SkippedSamples,
 }
 
 impl<'a> Families<'a> {
-    /// Nothing read yet; the labels of `key` will be put on every sample.
-    pub fn new(key: &'a GroupingKey) -> Families<'a> {
+    /// Nothing read yet; the labels of the key will be put on every sample.
+    pub fn new(grouping_key: &'a GroupingKey) -> Families<'a> {
         Families {
-            key,
-            in_order: Vec::new(),
-            by_name: HashMap::new(),
-            series: HashMap::new(),
+            grouping_key,
+            named: Distinct::new(),
+            numbers: Distinct::new(),
+            summary_samples: Distinct::new(),
+            histograms: Distinct::new(),
+            bucket_lines: Vec::new(),
             samples: 0,
             skipped: SkippedSamples::default(),
         }
@@ -82,10 +95,12 @@ impl<'a> Families<'a> {
     /// Takes a HELP line.
     pub fn help(&mut self, name: &'a str, text: &'a str) -> Result<(), MeaningError> {
         let family = self.declare(name)?;
-        match family.help.replace(text) {
-            None => Ok(()),
-            Some(_) => Err(MeaningError::SecondHelp(Excerpt::of(name))),
+        if family.has_help {
+            return Err(MeaningError::SecondHelp(Excerpt::of(name)));
         }
+        family.has_help = true;
+        family.pushed.help = text;
+        Ok(())
     }
 
     /// Takes a TYPE line.
@@ -95,27 +110,23 @@ impl<'a> Families<'a> {
         metric_type: MetricType,
     ) -> Result<(), MeaningError> {
         let family = self.declare(name)?;
-        if family.metric_type.replace(metric_type).is_some() {
+        if family.has_type {
             return Err(MeaningError::SecondType(Excerpt::of(name)));
         }
         if family.has_samples {
             return Err(MeaningError::TypeAfterSamples(Excerpt::of(name)));
         }
+        family.has_type = true;
+        family.pushed.metric_type = metric_type;
         for suffix in metric_type.suffixes() {
             let exposed = format!("{name}{suffix}");
-            let Some(&other) = self.by_name.get(exposed.as_str()) else {
-                continue;
-            };
-            return Err(if self.in_order[other].has_samples {
-                MeaningError::TypeAfterSamples(Excerpt::of(name))
-            } else {
-                let (name, by) = (Excerpt::of(exposed), Excerpt::of(name));
-                MeaningError::Exposed {
-                    name,
-                    by,
-                    metric_type,
-                }
-            });
+            if let Some(place) = self.named.find(family_key(&exposed)) {
+                return Err(if self.named.at(place).has_samples {
+                    MeaningError::TypeAfterSamples(Excerpt::of(name))
+                } else {
+                    exposed_by(&exposed, name, metric_type)
+                });
+            }
         }
         Ok(())
     }
@@ -123,43 +134,52 @@ impl<'a> Families<'a> {
     /// The family of a HELP or TYPE line.
     fn declare(&mut self, name: &'a str) -> Result<&mut Family<'a>, MeaningError> {
         let (family, part) = self.resolve(name);
-        let family = &mut self.in_order[family];
+        let family = self.named.at(family);
         if part == Part::Own {
             return Ok(family);
         }
-        let (name, by) = (Excerpt::of(name), Excerpt::of(family.name));
-        let metric_type = family.metric_type.unwrap_or(MetricType::Untyped);
-        Err(MeaningError::Exposed {
+        Err(exposed_by(
             name,
-            by,
-            metric_type,
-        })
+            family.pushed.name,
+            family.pushed.metric_type,
+        ))
     }
 
     /// The family that a name belongs to, and as what; begins a new one where there is none.
     fn resolve(&mut self, name: &'a str) -> (usize, Part) {
-        if let Some(&family) = self.by_name.get(name) {
+        if let Some(family) = self.named.find(family_key(name)) {
             return (family, Part::Own);
         }
         for base in base_names(name) {
             let suffix = &name[base.len()..];
-            if let Some(&family) = self.by_name.get(base)
-                && let Some(metric_type) = self.in_order[family].metric_type
-                && metric_type.suffixes().contains(&suffix)
+            if let Some(family) = self.named.find(family_key(base))
+                && self
+                    .named
+                    .at(family)
+                    .pushed
+                    .metric_type
+                    .suffixes()
+                    .contains(&suffix)
             {
-                return (family, Part::from_suffix(suffix));
+                return (family, part_of_suffix(suffix));
             }
         }
-        self.by_name.insert(name, self.in_order.len());
-        self.in_order.push(Family {
+        let pushed = PushedFamily {
             name,
-            help: None,
-            metric_type: None,
-            has_samples: false,
-            numbers: Vec::new(),
-            histograms: Vec::new(),
-        });
-        (self.in_order.len() - 1, Part::Own)
+            help: "",
+            metric_type: MetricType::Untyped,
+            has_series: false,
+            has_negative: false,
+        };
+        let (has_help, has_type, has_samples) = (false, false, false);
+        let family = Family {
+            pushed,
+            has_help,
+            has_type,
+            has_samples,
+        };
+        let (Ok(place) | Err(place)) = self.named.insert(family);
+        (place, Part::Own)
     }
 
     /// Takes a sample line. Its labels are sorted in place; `source` is the line they refer to.
@@ -173,96 +193,61 @@ impl<'a> Families<'a> {
     ) -> Result<(), MeaningError> {
         sort_and_check(labels)?;
         let (family, part) = self.resolve(name);
-        self.in_order[family].has_samples = true;
-        match self.in_order[family].metric_type {
-            Some(MetricType::Histogram) => {
-                let upper_bound = take_upper_bound(name, part, labels)?;
-                check_not_negative(name, part, value)?;
-                let labels = label_set(labels, source, self.key);
+        let Family {
+            pushed,
+            has_samples,
+            ..
+        } = self.named.at(family);
+        *has_samples = true;
+        let metric_type = pushed.metric_type;
+        check_not_negative(name, metric_type, part, value)?;
+        let upper_bound = match metric_type {
+            MetricType::Histogram => take_upper_bound(name, part, labels)?,
+            _ => UpperBound::INFINITY,
+        };
+        let labels = label_set(labels, source, self.grouping_key);
+        match metric_type {
+            MetricType::Histogram => {
+                let (sum, count) = (None, None);
+                let lines = HistogramLines {
+                    family,
+                    labels,
+                    sum,
+                    count,
+                };
+                let (Ok(histogram) | Err(histogram)) = self.histograms.insert(lines);
+                let cumulative_count = value;
                 let line = BucketLine {
+                    histogram,
                     upper_bound,
-                    cumulative_count: value,
+                    cumulative_count,
                     line_number,
                 };
-                self.histogram_line(family, part, labels, line)?;
-                self.count_sample(value);
+                self.histogram_line(name, part, line)?;
             }
-            Some(MetricType::Summary) => {
-                self.new_series(family, part, &label_set(labels, source, self.key), 0)?;
+            MetricType::Summary => {
                 self.skipped.summary += 1;
-            }
-            metric_type => {
-                if metric_type == Some(MetricType::Counter) && value < 0.0 {
-                    let name = Excerpt::of(name);
-                    return Err(MeaningError::Negative {
-                        name,
-                        what: "counter",
-                    });
-                }
-                let labels = label_set(labels, source, self.key);
-                self.new_series(family, part, &labels, 0)?;
-                if value.is_finite() {
-                    self.in_order[family].numbers.push((labels, value));
-                }
-                self.count_sample(value);
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes one line of a histogram. Which series it belongs to is remembered under its bare name.
-    fn histogram_line(
-        &mut self,
-        family: usize,
-        part: Part,
-        labels: LabelSet<'a>,
-        line: BucketLine,
-    ) -> Result<(), MeaningError> {
-        let Family {
-            name, histograms, ..
-        } = &mut self.in_order[family];
-        let at = match self.series.entry((family, Part::Own, labels)) {
-            Entry::Occupied(entry) => *entry.get(),
-            Entry::Vacant(entry) => {
-                let labels = entry.key().2.clone();
-                histograms.push(HistogramLines {
+                let sample = SummarySample {
+                    family,
+                    part,
                     labels,
-                    buckets: Vec::new(),
-                    sum: None,
-                    count: None,
+                };
+                let inserted = self.summary_samples.insert(sample);
+                return inserted.map(drop).map_err(|second| {
+                    second_series(name, &self.summary_samples.at(second).labels)
                 });
-                *entry.insert(histograms.len() - 1)
             }
-        };
-        let histogram = &mut histograms[at];
-        let value = line.cumulative_count;
-        let is_second = match part {
-            Part::Sum => histogram.sum.replace(value).is_some(),
-            Part::Count => histogram.count.replace((value, line.line_number)).is_some(),
-            // A second line for a bucket is found when they are sorted.
-            Part::Own | Part::Bucket => {
-                histogram.buckets.push(line);
-                false
+            MetricType::Counter | MetricType::Gauge | MetricType::Untyped => {
+                let inserted = self.numbers.insert(PushedNumber {
+                    family,
+                    labels,
+                    value,
+                });
+                inserted.map_err(|second| second_series(name, &self.numbers.at(second).labels))?;
             }
-        };
-        if is_second {
-            let suffix = if part == Part::Sum { "_sum" } else { "_count" };
-            return Err(second_series(&format!("{name}{suffix}"), &histogram.labels));
         }
+        self.count_sample(value);
         Ok(())
-    }
-
-    fn new_series(
-        &mut self,
-        family: usize,
-        part: Part,
-        labels: &LabelSet<'a>,
-        at: usize,
-    ) -> Result<(), MeaningError> {
-        match self.series.insert((family, part, labels.clone()), at) {
-            None => Ok(()),
-            Some(_) => Err(second_series(self.in_order[family].name, labels)),
-        }
     }
 
     fn count_sample(&mut self, value: f64) {
@@ -275,34 +260,79 @@ impl<'a> Families<'a> {
         }
     }
 
-    /// All lines are read; an error names the line it is about.
-    pub fn finish(self) -> Result<Push<'a>, (usize, MeaningError)> {
-        let mut families = Vec::with_capacity(self.in_order.len());
-        for family in self.in_order {
-            let metric_type = family.metric_type.unwrap_or(MetricType::Untyped);
-            let series = if metric_type == MetricType::Histogram {
-                let mut histograms = Vec::with_capacity(family.histograms.len());
-                for lines in family.histograms {
-                    if let Some(histogram) = histogram(family.name, &lines)? {
-                        histograms.push((lines.labels, histogram));
-                    }
-                }
-                PushedSeries::Histograms(histograms)
-            } else {
-                PushedSeries::Numbers(family.numbers)
-            };
-            families.push(PushedFamily {
-                name: family.name,
-                help: family.help.unwrap_or_default(),
-                metric_type,
-                series,
-            });
+    fn histogram_line(
+        &mut self,
+        name: &str,
+        part: Part,
+        line: BucketLine,
+    ) -> Result<(), MeaningError> {
+        let histogram = self.histograms.at(line.histogram);
+        let value = line.cumulative_count;
+        let is_second = match part {
+            Part::Sum => histogram.sum.replace(value).is_some(),
+            Part::Count => histogram.count.replace((value, line.line_number)).is_some(),
+            // A second line for a bucket is found when they are sorted.
+            Part::Own | Part::Bucket => {
+                self.bucket_lines.push(line);
+                false
+            }
+        };
+        if is_second {
+            return Err(second_series(name, &histogram.labels));
         }
+        Ok(())
+    }
+
+    /// All lines are read; an error names the line it is about.
+    pub fn finish(mut self) -> Result<Push<'a>, (usize, MeaningError)> {
+        let families = self.named.into_list();
+        let mut families: Vec<_> = families.into_iter().map(|family| family.pushed).collect();
+        let mut numbers = self.numbers.into_list();
+        numbers.retain(|number| number.value.is_finite());
+        for number in &numbers {
+            families[number.family].has_series = true;
+            families[number.family].has_negative |= number.value < 0.0;
+        }
+        self.bucket_lines
+            .sort_unstable_by_key(|line| (line.histogram, line.upper_bound, line.line_number));
+        let (mut histograms, mut buckets) = (Vec::new(), Vec::new());
+        let mut bucket_lines = self.bucket_lines.as_slice();
+        for (place, read) in self.histograms.into_list().into_iter().enumerate() {
+            let count = bucket_lines.partition_point(|line| line.histogram == place);
+            let (lines, rest) = bucket_lines.split_at(count);
+            bucket_lines = rest;
+            let family = &mut families[read.family];
+            if let Some(histogram) = histogram(family.name, read, lines, &mut buckets)? {
+                family.has_series = true;
+                histograms.push(histogram);
+            }
+        }
+        let (samples, skipped) = (self.samples, self.skipped);
         Ok(Push {
             families,
-            samples: self.samples,
-            skipped: self.skipped,
+            numbers,
+            histograms,
+            buckets,
+            samples,
+            skipped,
         })
+    }
+}
+
+fn part_of_suffix(suffix: &str) -> Part {
+    match suffix {
+        "_bucket" => Part::Bucket,
+        "_sum" => Part::Sum,
+        _ => Part::Count,
+    }
+}
+
+fn exposed_by(name: &str, by: &str, metric_type: MetricType) -> MeaningError {
+    let (name, by) = (Excerpt::of(name), Excerpt::of(by));
+    MeaningError::Exposed {
+        name,
+        by,
+        metric_type,
     }
 }
 
@@ -313,29 +343,33 @@ fn take_upper_bound(
     part: Part,
     labels: &mut Vec<Label<'_>>,
 ) -> Result<UpperBound, MeaningError> {
-    let name = || Excerpt::of(name);
-    let le = labels
-        .iter()
-        .position(|label| label.name == "le" && !label.value.is_empty());
-    match (part, le) {
-        (Part::Own, _) => Err(MeaningError::BareHistogram(name())),
-        (Part::Bucket, None) => Err(MeaningError::NoUpperBound(name())),
+    let le = |label: &Label<'_>| label.name == "le" && !label.value.is_empty();
+    match (part, labels.iter().position(le)) {
+        (Part::Own, _) => Err(MeaningError::BareHistogram(Excerpt::of(name))),
+        (Part::Bucket, None) => Err(MeaningError::NoUpperBound(Excerpt::of(name))),
         (Part::Bucket, Some(at)) => {
             let le = labels.remove(at).value;
             let bound = number(le).ok().and_then(UpperBound::new);
             bound.ok_or_else(|| MeaningError::UpperBound(Excerpt::of(le)))
         }
         (Part::Sum | Part::Count, None) => Ok(UpperBound::INFINITY),
-        (Part::Sum | Part::Count, Some(_)) => Err(MeaningError::StrayUpperBound(name())),
+        (Part::Sum | Part::Count, Some(_)) => Err(MeaningError::StrayUpperBound(Excerpt::of(name))),
     }
 }
 
-fn check_not_negative(name: &str, part: Part, value: f64) -> Result<(), MeaningError> {
-    let what = match part {
-        Part::Bucket => "bucket",
-        Part::Count => "count",
-        // A histogram of temperatures may well sum up to less than nothing.
-        Part::Own | Part::Sum => return Ok(()),
+/// Counts are never negative. Other numbers may well be: a histogram of temperatures can sum up to
+/// less than nothing.
+fn check_not_negative(
+    name: &str,
+    metric_type: MetricType,
+    part: Part,
+    value: f64,
+) -> Result<(), MeaningError> {
+    let what = match (metric_type, part) {
+        (MetricType::Counter, _) => "counter",
+        (MetricType::Histogram, Part::Bucket) => "bucket",
+        (MetricType::Histogram, Part::Count) => "count",
+        _ => return Ok(()),
     };
     if value < 0.0 {
         let name = Excerpt::of(name);

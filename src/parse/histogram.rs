@@ -1,16 +1,16 @@
-//! The lines of one histogram, in whatever order they came, to the histogram they mean.
+//! The lines of histograms, in whatever order they came, to the histograms they mean.
 
 use super::error::MeaningError;
 use crate::excerpt::Excerpt;
-use crate::metric::{Bucket, Histogram, LabelSet, UpperBound};
+use crate::metric::{Bucket, LabelSet, PushedHistogram, UpperBound};
 
-/// The lines of one histogram, in any order. What is NaN or infinite is kept until all are there,
-/// so that a second line for the same part is still found.
+/// What was read of one histogram but for its buckets. What is NaN or infinite is kept until all
+/// is read, so that a second line for the same part is still found.
 pub struct HistogramLines<'a> {
+    /// Its place among the families.
+    pub family: usize,
     /// Without `le`.
     pub labels: LabelSet<'a>,
-    /// The lines of buckets; whether one comes twice is found in the end.
-    pub buckets: Vec<BucketLine>,
     /// The value of the `_sum` line.
     pub sum: Option<f64>,
     /// The value and the number of the `_count` line.
@@ -20,6 +20,8 @@ pub struct HistogramLines<'a> {
 /// One line of a bucket.
 #[derive(Clone, Copy)]
 pub struct BucketLine {
+    /// The place of its histogram in the list of those.
+    pub histogram: usize,
     /// Its `le`.
     pub upper_bound: UpperBound,
     /// Its value, which counts all that is not above its bound.
@@ -29,62 +31,35 @@ pub struct BucketLine {
 }
 
 /// Puts the lines of one histogram together; `None` when every one of them is to be left out.
+/// `lines` are those of its buckets, sorted by upper bound; what they count goes to `buckets`.
 ///
 /// # Errors
 /// A bucket that comes twice, or cumulative counts that decrease, with the number of its line.
-pub fn histogram(
+pub fn histogram<'a>(
     name: &str,
-    lines: &HistogramLines<'_>,
-) -> Result<Option<Histogram>, (usize, MeaningError)> {
-    let mut sorted = lines.buckets.clone();
-    sorted.sort_unstable_by_key(|bucket| (bucket.upper_bound, bucket.line_number));
-    if let Some(pair) = sorted
-        .windows(2)
-        .find(|pair| pair[0].upper_bound == pair[1].upper_bound)
-    {
-        let error = second_series(&format!("{name}_bucket"), &lines.labels);
+    read: HistogramLines<'a>,
+    lines: &[BucketLine],
+    buckets: &mut Vec<Bucket>,
+) -> Result<Option<PushedHistogram<'a>>, (usize, MeaningError)> {
+    let is_second = |pair: &&[BucketLine]| pair[0].upper_bound == pair[1].upper_bound;
+    if let Some(pair) = lines.windows(2).find(is_second) {
+        let error = second_series(&format!("{name}_bucket"), &read.labels);
         return Err((pair[1].line_number, error));
     }
-    sorted.retain(|bucket| bucket.cumulative_count.is_finite());
-    let sum = lines.sum.filter(|sum| sum.is_finite());
-    let count = lines.count.filter(|(count, _)| count.is_finite());
-    if sorted.is_empty() && sum.is_none() && count.is_none() {
+    let finite = |line: &&BucketLine| line.cumulative_count.is_finite();
+    let last = lines.iter().rfind(finite);
+    let sum = read.sum.filter(|sum| sum.is_finite());
+    let count = read.count.filter(|(count, _)| count.is_finite());
+    if last.is_none() && sum.is_none() && count.is_none() {
         return Ok(None);
     }
-    let last = sorted.last().copied();
-    if last.is_none_or(|bucket| bucket.upper_bound != UpperBound::INFINITY) {
-        let of_last = last.map_or((0.0, 0), |last| (last.cumulative_count, last.line_number));
-        let (cumulative_count, line_number) = count.unwrap_or(of_last);
-        let upper_bound = UpperBound::INFINITY;
-        sorted.push(BucketLine {
-            upper_bound,
-            cumulative_count,
-            line_number,
-        });
-    }
-    let total = sorted.last().map_or(0.0, |last| last.cumulative_count);
-    let buckets = own_counts(name, &lines.labels, &sorted)?;
-    let count = count.map_or(total, |(count, _)| count);
-    Ok(Some(Histogram {
-        buckets,
-        sum: sum.unwrap_or(0.0),
-        count,
-    }))
-}
-
-/// Cumulative counts to each bucket's own.
-fn own_counts(
-    name: &str,
-    labels: &LabelSet<'_>,
-    sorted: &[BucketLine],
-) -> Result<Vec<Bucket>, (usize, MeaningError)> {
+    let infinity = implied_infinity(last, count);
+    let start = buckets.len();
     let mut below = 0.0;
-    let mut buckets = Vec::with_capacity(sorted.len());
-    for line in sorted {
-        let count = line.cumulative_count - below;
-        if count < 0.0 {
-            let series = Excerpt::of(format!("{name}{{{}}}", labels.as_str()));
-            let found = line.cumulative_count;
+    for line in lines.iter().filter(finite).chain(&infinity) {
+        let found = line.cumulative_count;
+        if found < below {
+            let series = Excerpt::of(series(name, &read.labels));
             let error = MeaningError::Decreasing {
                 series,
                 below,
@@ -92,16 +67,42 @@ fn own_counts(
             };
             return Err((line.line_number, error));
         }
-        buckets.push(Bucket {
-            upper_bound: line.upper_bound,
-            count,
-        });
-        below = line.cumulative_count;
+        let (upper_bound, count) = (line.upper_bound, found - below);
+        buckets.push(Bucket { upper_bound, count });
+        below = found;
     }
-    Ok(buckets)
+    Ok(Some(PushedHistogram {
+        family: read.family,
+        labels: read.labels,
+        buckets: start..buckets.len(),
+        sum: sum.unwrap_or(0.0),
+        count: count.map_or(below, |(count, _)| count),
+    }))
+}
+
+/// The `+Inf` bucket, where no line says it: it counts what `_count` does, or, without that, no
+/// more than the last bucket.
+fn implied_infinity(last: Option<&BucketLine>, count: Option<(f64, usize)>) -> Option<BucketLine> {
+    if last.is_some_and(|last| last.upper_bound == UpperBound::INFINITY) {
+        return None;
+    }
+    let of_last = last.map_or((0.0, 0), |last| (last.cumulative_count, last.line_number));
+    let (cumulative_count, line_number) = count.unwrap_or(of_last);
+    let histogram = last.map_or(0, |last| last.histogram);
+    let upper_bound = UpperBound::INFINITY;
+    Some(BucketLine {
+        histogram,
+        upper_bound,
+        cumulative_count,
+        line_number,
+    })
 }
 
 /// The refusal of a series that comes twice.
 pub fn second_series(name: &str, labels: &LabelSet<'_>) -> MeaningError {
-    MeaningError::SecondSeries(Excerpt::of(format!("{name}{{{}}}", labels.as_str())))
+    MeaningError::SecondSeries(Excerpt::of(series(name, labels)))
+}
+
+fn series(name: &str, labels: &LabelSet<'_>) -> String {
+    format!("{name}{{{}}}", labels.as_str())
 }

@@ -26,12 +26,10 @@ pub fn sort_and_check(labels: &mut [Label<'_>]) -> Result<(), MeaningError> {
 /// The canonical form of sorted labels with those of the path put over them. It is borrowed from
 /// the line where that is canonical as sent, which is what most senders' lines are.
 pub fn label_set<'a>(labels: &[Label<'a>], source: &'a str, key: &GroupingKey) -> LabelSet<'a> {
-    if key.labels().is_empty() && is_canonical(labels) {
-        return LabelSet::from_canonical(match labels {
-            [] => "",
-            [first, .., last] => &source[first.start..last.end],
-            [only] => &source[only.start..only.end],
-        });
+    if key.labels().is_empty()
+        && let Some(text) = as_sent(labels, source)
+    {
+        return LabelSet::from_canonical(text);
     }
     let is_in_key = |name: &str| key.labels().iter().any(|(of_key, _)| of_key == name);
     let mut pairs: Vec<(&str, &str)> = labels
@@ -61,15 +59,23 @@ pub fn label_set<'a>(labels: &[Label<'a>], source: &'a str, key: &GroupingKey) -
     LabelSet::from_canonical(Cow::Owned(text))
 }
 
-/// True when sorted labels stand in their line as they would in a label set: in this order, each
-/// with a value, nothing but commas between them, no blanks inside.
-fn is_canonical(labels: &[Label<'_>]) -> bool {
-    let is_whole = |label: &Label<'_>| {
-        let length = label.name.len() + "=\"\"".len() + label.value.len();
-        !label.value.is_empty() && label.end - label.start == length
+/// The text of sorted labels if they stand in their line as they would in a label set: in this
+/// order, each with a value, nothing but commas between them, no blanks inside.
+fn as_sent<'a>(labels: &[Label<'a>], source: &'a str) -> Option<&'a str> {
+    let place = |part: &str| part.as_ptr().addr() - source.as_ptr().addr();
+    let [first, ..] = labels else {
+        return Some("");
     };
-    labels.iter().all(is_whole)
-        && labels
-            .windows(2)
-            .all(|pair| pair[0].end + 1 == pair[1].start)
+    let start = place(first.name);
+    let mut end = start;
+    for label in labels {
+        // Behind the one before stands its comma, behind the name `="`, behind the value a quote.
+        let is_next = place(label.name) == if end == start { start } else { end + 1 };
+        let is_whole = place(label.value) == place(label.name) + label.name.len() + 2;
+        if !is_next || !is_whole || label.value.is_empty() {
+            return None;
+        }
+        end = place(label.value) + label.value.len() + 1;
+    }
+    source.get(start..end)
 }

@@ -55,7 +55,7 @@ pub enum Line<'a> {
         name: &'a str,
         /// As sent: it may be NaN or infinite.
         value: f64,
-        /// The line, which the labels' ranges refer to.
+        /// The line, of which the labels' names and values are parts.
         source: &'a str,
     },
 }
@@ -67,10 +67,6 @@ pub struct Label<'a> {
     pub name: &'a str,
     /// Escaped; may be empty.
     pub value: &'a str,
-    /// Where in the line its name begins.
-    pub start: usize,
-    /// Where in the line its closing quote ends.
-    pub end: usize,
 }
 
 const METRIC_NAME: &str = "a metric name (letters, digits, `_`, `:`, no digit first)";
@@ -169,7 +165,7 @@ fn sample<'a>(source: &'a str, labels: &mut Vec<Label<'a>>) -> Result<Line<'a>, 
     labels.clear();
     let (name, rest) = metric_name(source)?;
     let rest = match skip_blanks(rest).strip_prefix('{') {
-        Some(rest) => label_list(rest, source, labels)?,
+        Some(rest) => label_list(rest, labels)?,
         None => expect_blank_or_end(name, rest)?,
     };
     let (word, rest) = token(skip_blanks(rest));
@@ -189,24 +185,14 @@ fn sample<'a>(source: &'a str, labels: &mut Vec<Label<'a>>) -> Result<Line<'a>, 
 }
 
 /// Reads the labels behind an opened brace, up to and with the closing one.
-fn label_list<'a>(
-    input: &'a str,
-    source: &'a str,
-    labels: &mut Vec<Label<'a>>,
-) -> Result<&'a str, SyntaxError> {
+fn label_list<'a>(input: &'a str, labels: &mut Vec<Label<'a>>) -> Result<&'a str, SyntaxError> {
     let mut rest = skip_blanks(input);
     loop {
         if let Some(rest) = rest.strip_prefix('}') {
             return Ok(rest);
         }
-        let start = source.len() - rest.len();
         let ((name, value), after) = label(rest)?;
-        labels.push(Label {
-            name,
-            value,
-            start,
-            end: source.len() - after.len(),
-        });
+        labels.push(Label { name, value });
         let after = skip_blanks(after);
         rest = match after.as_bytes().first() {
             Some(b',') => skip_blanks(&after[1..]),
