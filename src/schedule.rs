@@ -11,6 +11,7 @@ mod crontab;
 mod duration;
 mod error;
 mod field;
+mod local_zone;
 mod posix_rule;
 mod wait;
 mod zone;
@@ -24,8 +25,9 @@ use self::zone::first_change;
 
 pub use self::error::{CrontabError, DurationFault, FieldFault};
 pub use self::field::Field;
+pub use self::local_zone::{LocalZone, ZoneError};
 pub use self::wait::{Clock, Due, SystemClock, Wait, run};
-pub use self::zone::{LocalZone, Zone, ZoneError};
+pub use self::zone::Zone;
 
 /// No two offsets are further apart than this, since each is less than a day from UTC.
 const OFFSETS_APART_MAX: TimeDelta = TimeDelta::days(2);

@@ -87,7 +87,7 @@ impl Display for CrontabError {
                 let (name, found) = (field.name(), Found(*found));
                 write!(
                     formatter,
-                    "{name} is missing: {found}, or a word such as @daily"
+                    "{name} is missing: {found}; or a word such as @daily"
                 )
             }
             CrontabError::ExtraField { text, found } => {
@@ -149,10 +149,13 @@ fn write_field_fault(
             )
         }
         (FieldFault::Backwards, _) => {
-            write!(formatter, "{name} range {text} runs backwards: ")?;
+            write!(
+                formatter,
+                "{name} range {text} runs backwards: {least}-{greatest} does not "
+            )?;
             formatter.write_str(match field {
-                Field::DayOfWeek => "write its parts as a list, and a Sunday at the end as 7",
-                _ => "write its parts as a list",
+                Field::DayOfWeek => "wrap, list two ranges, or write a Sunday at the end as 7",
+                _ => "wrap, list two ranges",
             })
         }
         (FieldFault::BadStep, _) => {
@@ -174,17 +177,17 @@ impl Display for DurationFault {
     }
 }
 
-/// How many fields there are, and how many there should be.
+/// What the five fields are, and how many there are instead.
 struct Found(usize);
 
 impl Display for Found {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        write!(formatter, "found {} of 5 fields (", self.0)?;
-        for (index, field) in Field::ALL.iter().enumerate() {
-            let separator = if index == 0 { "" } else { ", " };
-            write!(formatter, "{separator}{}", field.name())?;
-        }
-        formatter.write_char(')')
+        let names = Field::ALL.map(Field::name).join(", ");
+        write!(
+            formatter,
+            "expected 5 fields with blanks between ({names}), found {}",
+            self.0
+        )
     }
 }
 

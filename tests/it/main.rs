@@ -6,6 +6,7 @@
 mod bodies;
 mod cases;
 mod concurrency;
+mod crontab;
 mod http;
 mod laws;
 mod process;
