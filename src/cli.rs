@@ -17,6 +17,8 @@ use crate::listen::ListenAddress;
 pub enum Command {
     /// Serve.
     Run(Config),
+    /// Print the next resets of a schedule.
+    Next(Preview),
     /// Print the help text.
     Help,
     /// Print the version.
@@ -38,6 +40,17 @@ pub struct Config {
     pub body_bytes_max: usize,
     /// How many requests are handled at once.
     pub workers: NonZeroUsize,
+}
+
+/// Which resets of a schedule to print.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preview {
+    /// The schedule.
+    pub crontab: String,
+    /// How many resets.
+    pub resets: NonZeroUsize,
+    /// The instant they come after, as written (RFC 3339); none is now.
+    pub after: Option<String>,
 }
 
 /// A flag as the help text shows it.
@@ -65,6 +78,18 @@ pub const FLAGS: &[Flag] = &[
         value: "EXPRESSION",
         default: "",
         help: "when to clear the aggregate: five crontab fields, @hourly ..., or @every 90s",
+    },
+    Flag {
+        name: "next",
+        value: "NUMBER",
+        default: "",
+        help: "print the next resets of -crontab, one a line in local time, and exit",
+    },
+    Flag {
+        name: "after",
+        value: "INSTANT",
+        default: "",
+        help: "with -next: print those after this instant (RFC 3339) instead of now",
     },
     Flag {
         name: "push-path",
@@ -151,9 +176,20 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, St
         body_bytes_max: value(&mut arguments, "--max-body-bytes", number)?.get(),
         workers: value(&mut arguments, "--workers", number)?,
     };
-    match arguments.finish().first() {
-        None => Ok(Command::Run(config)),
-        Some(argument) => Err(unexpected(&argument.to_string_lossy())),
+    let next = given(&mut arguments, "--next", number)?;
+    let after = given(&mut arguments, "--after", |instant| Ok(instant.to_owned()))?;
+    if let Some(argument) = arguments.finish().first() {
+        return Err(unexpected(&argument.to_string_lossy()));
+    }
+    match (next, config.crontab, after) {
+        (None, crontab, None) => Ok(Command::Run(Config { crontab, ..config })),
+        (Some(resets), Some(crontab), after) => Ok(Command::Next(Preview {
+            crontab,
+            resets,
+            after,
+        })),
+        (Some(_), None, _) => Err("flag -next needs -crontab".to_owned()),
+        (None, _, Some(_)) => Err("flag -after needs -next".to_owned()),
     }
 }
 

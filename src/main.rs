@@ -13,7 +13,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use prometheus_aggregation_gateway::cli::{self, Command, Config};
+use prometheus_aggregation_gateway::cli::{self, Command, Config, Preview};
+use prometheus_aggregation_gateway::excerpt::Excerpt;
 use prometheus_aggregation_gateway::gateway::Gateway;
 use prometheus_aggregation_gateway::schedule::{self, LocalZone, Schedule, SystemClock, Zone};
 use prometheus_aggregation_gateway::server::{self, Site};
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
     let outcome = match cli::read(std::env::args_os().skip(1)) {
         Ok(Command::Help) => print(&cli::help()),
         Ok(Command::Version) => print(&format!("{PROGRAM} {}\n", env!("CARGO_PKG_VERSION"))),
+        Ok(Command::Next(preview)) => print_next(&preview),
         Ok(Command::Run(config)) => run(config),
         Err(line) => Err(usage(line)),
     };
@@ -77,7 +79,9 @@ fn main() -> ExitCode {
 }
 
 fn run(config: Config) -> Result<(), Failure> {
-    let plan = config.crontab.as_deref().map(plan).transpose()?;
+    let started = Utc::now();
+    let plan = config.crontab.as_deref();
+    let plan = plan.map(|crontab| plan_of(crontab, started)).transpose()?;
     let (events, happened) = mpsc::channel();
     watch_signals(events.clone())?;
 
@@ -119,14 +123,42 @@ fn run(config: Config) -> Result<(), Failure> {
     outcome
 }
 
-fn plan(expression: &str) -> Result<Plan, Failure> {
+fn plan_of(expression: &str, started: DateTime<Utc>) -> Result<Plan, Failure> {
+    let schedule = Schedule::parse(expression, started).map_err(usage)?;
     let zone = LocalZone::from_environment().map_err(usage)?;
-    let schedule = Schedule::parse(expression, Utc::now()).map_err(usage)?;
     Ok(Plan {
         expression: expression.to_owned(),
         schedule,
         zone,
     })
+}
+
+/// Prints the next resets, one a line in local time, or the word never.
+fn print_next(preview: &Preview) -> Result<(), Failure> {
+    let after = match &preview.after {
+        None => Utc::now(),
+        Some(after) => DateTime::parse_from_rfc3339(after)
+            .map_err(|_| {
+                let found = Excerpt::of(after);
+                usage(format!(
+                    "flag -after: expected an instant such as 2026-03-29T00:59:30Z, found {found}"
+                ))
+            })?
+            .to_utc(),
+    };
+    let Plan { schedule, zone, .. } = plan_of(&preview.crontab, after)?;
+    let next = schedule
+        .occurrences(after, &zone)
+        .take(preview.resets.get());
+    let mut lines = next.map(|next| local_time(next, &zone)).peekable();
+    if lines.peek().is_none() {
+        return print("never\n");
+    }
+    lines.try_for_each(|line| print(&format!("{line}\n")))
+}
+
+fn local_time(instant: DateTime<Utc>, zone: &LocalZone) -> String {
+    zone.local_time(instant).to_rfc3339()
 }
 
 /// Says where it listens, what the schedule will do, and how to push a first sample.
@@ -168,8 +200,7 @@ fn announce(listener: &TcpListener, site: &Site, plan: Option<&Plan>) {
 fn next_reset(next: Option<DateTime<Utc>>, zone: &LocalZone) -> String {
     match next {
         Some(next) => {
-            let local = zone.local_time(next).to_rfc3339();
-            format!("next reset {local} ({})", zone.name())
+            format!("next reset {} ({})", local_time(next, zone), zone.name())
         }
         None => "warning: it never fires, the sums are never cleared".to_owned(),
     }

@@ -62,6 +62,14 @@ fn wrong_arguments() {
         &["-crontab", "60 * * * *"],
         "crontab: minute \"60\" is out of range 0-59",
     );
+    check(&["-next", "1"], "flag -next needs -crontab");
+    check(
+        &["-after", "2026-03-29T00:59:30Z"],
+        "flag -after needs -next",
+    );
+    let after = "flag -after: expected an instant such as 2026-03-29T00:59:30Z, found";
+    let preview = ["-crontab", "@daily", "-next", "1", "-after", "today"];
+    check(&preview, &format!("{after} `today`"));
 }
 
 #[test]
@@ -76,6 +84,8 @@ fn help_and_version() {
             "push-path",
             "cors",
             "max-body-bytes",
+            "next",
+            "after",
             "workers",
             "version",
             "help",
@@ -93,6 +103,40 @@ fn help_and_version() {
         );
         assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
     }
+}
+
+/// The way to try a schedule, without a port.
+#[test]
+fn next_resets_are_printed() {
+    #[track_caller]
+    fn check(arguments: &[&str], printed: &str) {
+        let output = command(arguments)
+            .env("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), printed);
+        assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
+    }
+    check(
+        &[
+            "-crontab",
+            "30 2 * * *",
+            "-next",
+            "3",
+            "-after",
+            "2026-10-24T12:00:00+02:00",
+        ],
+        "2026-10-25T02:30:00+02:00\n2026-10-25T02:30:00+01:00\n2026-10-26T02:30:00+01:00\n",
+    );
+    check(
+        &[
+            "--next=2",
+            "--crontab=@every 1h30m",
+            "--after=2026-01-01T00:00:00Z",
+        ],
+        "2026-01-01T02:30:00+01:00\n2026-01-01T04:00:00+01:00\n",
+    );
+    check(&["-crontab", "0 0 31 2 *", "-next", "3"], "never\n");
 }
 
 /// Nobody reads what it prints.

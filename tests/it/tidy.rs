@@ -32,7 +32,7 @@ const MODULES: &[(&str, Room, &[&str])] = &[
     (
         "main",
         Room::Shell,
-        &["cli", "gateway", "schedule", "server", "status"],
+        &["cli", "excerpt", "gateway", "schedule", "server", "status"],
     ),
 ];
 

@@ -1,47 +1,39 @@
 //! `TZ` as a process gets it: each case is a child process, since a test must not set its own.
 
-use std::process::{self, Command};
-use std::{env, fs};
+use std::{env, fs, process};
 
-use prometheus_aggregation_gateway::schedule::{LocalZone, Zone};
+use crate::running_gateway::command;
 
-use super::zones::instant;
-
-/// Not a test: what the child runs.
-#[test]
-#[ignore = "run by the other tests of this file, with TZ set"]
-fn print_zone() {
-    match LocalZone::from_environment() {
-        Ok(zone) => {
-            let winter = zone.offset_at(instant("2025-01-15T12:00:00Z"));
-            let summer = zone.offset_at(instant("2025-07-15T12:00:00Z"));
-            println!("\nzone: {} {winter} {summer}", zone.name());
-        }
-        Err(error) => println!("\nzone: {error}"),
-    }
-}
-
-fn print_zone_of(value: &str) -> String {
-    let output = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "--ignored", "--nocapture"])
-        .arg("crontab::local_zone::print_zone")
+/// The offsets of a winter and a summer day under this `TZ`, or what is wrong with it.
+fn offsets(value: &str) -> String {
+    let output = command(&["-crontab", "0 12 15 1,7 *", "-next", "2"])
+        .args(["-after", "2025-01-01T00:00:00Z"])
         .env("TZ", value)
         .output()
         .unwrap();
-    String::from_utf8(output.stdout).unwrap()
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let (code, is_failure) = (output.status.code(), stdout.is_empty());
+    assert_eq!(code, Some(if is_failure { 2 } else { 0 }), "{stderr}");
+    if is_failure {
+        let line = stderr.strip_prefix("prometheus-aggregation-gateway: ");
+        return line.expect("it says its name").trim_end().to_owned();
+    }
+    let days = ["2025-01-15T12:00:00", "2025-07-15T12:00:00"];
+    let offset = |(line, day): (&str, &str)| line.strip_prefix(day).unwrap_or(line).to_owned();
+    let offsets: Vec<String> = stdout.lines().zip(days).map(offset).collect();
+    offsets.join(" ")
 }
 
 #[track_caller]
 fn check(value: &str, expected: &str) {
-    let output = print_zone_of(value);
-    let found = output.lines().find_map(|line| line.strip_prefix("zone: "));
-    assert_eq!(found, Some(expected), "TZ={value:?}: {output}");
+    assert_eq!(offsets(value), expected, "TZ={value:?}");
 }
 
 #[test]
 fn utc_needs_no_files() {
     for value in ["", ":", "UTC", ":UTC", "Etc/UTC"] {
-        check(value, "UTC +00:00 +00:00");
+        check(value, "+00:00 +00:00");
     }
 }
 
@@ -56,7 +48,7 @@ fn rules_need_no_files() {
         ("AAA3BBB,J60/0,J300/24:00:00", "-03:00 -02:00"),
         ("AAA3BBB2:30,0,365/1:30", "-02:30 -02:30"),
     ] {
-        check(value, &format!("{value} {offsets}"));
+        check(value, offsets);
     }
 }
 
@@ -102,7 +94,7 @@ fn a_file_that_is_no_zone_is_an_error() {
 fn a_truncated_zone_file_is_an_error() {
     let path = env::temp_dir().join(format!("truncated-zone-{}", process::id()));
     fs::write(&path, b"TZif2\0\0\0\0\0\0\0\0\0\0\0").unwrap();
-    let output = print_zone_of(path.to_str().unwrap());
+    let output = offsets(path.to_str().unwrap());
     fs::remove_file(&path).unwrap();
     assert!(output.contains("is not a time zone file"), "{output}");
 }

@@ -1,9 +1,13 @@
 //! Expression, zone and instant to the next occurrences.
 
+use std::path::Path;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use prometheus_aggregation_gateway::schedule::{Schedule, Zone};
 
 use super::brute_force::{LocalMinute, Random, draw, local_minutes};
+use crate::running_gateway::command;
+
 use super::zones::{Table, instant, named};
 
 #[track_caller]
@@ -43,6 +47,30 @@ fn check_rows(rows: &str) {
 #[test]
 fn shared_cases() {
     check_rows(include_str!("../data/crontab/cron.tsv"));
+}
+
+/// The same through the binary, in the zones of this machine.
+#[test]
+fn shared_cases_as_printed() {
+    if !Path::new("/usr/share/zoneinfo/Europe/Berlin").exists() {
+        println!("skipped: there is no tzdata on this machine");
+        return;
+    }
+    for row in include_str!("../data/crontab/cron.tsv").lines() {
+        let columns: Vec<&str> = row.split('\t').collect();
+        let output = command(&["-crontab", columns[0], "-next", "5", "-after", columns[2]])
+            .env("TZ", columns[1])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{row}");
+        let printed = String::from_utf8(output.stdout).unwrap();
+        let in_utc = |line: &str| match line {
+            "never" => line.to_owned(),
+            _ => instant(line).to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true),
+        };
+        let printed: Vec<String> = printed.lines().map(in_utc).collect();
+        assert_eq!(printed.join(" "), columns[3], "{row}");
+    }
 }
 
 #[test]
