@@ -142,3 +142,50 @@ fn keep_alive_and_http_1_0() {
     assert_eq!(connection.read_to_end(), b"");
     assert_eq!(gateway.scrape(), "# TYPE some counter\nsome 11\n");
 }
+
+/// Parsing takes a few times the body: up to 6 times was measured, and 14 times where every line
+/// is a family of its own in ten bytes. The bounds leave room for other allocators.
+#[test]
+#[cfg(target_os = "linux")]
+fn memory_is_a_few_times_the_body() {
+    #[track_caller]
+    fn check(ratio_max: usize, head: &str, lines: usize, line: fn(usize) -> String, tail: &str) {
+        let lines: String = (0..lines).map(line).collect();
+        // Refused in the end, so that no memory of the store is counted.
+        let body = format!("{head}{lines}{tail}!\n");
+        let gateway = RunningGateway::start(&["-workers", "1"]);
+        let before = gateway.peak_memory_bytes();
+        assert_eq!(gateway.push("/metrics", &body).code, 400);
+        let taken = gateway.peak_memory_bytes() - before;
+        let ratio = taken / body.len();
+        assert!(
+            ratio <= ratio_max,
+            "{taken} bytes for a body of {}, {head}",
+            body.len()
+        );
+    }
+    check(16, "", 500_000, |n| format!("x{n:x} 1\n"), "");
+    check(
+        7,
+        "# TYPE x counter\n",
+        300_000,
+        |n| format!("x{{a=\"{n:x}\"}} 1\n"),
+        "",
+    );
+    check(
+        7,
+        "# TYPE h histogram\n",
+        200_000,
+        |n| format!("h_sum{{a=\"{n:x}\"}} 1\n"),
+        "",
+    );
+    check(7, "", 200_000, |n| format!("# TYPE x{n:x} counter\n"), "");
+    check(7, "x{", 400_000, |n| format!("a{n:x}=\"\","), "} 1\n");
+    check(
+        4,
+        "# TYPE h histogram\n",
+        200_000,
+        |n| format!("h_bucket{{le=\"{n}\"}} 1\n"),
+        "",
+    );
+}

@@ -1,5 +1,7 @@
 //! What holds for every push, not only for the cases: over random pushes whose sums are whole.
 
+use std::path::PathBuf;
+
 use prometheus_aggregation_gateway::gateway::Gateway;
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::parse::parse;
@@ -160,6 +162,31 @@ fn hostile_bytes_are_survived() {
                 assert_eq!(scrape(&gateway), before, "seed {seed}");
             }
             scrape(&gateway);
+        }
+    }
+}
+
+/// Accepted and refused pushes in any sequence leave a valid scrape. Those that come of it are put
+/// into the folder `$SCRAPES`, if there is one, for others to read.
+#[test]
+fn any_sequence_leaves_a_valid_scrape() {
+    let folder = std::env::var_os("SCRAPES").map(PathBuf::from);
+    for seed in 0..SEQUENCES {
+        let mut random = Random::new(seed);
+        let gateway = Gateway::default();
+        for _ in 0..10 {
+            let body = match random.below(4) {
+                0 => broken(&mut random).body,
+                1 => damaged(&mut random),
+                2 => hostile(&mut random),
+                _ => push(&mut random).text.into_bytes(),
+            };
+            // Whether it is accepted is not the question here.
+            let _ = gateway.push(&body, &GroupingKey::default());
+            let scrape = scrape(&gateway);
+            if let Some(folder) = &folder {
+                std::fs::write(folder.join(format!("{seed}.prom")), scrape).unwrap();
+            }
         }
     }
 }

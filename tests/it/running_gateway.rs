@@ -1,5 +1,6 @@
 //! The real binary on a port of its own, and requests to it in bytes.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -100,6 +101,19 @@ impl RunningGateway {
             assert!(Instant::now() < deadline, "it does not end");
             thread::yield_now();
         }
+    }
+
+    /// The most memory that it ever held.
+    #[track_caller]
+    pub fn peak_memory_bytes(&self) -> usize {
+        let path = format!("/proc/{}/status", self.process.id());
+        let status = fs::read_to_string(path).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        kilobytes
+            .and_then(|number| number.parse::<usize>().ok())
+            .expect("Linux says it")
+            * 1024
     }
 
     pub fn connect(&self) -> Connection {
