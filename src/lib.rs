@@ -31,7 +31,7 @@
 //! | `chrono` | calendar and time zones | named by the owner; `cron` speaks it |
 //! | `pico-args` | flags | named by the owner |
 //! | `hashbrown` | tables of places in lists | std keeps each key a second time |
-//! | `rustix` | socket options before `listen`, `shutdown` of a listener | std has none of them |
+//! | `rustix` | sockets: options, `poll`, `shutdown`, a second handle | std has none of them |
 //! | `signal-hook` | SIGTERM and SIGINT | std has no signals |
 
 pub mod excerpt;

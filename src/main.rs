@@ -17,6 +17,7 @@ use prometheus_aggregation_gateway::cli::{self, Command, Config, Preview};
 use prometheus_aggregation_gateway::excerpt::Excerpt;
 use prometheus_aggregation_gateway::gateway::Gateway;
 use prometheus_aggregation_gateway::schedule::{self, LocalZone, Schedule, SystemClock, Zone};
+use prometheus_aggregation_gateway::server::pool::{Census, wake_forgotten};
 use prometheus_aggregation_gateway::server::{self, Site};
 use prometheus_aggregation_gateway::status::Status;
 use rustix::net::Shutdown;
@@ -88,6 +89,7 @@ fn run(config: Config) -> Result<(), Failure> {
     let cannot_listen = |error| system(format!("cannot listen on {}: {error}", config.listen));
     let listener = config.listen.listen().map_err(cannot_listen)?;
     let acceptor = listener.try_clone().map_err(cannot_listen)?;
+    let before = Census::take();
     let http = Arc::new(server::accept(listener).map_err(cannot_listen)?);
     let site = Arc::new(Site {
         gateway: Gateway::default(),
@@ -102,6 +104,14 @@ fn run(config: Config) -> Result<(), Failure> {
         .transpose()?;
     let working = start_workers(config.workers.get(), &http, &site, &events)?;
     drop(events);
+    if let Some(before) = before {
+        let own_threads = config.workers.get() + usize::from(stop_schedule.is_some()) + 1;
+        let listener = acceptor.try_clone().map_err(cannot_listen)?;
+        let idle = before.with_descriptors(1).with_threads(own_threads);
+        spawn("forgotten connections", move || {
+            wake_forgotten(&listener, idle);
+        })?;
+    }
 
     let outcome = match happened.recv() {
         Ok(Event::Signal(signal)) => {

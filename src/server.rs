@@ -15,6 +15,8 @@
 
 mod answer;
 mod body;
+pub mod pool;
+mod socket;
 
 use std::io;
 use std::net::TcpListener;
@@ -23,7 +25,7 @@ use std::time::Instant;
 use tiny_http::{Method, Request};
 
 use self::answer::{Answer, let_go, respond};
-use self::body::{BodyError, Unread, read_body};
+use self::body::{Unread, read_body};
 use crate::excerpt::Excerpt;
 use crate::gateway::{Gateway, Refusal};
 use crate::grouping_key::GroupingKey;
@@ -141,12 +143,9 @@ fn handle(site: &Site, mut request: Request) {
         _ => answer,
     };
     site.status.count_request(handler, answer.code);
-    match body {
-        Err(BodyError {
-            unread: Unread::Endless,
-            ..
-        }) => let_go(request, &answer),
-        Ok(_) | Err(_) => respond(request, answer),
+    match body.map_err(|error| error.unread) {
+        Ok(_) | Err(Unread::Bounded) => respond(request, answer),
+        Err(unread) => let_go(request, &answer, unread),
     }
 }
 
@@ -228,7 +227,7 @@ fn check_format(request: &Request) -> Result<(), Answer> {
         ));
     }
     match header(request, "Content-Encoding").unwrap_or_default() {
-        "" | "identity" => Ok(()),
+        encoding if encoding.is_empty() || encoding.eq_ignore_ascii_case("identity") => Ok(()),
         encoding => {
             let encoding = Excerpt::of(encoding);
             let line = format!("Content-Encoding {encoding} is not read here, send plain text");
@@ -237,10 +236,15 @@ fn check_format(request: &Request) -> Result<(), Answer> {
     }
 }
 
+/// The values of a header, one for each line of it.
+fn headers<'a>(request: &'a Request, name: &'static str) -> impl Iterator<Item = &'a str> {
+    let headers = request.headers().iter();
+    let named = headers.filter(move |header| header.field.equiv(name));
+    named.map(|header| header.value.as_str())
+}
+
 fn header<'a>(request: &'a Request, name: &'static str) -> Option<&'a str> {
-    let mut headers = request.headers().iter();
-    let header = headers.find(|header| header.field.equiv(name));
-    header.map(|header| header.value.as_str())
+    headers(request, name).next()
 }
 
 /// Allows what a browser asks before it pushes across origins (Fetch standard, CORS-preflight).

@@ -1,9 +1,18 @@
 //! An answer, and the two ways to be rid of a request with it.
 
 use std::fmt::Display;
-use std::io::{self, Cursor, Write};
+use std::io::{self, Cursor, Read, Write};
 
-use tiny_http::{Header, Request, Response, StatusCode};
+use tiny_http::{Header, ReadWrite, Request, Response, StatusCode};
+
+use super::body::Unread;
+use super::socket::Socket;
+
+/// So much of a chunked body is read and thrown away for the client to see the answer.
+const DISCARDED_BODY_BYTES_MAX: u64 = 64 << 20;
+
+/// The length of the buffer through which `tiny_http` 0.12 reads a connection.
+const TINY_HTTP_BUFFER_BYTES: usize = 1024;
 
 /// The content type of refusals.
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -53,23 +62,51 @@ pub fn respond(request: Request, answer: Answer) {
     let _ = request.respond(response);
 }
 
-/// Answers a request without reading the rest of its body, ever.
+/// Answers a request whose body is not framed rightly or too long to be read, and ends its
+/// connection, so that nothing of that body is taken for a further request.
 ///
-/// `tiny_http` reads that rest when the request is dropped, into a buffer of the declared length
-/// (which ends the process when there is not so much memory), and a chunked body's rest it would
-/// take for the next request. The one way to answer and not to drop is to take the connection over
-/// as a protocol upgrade does; it is then leaked with its thread until the client hangs up for
-/// good. The `Upgrade` header that comes with it is a hint in any answer but 101 (RFC 9110 section
-/// 7.8), and the length of the answer is put behind it, since `tiny_http` counts no upgrade's body.
-pub fn let_go(request: Request, answer: &Answer) {
+/// `tiny_http` would read the rest when the request is dropped, into a buffer of the declared
+/// length (which ends the process when there is not so much memory), and the rest of a chunked body
+/// it would take for the next request. The one way to answer and not to drop is to take the
+/// connection over as a protocol upgrade does. The `Upgrade` header that comes with it is a hint in
+/// any answer but 101 (RFC 9110 section 7.8), and the length of the answer is put behind it, since
+/// `tiny_http` counts no upgrade's body. A body that is declared longer than memory is leaked with
+/// its thread, as is any whose socket cannot be found.
+pub fn let_go(request: Request, answer: &Answer, unread: Unread) {
+    let socket = Socket::of(&request);
     let code = StatusCode(answer.code);
     let response = Response::new(code, headers(&answer.headers), io::empty(), None, None);
     let upgrade = format!("HTTP/1.1\r\nContent-Length: {}", answer.body.len());
     let mut connection = request.upgrade(&upgrade, response);
+    // A client that has gone, or does not read, is not told.
     let _ = connection
         .write_all(&answer.body)
         .and_then(|()| connection.flush());
-    std::mem::forget(connection);
+    if let Unread::Chunks = unread {
+        // Its sender sees the answer only when it may send on.
+        let mut body = (&mut connection as &mut dyn Read).take(DISCARDED_BODY_BYTES_MAX);
+        let _ = io::copy(&mut body, &mut io::sink());
+    }
+    if let Some(socket) = &socket {
+        socket.hang_up();
+    }
+    match (unread, socket) {
+        (Unread::Endless, _) | (_, None) => std::mem::forget(connection),
+        (_, Some(socket)) => discard(connection, &socket),
+    }
+}
+
+/// Reads what is left in a connection that has been ended, so that it can be dropped.
+fn discard(mut connection: Box<dyn ReadWrite + Send>, socket: &Socket) {
+    let mut buffer = [0; 8192];
+    // The decoder fails at what is no chunk, and each time it has taken a byte at least: when
+    // nothing is left in the socket, as many reads as tiny_http buffers bytes leave nothing there.
+    let mut reads_left = 1 + TINY_HTTP_BUFFER_BYTES;
+    while reads_left > 0 && !matches!(connection.read(&mut buffer), Ok(0)) {
+        if socket.is_at_end() {
+            reads_left -= 1;
+        }
+    }
 }
 
 fn headers(headers: &[(&'static str, String)]) -> Vec<Header> {

@@ -1,7 +1,7 @@
 //! Bodies over real sockets: what is no text, what is too long, what is cut or framed oddly.
 
 use crate::http::{SOME, check_refusal, gateway_with_some};
-use crate::running_gateway::RunningGateway;
+use crate::running_gateway::{RunningGateway, wait_until};
 
 #[test]
 fn bodies_that_are_no_text() {
@@ -83,6 +83,7 @@ fn chunked_bodies() {
         connection.send_bytes(format!("{chunked}{chunks}").as_bytes());
         assert_eq!(connection.reply("POST").code, 200);
     }
+    drop(connection);
     assert_eq!(gateway.scrape(), "# TYPE some counter\nsome 3\n");
 
     // What follows a chunked body that is too long is not taken for a request.
@@ -97,21 +98,76 @@ fn chunked_bodies() {
     let reply = connection.reply("POST");
     let line = "the body is longer than 100 bytes (-max-body-bytes)\n";
     assert_eq!((reply.code, reply.body.as_str()), (413, line));
+    drop(connection);
     assert_eq!(gateway.scrape(), "# TYPE some counter\nsome 3\n");
+    gateway.assert_is_idle();
 }
 
+/// A client that dies in the middle of its body has pushed nothing, however it framed it.
 #[test]
 fn a_body_that_ends_early_is_not_merged() {
     let gateway = gateway_with_some(&[]);
-    let body = "# TYPE some counter\nsome 1\n".repeat(100);
-    let mut connection = gateway.connect();
-    connection.send_bytes(b"POST /metrics HTTP/1.1\r\nContent-Length: 5000\r\n\r\n");
-    connection.send_bytes(body.as_bytes());
-    drop(connection);
-    while gateway.own_metric("aggregation_gateway_pushes_total{result=\"incomplete\"}") < 1.0 {
-        std::thread::yield_now();
+    let lines = "# comment\n".repeat(200);
+    let length = "POST /metrics HTTP/1.1\r\nContent-Length: 5000\r\n\r\n";
+    let chunked = "POST /metrics HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (count, cut) in (1..).zip([
+        format!("{length}other 1\n{lines}"),
+        format!("{chunked}1000\r\nother 1\n{lines}"),
+        format!("{chunked}8\r\nother 12\r\n"),
+        format!("{chunked}8\r\nother 12"),
+        chunked.to_owned(),
+        format!("{chunked}zz\r\nPOST /metrics HTTP/1.1\r\nContent-Length: 8\r\n\r\nother 1\n"),
+    ]) {
+        let mut connection = gateway.connect();
+        connection.send_bytes(cut.as_bytes());
+        drop(connection);
+        let incomplete = "aggregation_gateway_pushes_total{result=\"incomplete\"}";
+        wait_until(|| gateway.own_metric(incomplete) >= f64::from(count));
     }
     assert_eq!(gateway.scrape(), SOME);
+    gateway.assert_is_idle();
+}
+
+/// What a client may have meant otherwise is refused, and nothing of it is taken for a request.
+#[test]
+fn ambiguous_framing_is_refused() {
+    #[track_caller]
+    fn check(headers: &str, line: &str) {
+        let gateway = gateway_with_some(&[]);
+        let mut connection = gateway.connect();
+        let head = format!("POST /metrics HTTP/1.1\r\n{headers}\r\n");
+        connection.send_bytes(format!("{head}some 1\n").as_bytes());
+        check_refusal(&gateway, &connection.reply("POST"), 400, line);
+        connection.read_to_end();
+        gateway.assert_is_idle();
+    }
+    let not_a_number = "Content-Length is not a number of bytes";
+    for length in ["abc", "-1", "+7", "7, 7", "0x7", "", "18446744073709551616"] {
+        check(&format!("Content-Length: {length}\r\n"), not_a_number);
+    }
+    let twice = "Content-Length or Transfer-Encoding is there twice";
+    check("Content-Length: 0\r\nContent-Length: 7\r\n", twice);
+    check(
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+        twice,
+    );
+    let both = "there are both Content-Length and Transfer-Encoding";
+    check("Transfer-Encoding: chunked\r\nContent-Length: 7\r\n", both);
+    check(
+        "Transfer-Encoding: identity\r\n",
+        "Transfer-Encoding is not chunked",
+    );
+    check(
+        "Transfer-Encoding: gzip, chunked\r\n",
+        "Transfer-Encoding is not chunked",
+    );
+    let line_feed = "a header contains a bare line feed or carriage return";
+    check("X: y\nContent-Length: 7\r\n", line_feed);
+    let upgrade = "a chunked body with Connection: upgrade is not read; send Content-Length";
+    check(
+        "Transfer-Encoding: chunked\r\nConnection: upgrade\r\n",
+        upgrade,
+    );
 }
 
 /// Java's HTTP client asks for an upgrade to HTTP/2 with every push.

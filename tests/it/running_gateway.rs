@@ -12,6 +12,16 @@ use std::time::{Duration, Instant};
 /// How long anything may take before a test gives up. Machines are slow and busy at times.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Waits for a condition.
+#[track_caller]
+pub fn wait_until(condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "it does not come true");
+        thread::yield_now();
+    }
+}
+
 /// A gateway that ends with its test.
 pub struct RunningGateway {
     process: Child,
@@ -114,6 +124,15 @@ impl RunningGateway {
             .and_then(|number| number.parse::<usize>().ok())
             .expect("Linux says it")
             * 1024
+    }
+
+    /// Waits until no connection is left, with its two file descriptors. (Its threads go seconds
+    /// later.) Everything else that is open stays below this.
+    #[track_caller]
+    pub fn assert_is_idle(&self) {
+        const OWN_DESCRIPTORS_MAX: usize = 11;
+        let folder = format!("/proc/{}/fd", self.process.id());
+        wait_until(|| fs::read_dir(&folder).expect("it runs").count() <= OWN_DESCRIPTORS_MAX);
     }
 
     pub fn connect(&self) -> Connection {

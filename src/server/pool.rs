@@ -1,0 +1,108 @@
+//! Connections that the thread pool of `tiny_http` 0.12 forgets, and how they are remembered.
+//!
+//! That pool hands a new connection to an idle thread by a queue, without looking whether the queue
+//! has as many connections as there are idle threads. Of a burst of new connections, some are then
+//! queued for nobody: they wait, unanswered, until another connection ends, which may be never.
+//! (`TaskPool::spawn`; a burst of 6 to a fresh process hung in 29 of 40 tries.)
+//!
+//! Every connection should have a thread, so those without one can be counted: a connection is two
+//! file descriptors. One more connection, closed at once, wakes one of them: there is no idle
+//! thread then, so the pool starts a new one, which looks into the queue when it is done.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// New connections are given this long to get their thread by themselves.
+const LOOK_DELAY: Duration = Duration::from_millis(5);
+
+/// How often to look when no new connection was noticed.
+const LOOK_INTERVAL: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 250_000_000,
+};
+
+/// How many are woken at one look. It is more than enough, and bounds the damage of a miscount.
+const WOKEN_MAX: usize = 8;
+
+const WAKE_DURATION_MAX: Duration = Duration::from_secs(1);
+
+/// How many file descriptors and threads this process has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Census {
+    descriptors: usize,
+    threads: usize,
+}
+
+impl Census {
+    /// Counts them; `None` where there is no `/proc`.
+    #[must_use]
+    pub fn take() -> Option<Census> {
+        let count = |folder| fs::read_dir(folder).map(Iterator::count).ok();
+        Some(Census {
+            descriptors: count("/proc/self/fd")?,
+            threads: count("/proc/self/task")?,
+        })
+    }
+
+    /// How many connections have no thread, given what there was without any connection.
+    fn forgotten_since(self, idle: Census) -> usize {
+        let connections = self.descriptors.saturating_sub(idle.descriptors) / 2;
+        let threads = self.threads.saturating_sub(idle.threads);
+        connections.saturating_sub(threads)
+    }
+
+    /// The same with so many more file descriptors.
+    #[must_use]
+    pub fn with_descriptors(self, more: usize) -> Census {
+        Census {
+            descriptors: self.descriptors + more,
+            ..self
+        }
+    }
+
+    /// The same with so many more threads.
+    #[must_use]
+    pub fn with_threads(self, more: usize) -> Census {
+        Census {
+            threads: self.threads + more,
+            ..self
+        }
+    }
+}
+
+/// Wakes forgotten connections until the listener is shut down. `idle` is what this process would
+/// have without `tiny_http`: taken before [`accept`](super::accept), with what was added since.
+pub fn wake_forgotten(listener: &TcpListener, idle: Census) {
+    // The one that accepts.
+    let idle = idle.with_threads(1);
+    loop {
+        let mut polled = [PollFd::new(listener, PollFlags::IN)];
+        let _ = poll(&mut polled, Some(&LOOK_INTERVAL));
+        if polled[0].revents().contains(PollFlags::HUP) {
+            return;
+        }
+        thread::sleep(LOOK_DELAY);
+        let forgotten = Census::take().map_or(0, |now| now.forgotten_since(idle));
+        for _ in 0..forgotten.min(WOKEN_MAX) {
+            wake_one(listener);
+        }
+    }
+}
+
+fn wake_one(listener: &TcpListener) {
+    let Ok(mut address) = listener.local_addr() else {
+        return;
+    };
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        });
+    }
+    // Closed at once. Should it fail, the next look tries again.
+    let _ = TcpStream::connect_timeout(&address, WAKE_DURATION_MAX);
+}
