@@ -37,8 +37,8 @@ pub struct Family {
     pub help: Box<str>,
     /// The sums, by label set.
     pub series: Series,
-    /// True when an untyped sample below zero was ever added: such a family is no counter.
-    has_been_negative: bool,
+    /// How many of the sums are below zero. As long as there are any, the family is no counter.
+    negative_sums: usize,
 }
 
 /// The sums of one family, in the byte order of their label sets.
@@ -119,7 +119,7 @@ impl fmt::Display for Conflict {
             }
             Conflict::NegativeUntyped(name) => write!(
                 to,
-                "{name} is pushed as counter, but has been pushed without TYPE and negative"
+                "{name} is pushed as counter, but was pushed without TYPE and is negative"
             ),
         }
     }
@@ -168,10 +168,15 @@ impl Aggregate {
             self.declare(pushed);
         }
         for numbers in push.numbers.chunk_by(|one, next| one.family == next.family) {
-            let family = self.families.get_mut(push.families[numbers[0].family].name);
-            // What else is there was refused, and what is not there was declared.
-            if let Some(Series::Numbers(stored)) = family.map(|family| &mut family.series) {
-                let new = numbers.iter().map(|pushed| add_number(stored, pushed));
+            let name = push.families[numbers[0].family].name;
+            // What else could be there was refused, and what was not there was declared.
+            if let Some(family) = self.families.get_mut(name)
+                && let Series::Numbers(stored) = &mut family.series
+            {
+                let negative = &mut family.negative_sums;
+                let new = numbers
+                    .iter()
+                    .map(|pushed| add_number(stored, negative, pushed));
                 self.series += new.sum::<usize>();
             }
         }
@@ -179,10 +184,10 @@ impl Aggregate {
             .histograms
             .chunk_by(|one, next| one.family == next.family)
         {
-            let family = self
-                .families
-                .get_mut(push.families[histograms[0].family].name);
-            if let Some(Series::Histograms(stored)) = family.map(|family| &mut family.series) {
+            let name = push.families[histograms[0].family].name;
+            if let Some(family) = self.families.get_mut(name)
+                && let Series::Histograms(stored) = &mut family.series
+            {
                 let new = histograms
                     .iter()
                     .map(|pushed| add_histogram(stored, pushed, push.buckets(pushed)));
@@ -203,9 +208,6 @@ impl Aggregate {
         };
         if stored.metric_type == MetricType::Untyped {
             stored.metric_type = pushed.metric_type;
-        }
-        if pushed.metric_type == MetricType::Untyped && pushed.has_negative {
-            stored.has_been_negative = true;
         }
         if stored.help.is_empty() {
             stored.help = pushed.help.into();
@@ -236,7 +238,7 @@ fn check_types(pushed: &PushedFamily<'_>, stored: &Family) -> Result<(), Conflic
     let name = || Excerpt::of(pushed.name);
     match (pushed.metric_type, stored.metric_type) {
         (Untyped, Counter) if pushed.has_negative => Err(Conflict::NegativeCounter(name())),
-        (Counter, Untyped) if stored.has_been_negative => Err(Conflict::NegativeUntyped(name())),
+        (Counter, Untyped) if stored.negative_sums > 0 => Err(Conflict::NegativeUntyped(name())),
         (Untyped, Counter | Gauge) | (Counter | Gauge, Untyped) => Ok(()),
         (pushed, stored) if pushed == stored => Ok(()),
         (pushed, stored) => Err(Conflict::Type {
@@ -256,19 +258,30 @@ impl Family {
                 MetricType::Histogram => Series::Histograms(BTreeMap::new()),
                 _ => Series::Numbers(BTreeMap::new()),
             },
-            has_been_negative: false,
+            negative_sums: 0,
         }
     }
 }
 
-/// Adds to a series and returns how many that made.
-fn add_number(stored: &mut BTreeMap<Box<str>, f64>, pushed: &PushedNumber<'_>) -> usize {
-    if let Some(sum) = stored.get_mut(pushed.labels.as_str()) {
-        *sum = add(*sum, pushed.value);
-        return 0;
-    }
-    stored.insert(boxed(&pushed.labels), add(0.0, pushed.value));
-    1
+/// Adds to a series and returns how many that made; keeps count of the sums below zero.
+fn add_number(
+    stored: &mut BTreeMap<Box<str>, f64>,
+    negative_sums: &mut usize,
+    pushed: &PushedNumber<'_>,
+) -> usize {
+    let (before, after, new) = if let Some(sum) = stored.get_mut(pushed.labels.as_str()) {
+        let before = *sum;
+        *sum = add(before, pushed.value);
+        (before, *sum, 0)
+    } else {
+        // Adding to zero leaves no negative zero.
+        let sum = add(0.0, pushed.value);
+        stored.insert(boxed(&pushed.labels), sum);
+        (0.0, sum, 1)
+    };
+    *negative_sums += usize::from(after < 0.0);
+    *negative_sums -= usize::from(before < 0.0);
+    new
 }
 
 /// Adds to a histogram and returns how many series that made.

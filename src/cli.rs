@@ -129,6 +129,9 @@ pub const FLAGS: &[Flag] = &[
     },
 ];
 
+/// More threads than that are of no use, and often not to be had.
+const WORKERS_MAX: usize = 1024;
+
 /// The help text.
 #[must_use]
 pub fn help() -> String {
@@ -159,7 +162,8 @@ pub fn help() -> String {
 /// # Errors
 /// One line that says which argument is wrong and what was expected.
 pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
-    let mut arguments = Arguments::from_vec(arguments.into_iter().map(with_two_dashes).collect());
+    let arguments = arguments.into_iter().flat_map(as_pico_args_knows_it);
+    let mut arguments = Arguments::from_vec(arguments.collect());
     if arguments.contains("--help") || arguments.contains("-h") {
         return Ok(Command::Help);
     }
@@ -174,7 +178,7 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, St
             Ok(expression.to_owned())
         })?,
         body_bytes_max: value(&mut arguments, "--max-body-bytes", number)?.get(),
-        workers: value(&mut arguments, "--workers", number)?,
+        workers: value(&mut arguments, "--workers", workers)?,
     };
     let next = given(&mut arguments, "--next", number)?;
     let after = given(&mut arguments, "--after", |instant| Ok(instant.to_owned()))?;
@@ -193,20 +197,29 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, St
     }
 }
 
-/// pico-args knows `--name`; Go's flags are as often written `-name`.
-fn with_two_dashes(argument: OsString) -> OsString {
-    let is_flag = argument.to_str().is_some_and(|text| {
-        let name = text.split('=').next().unwrap_or(text);
-        FLAGS
-            .iter()
-            .any(|flag| name.strip_prefix('-') == Some(flag.name))
+/// pico-args knows `--name value`; Go's flags are as often written `-name=value`.
+fn as_pico_args_knows_it(argument: OsString) -> Vec<OsString> {
+    let known = argument.to_str().and_then(|text| {
+        let (flag, value) = match text.split_once('=') {
+            Some((flag, value)) => (flag, Some(value)),
+            None => (text, None),
+        };
+        let name = flag.strip_prefix("--").or(flag.strip_prefix('-'))?;
+        let known = FLAGS.iter().find(|known| known.name == name)?;
+        let takes_value = !known.value.is_empty();
+        (takes_value || value.is_none()).then_some((name, value))
     });
-    if !is_flag {
-        return argument;
+    match known {
+        None => vec![argument],
+        Some((name, value)) => {
+            let flag = format!("--{name}");
+            [Some(flag.as_str()), value]
+                .into_iter()
+                .flatten()
+                .map(OsString::from)
+                .collect()
+        }
     }
-    let mut two_dashed = OsString::from("-");
-    two_dashed.push(argument);
-    two_dashed
 }
 
 /// The value of a flag, or its default.
@@ -243,18 +256,24 @@ fn given<T>(
 }
 
 fn unexpected(argument: &str) -> String {
-    let name = argument
-        .trim_start_matches('-')
-        .split('=')
-        .next()
-        .unwrap_or_default();
-    let name_excerpt = Excerpt::of(argument);
-    if !argument.starts_with('-') {
-        format!("unexpected argument {name_excerpt}; see -help")
-    } else if FLAGS.iter().any(|flag| flag.name == name) {
-        format!("flag -{name} is given twice")
-    } else {
-        format!("unknown flag {name_excerpt}; see -help")
+    let found = Excerpt::of(argument);
+    let flag = argument.split('=').next().unwrap_or_default();
+    let known = FLAGS
+        .iter()
+        .find(|known| flag.strip_prefix("--") == Some(known.name));
+    let known = known.or(FLAGS
+        .iter()
+        .find(|known| flag.strip_prefix('-') == Some(known.name)));
+    match known {
+        Some(known) if known.value.is_empty() => {
+            format!(
+                "flag -{} takes no value and is given once, found {found}",
+                known.name
+            )
+        }
+        Some(known) => format!("flag -{} is given twice", known.name),
+        None if argument.starts_with('-') => format!("unknown flag {found}; see -help"),
+        None => format!("unexpected argument {found}; see -help"),
     }
 }
 
@@ -279,4 +298,12 @@ fn number(text: &str) -> Result<NonZeroUsize, String> {
     let found = Excerpt::of(text);
     text.parse()
         .map_err(|_| format!("expected a whole number from 1, found {found}"))
+}
+
+fn workers(text: &str) -> Result<NonZeroUsize, String> {
+    let found = Excerpt::of(text);
+    let workers = number(text)
+        .ok()
+        .filter(|workers| workers.get() <= WORKERS_MAX);
+    workers.ok_or_else(|| format!("expected a whole number from 1 to {WORKERS_MAX}, found {found}"))
 }

@@ -95,6 +95,9 @@ impl GroupingKey {
         while let Some(part) = parts.next().filter(|_| !path.is_empty()) {
             let name = percent_decode(part)?;
             let value = match parts.next() {
+                None if name.is_empty() => {
+                    return Err(GroupingKeyError::NoLabelName(Excerpt::of(name)));
+                }
                 Some(value) => percent_decode(value)?,
                 None => {
                     return Err(GroupingKeyError::NoValue(Excerpt::of(name)));

@@ -174,13 +174,18 @@ fn local_time(instant: DateTime<Utc>, zone: &LocalZone) -> String {
 /// Says where it listens, what the schedule will do, and how to push a first sample.
 fn announce(listener: &TcpListener, site: &Site, plan: Option<&Plan>) {
     let version = env!("CARGO_PKG_VERSION");
-    let (address, port) = match listener.local_addr() {
-        Ok(address) if address.ip().is_unspecified() && address.is_ipv6() => (
-            format!(":{} (IPv6 and IPv4)", address.port()),
-            address.port(),
-        ),
-        Ok(address) => (address.to_string(), address.port()),
-        Err(error) => (error.to_string(), 0),
+    let (address, host) = match listener.local_addr() {
+        Ok(address) if address.ip().is_unspecified() => {
+            let families = if address.is_ipv6() {
+                "IPv6 and IPv4"
+            } else {
+                "IPv4"
+            };
+            let port = address.port();
+            (format!(":{port} ({families})"), format!("localhost:{port}"))
+        }
+        Ok(address) => (address.to_string(), address.to_string()),
+        Err(error) => (error.to_string(), "localhost".to_owned()),
     };
     log(&format!("{PROGRAM} {version} listens on {address}"));
     match plan {
@@ -201,10 +206,10 @@ fn announce(listener: &TcpListener, site: &Site, plan: Option<&Plan>) {
     }
     log(&format!(
         "push: echo 'some_metric 3.14' | curl --data-binary @- \
-         http://localhost:{port}{}/job/some_job",
+         http://{host}{}/job/some_job",
         site.push_path
     ));
-    log(&format!("scrape: curl http://localhost:{port}/metrics"));
+    log(&format!("scrape: curl http://{host}/metrics"));
 }
 
 fn next_reset(next: Option<DateTime<Utc>>, zone: &LocalZone) -> String {

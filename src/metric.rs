@@ -68,28 +68,27 @@ impl fmt::Display for MetricType {
 /// `[a-zA-Z_:][a-zA-Z0-9_:]*` (Prometheus docs, data model).
 #[must_use]
 pub fn metric_name_length(input: &[u8]) -> usize {
-    let starts_a_name = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_' || byte == b':';
-    match input.first() {
-        Some(&first) if starts_a_name(first) => input
-            .iter()
-            .position(|&byte| !(starts_a_name(byte) || byte.is_ascii_digit()))
-            .unwrap_or(input.len()),
-        _ => 0,
-    }
+    name_length(input, |byte| {
+        byte.is_ascii_alphabetic() || byte == b'_' || byte == b':'
+    })
 }
 
 /// The number of leading bytes that are inside the alphabet of label names,
 /// `[a-zA-Z_][a-zA-Z0-9_]*` (Prometheus docs, data model).
 #[must_use]
 pub fn label_name_length(input: &[u8]) -> usize {
-    let starts_a_name = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
-    match input.first() {
-        Some(&first) if starts_a_name(first) => input
-            .iter()
-            .position(|&byte| !(starts_a_name(byte) || byte.is_ascii_digit()))
-            .unwrap_or(input.len()),
-        _ => 0,
+    name_length(input, |byte| byte.is_ascii_alphabetic() || byte == b'_')
+}
+
+fn name_length(input: &[u8], may_begin: impl Fn(u8) -> bool) -> usize {
+    if !input.first().is_some_and(|&first| may_begin(first)) {
+        return 0;
     }
+    let is_inside = |&byte: &u8| may_begin(byte) || byte.is_ascii_digit();
+    input
+        .iter()
+        .position(|byte| !is_inside(byte))
+        .unwrap_or(input.len())
 }
 
 /// The names that a family of this name may be a part of: `h` for `h_bucket`, `h_sum`, `h_count`.

@@ -130,7 +130,7 @@ pub enum MeaningError {
         by: Excerpt,
         metric_type: MetricType,
     },
-    NameLabel,
+    ReservedLabel(Excerpt),
     SecondLabel(Excerpt),
     SecondSeries(Excerpt),
     NoUpperBound(Excerpt),
@@ -170,7 +170,12 @@ impl fmt::Display for MeaningError {
                     "the name {name} is taken: the {metric_type} {by} exposes it"
                 )
             }
-            E::NameLabel => write!(to, "the label `__name__` is reserved for the metric name"),
+            E::ReservedLabel(found) => {
+                write!(
+                    to,
+                    "label names that begin with `__` are reserved, found {found}"
+                )
+            }
             E::SecondLabel(label) => write!(to, "the label {label} is given twice"),
             E::SecondSeries(series) => write!(to, "the series {series} is in this push twice"),
             E::NoUpperBound(name) => write!(to, "the bucket {name} has no label `le`"),

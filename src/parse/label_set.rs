@@ -11,16 +11,16 @@ use crate::metric::LabelSet;
 /// Sorts labels by name and refuses what no label set can hold.
 ///
 /// # Errors
-/// A label that comes twice, and `__name__`.
+/// A label that comes twice, and one that is reserved, such as `__name__`.
 pub fn sort_and_check(labels: &mut [Label<'_>]) -> Result<(), MeaningError> {
     labels.sort_unstable_by_key(|label| label.name);
     if let Some(pair) = labels.windows(2).find(|pair| pair[0].name == pair[1].name) {
         return Err(MeaningError::SecondLabel(Excerpt::of(pair[0].name)));
     }
-    if labels.iter().any(|label| label.name == "__name__") {
-        return Err(MeaningError::NameLabel);
+    match labels.iter().find(|label| label.name.starts_with("__")) {
+        Some(label) => Err(MeaningError::ReservedLabel(Excerpt::of(label.name))),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// The canonical form of sorted labels with those of the path put over them. It is borrowed from

@@ -1,12 +1,13 @@
 //! Many pushers, scrapers and resets at once.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use prometheus_aggregation_gateway::gateway::Gateway;
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 
-use crate::running_gateway::RunningGateway;
+use crate::running_gateway::{RunningGateway, wait_until};
 use crate::strict;
 
 const PUSHERS: usize = 8;
@@ -105,44 +106,63 @@ fn assert_pushes_are_whole(families: &[strict::Family]) {
     assert_eq!(sum("common") * 2.0, sum("seconds_count"));
 }
 
-/// A reset is one event between two pushes: nothing is lost and nothing is counted twice.
+/// A reset is one event between two pushes: no push is split by it.
 #[test]
 fn resets_fall_between_pushes() {
     let gateway = Gateway::default();
     let key = GroupingKey::default();
-    let is_over = AtomicBool::new(false);
-    let cleared: usize = thread::scope(|scope| {
+    let cleared = AtomicUsize::new(0);
+    thread::scope(|scope| {
         // Each push makes the same two series: a reset that split one would clear one of them.
-        let pushers: Vec<_> = (0..4)
-            .map(|_| {
-                scope.spawn(|| {
-                    for _ in 0..2000 {
-                        gateway.push(b"a 1\nb 1\n", &key).expect("it is valid");
-                    }
-                })
-            })
-            .collect();
-        let resetter = scope.spawn(|| {
-            let mut resets = 0;
-            while !is_over.load(Ordering::Relaxed) {
-                let cleared = gateway.reset();
-                assert!(matches!(cleared.series, 0 | 2), "half a push was cleared");
-                resets += usize::from(cleared.series == 2);
-            }
-            resets
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while cleared.load(Ordering::Relaxed) < 100 {
+                    gateway.push(b"a 1\nb 1\n", &key).expect("it is valid");
+                }
+            });
+        }
+        wait_until(|| {
+            let series = gateway.reset().series;
+            // What is to be seen is there before the pushers end.
+            let seen = cleared.fetch_add(usize::from(series != 0), Ordering::Relaxed);
+            assert!(matches!(series, 0 | 2), "half a push was cleared");
+            seen >= 100
         });
-        pushers
-            .into_iter()
-            .for_each(|pusher| pusher.join().expect("it pushes"));
-        is_over.store(true, Ordering::Relaxed);
-        resetter.join().expect("no push was split")
     });
-    assert!(cleared > 0);
     let scrape = String::from_utf8(gateway.scrape()).expect("a scrape is UTF-8");
-    let values: Vec<&str> = scrape
-        .lines()
-        .filter_map(|line| line.rsplit_once(' '))
-        .map(|(_, value)| value)
+    let families = strict::read(&scrape).expect("a scrape is valid");
+    let values: Vec<f64> = families
+        .iter()
+        .map(|family| family.samples[0].value)
         .collect();
-    assert!(values.is_empty() || values[1] == values[3], "{scrape}");
+    assert!(values.is_empty() || values[0] == values[1], "{scrape}");
+}
+
+/// What a push was checked against is what it is merged into: of two that contradict each other,
+/// one is refused, whichever comes first.
+#[test]
+fn one_of_two_conflicting_pushes_is_refused() {
+    let key = GroupingKey::default();
+    for _ in 0..2000 {
+        let gateway = Gateway::default();
+        let start = Barrier::new(2);
+        let push = |body: &str| {
+            start.wait();
+            gateway.push(body.as_bytes(), &key).is_ok()
+        };
+        let (histogram, counter) = thread::scope(|scope| {
+            let histogram = scope.spawn(|| push("# TYPE h histogram\nh_count 1\n"));
+            let counter = scope.spawn(|| push("# TYPE h_count counter\nh_count 1\n"));
+            (
+                histogram.join().expect("no panic"),
+                counter.join().expect("no panic"),
+            )
+        });
+        assert!(
+            histogram != counter,
+            "histogram {histogram}, counter {counter}"
+        );
+        let scrape = String::from_utf8(gateway.scrape()).expect("a scrape is UTF-8");
+        strict::read(&scrape).expect("a scrape is valid");
+    }
 }

@@ -118,76 +118,83 @@ fn path_labels() {
     );
 }
 
+#[track_caller]
+fn check_path_refusal(path: &str, line: &str) {
+    let gateway = gateway_with_some(&[]);
+    let reply = gateway.push(&format!("/metrics{path}"), SOME);
+    assert_eq!(reply.header("Access-Control-Allow-Origin"), Some("*"));
+    check_refusal(&gateway, &reply, 400, line);
+}
+
 #[test]
 fn path_labels_refused() {
-    #[track_caller]
-    fn check(path: &str, line: &str) {
-        let gateway = gateway_with_some(&[]);
-        let reply = gateway.push(&format!("/metrics{path}"), SOME);
-        assert_eq!(reply.header("Access-Control-Allow-Origin"), Some("*"));
-        check_refusal(&gateway, &reply, 400, line);
-    }
-    check(
+    check_path_refusal(
         "/job",
         "path: expected /<label>/<value> pairs, `job` has no value",
     );
-    check(
+    check_path_refusal(
         "/job/",
         "path: expected /<label>/<value> pairs, `job` has no value",
     );
-    check(
+    check_path_refusal(
         "/job/x/y",
         "path: expected /<label>/<value> pairs, `y` has no value",
     );
-    check("/job//a/b", "path: the job name is empty");
-    check("/job@base64/=", "path: the job name is empty");
-    check("/job/a/job/b", "path: the label `job` is given twice");
+    check_path_refusal("/job//a/b", "path: the job name is empty");
+    check_path_refusal("/job@base64/=", "path: the job name is empty");
+    check_path_refusal("/job/a/job/b", "path: the label `job` is given twice");
     let expected = "path: expected a label name (letters, digits, `_`, no digit first), found";
-    check("//job/x", &format!("{expected} nothing"));
-    check("/a-b/x", &format!("{expected} `a-b`"));
-    check("/a:b/x", &format!("{expected} `a:b`"));
-    check("/1/x", &format!("{expected} `1`"));
-    check(
+    check_path_refusal("/job/x//", &format!("{expected} nothing"));
+    check_path_refusal("//job/x", &format!("{expected} nothing"));
+    check_path_refusal("/a-b/x", &format!("{expected} `a-b`"));
+    check_path_refusal("/a:b/x", &format!("{expected} `a:b`"));
+    check_path_refusal("/1/x", &format!("{expected} `1`"));
+    check_path_refusal(
         "/__a/x",
         "path: label names that begin with `__` are reserved, found `__a`",
     );
-    check(
+    check_path_refusal(
         "/__name__/x",
         "path: label names that begin with `__` are reserved, found `__name__`",
     );
-    check(
+    check_path_refusal(
         "/le/1",
         "path: the label `le` belongs to the buckets of histograms",
     );
-    check(
+    check_path_refusal(
         "/job/%",
         "path: expected two hexadecimal digits after `%`, found `%`",
     );
-    check(
+    check_path_refusal(
         "/job/a%2",
         "path: expected two hexadecimal digits after `%`, found `a%2`",
     );
-    check(
+    check_path_refusal(
         "/job/%gg",
         "path: expected two hexadecimal digits after `%`, found `%gg`",
     );
-    check(
+    check_path_refusal(
         "/job/%+1",
         "path: expected two hexadecimal digits after `%`, found `%+1`",
     );
-    check(
+    check_path_refusal(
         "/job/%ff",
         "path: the value of label `job` is not valid UTF-8",
     );
-    check(
+    check_path_refusal(
         "/job/%00",
         "path: the value of label `job` contains a NUL byte",
     );
+}
+
+#[test]
+fn path_labels_not_in_base64_are_refused() {
     let expected = "path: expected URL-safe base64 (RFC 4648 section 5), found";
-    check("/job@base64/a", &format!("{expected} `a`"));
-    check("/job@base64/ab+d", &format!("{expected} `ab+d`"));
-    check("/job@base64/YQ=", &format!("{expected} `YQ=`"));
-    check("/job@base64/Y=Q=", &format!("{expected} `Y=Q=`"));
+    check_path_refusal("/job@base64/a", &format!("{expected} `a`"));
+    check_path_refusal("/job@base64/ab+d", &format!("{expected} `ab+d`"));
+    check_path_refusal("/job@base64/YQ=", &format!("{expected} `YQ=`"));
+    check_path_refusal("/job@base64/Y=Q=", &format!("{expected} `Y=Q=`"));
+    check_path_refusal("/job@base64/YWFh====", &format!("{expected} `YWFh====`"));
 }
 
 #[test]
@@ -224,10 +231,25 @@ fn scrape_is_text_and_head_is_its_head() {
         get.header("Content-Type"),
         Some("text/plain; version=0.0.4; charset=utf-8")
     );
+    // No page of another origin reads the sums.
+    assert_eq!(get.header("Access-Control-Allow-Origin"), None);
     let head = gateway.request("HEAD", "/metrics", "", b"");
     assert_eq!((head.code, head.body.as_str()), (200, ""));
     let length = SOME.len().to_string();
     assert_eq!(head.header("Content-Length"), Some(length.as_str()));
+}
+
+/// A long answer says its length, in one piece.
+#[test]
+fn a_long_scrape_is_not_chunked() {
+    let gateway = RunningGateway::start(&[]);
+    let body: String = (0..10_000)
+        .map(|number| format!("x{{a=\"{number}\"}} 1\n"))
+        .collect();
+    assert_eq!(gateway.push("/metrics", &body).code, 200);
+    let reply = gateway.get("/metrics");
+    assert_eq!(reply.header("Transfer-Encoding"), None);
+    assert_eq!(reply.body.lines().count(), 10_001);
 }
 
 #[test]
@@ -311,13 +333,14 @@ fn own_metrics() {
     let gateway = gateway_with_some(&[]);
     gateway.push("/metrics", "# TYPE some gauge\nsome 1\n");
     gateway.push("/metrics", "some\n");
-    gateway.push("/metrics", "some NaN\n");
+    gateway.push("/metrics", "some NaN\nsome{a=\"1\"} NaN\n");
     gateway.push("/metrics/job", "some 1\n");
     gateway.push(
         "/metrics",
         "# TYPE s summary\ns 1\ns_sum +Inf\n# TYPE h histogram\nh_sum -Inf\nh_count 2\n",
     );
-    gateway.request("POST", "/metrics", "Content-Type: x/protobuf\r\n", b"x");
+    gateway.push("/metrics", "# TYPE h histogram\nh_bucket{le=\"1\"} 1\n");
+    gateway.request("POST", "/metrics", "Content-Type: x/ProtoBuf\r\n", b"x");
     gateway.get("/nowhere");
     #[track_caller]
     fn check(gateway: &RunningGateway, series: &str, value: f64) {
@@ -328,21 +351,21 @@ fn own_metrics() {
         );
     }
     check(&gateway, "build_info{version=\"0.1.0\"}", 1.0);
-    check(&gateway, "pushes_total{result=\"accepted\"}", 3.0);
+    check(&gateway, "pushes_total{result=\"accepted\"}", 4.0);
     check(&gateway, "pushes_total{result=\"invalid\"}", 2.0);
     check(&gateway, "pushes_total{result=\"conflict\"}", 1.0);
     check(&gateway, "pushes_total{result=\"unsupported\"}", 1.0);
-    check(&gateway, "samples_merged_total", 2.0);
-    check(&gateway, "samples_skipped_total{reason=\"nan\"}", 1.0);
+    check(&gateway, "samples_merged_total", 3.0);
+    check(&gateway, "samples_skipped_total{reason=\"nan\"}", 2.0);
     check(&gateway, "samples_skipped_total{reason=\"infinite\"}", 1.0);
     check(&gateway, "samples_skipped_total{reason=\"summary\"}", 2.0);
     check(&gateway, "families", 2.0);
-    check(&gateway, "series", 4.0);
+    check(&gateway, "series", 5.0);
     check(&gateway, "resets_total", 0.0);
     check(
         &gateway,
         "http_requests_total{handler=\"push\",code=\"200\"}",
-        3.0,
+        4.0,
     );
     check(
         &gateway,
@@ -359,9 +382,9 @@ fn own_metrics() {
         "http_requests_total{handler=\"none\",code=\"404\"}",
         1.0,
     );
-    check(&gateway, "push_size_bytes_count", 3.0);
-    check(&gateway, "push_size_bytes_bucket{le=\"100\"}", 3.0);
-    check(&gateway, "push_duration_seconds_count", 3.0);
+    check(&gateway, "push_size_bytes_count", 4.0);
+    check(&gateway, "push_size_bytes_bucket{le=\"100\"}", 4.0);
+    check(&gateway, "push_duration_seconds_count", 4.0);
     assert!(gateway.own_metric("aggregation_gateway_push_duration_seconds_sum") > 0.0);
     assert!(gateway.own_metric("aggregation_gateway_uptime_seconds") > 0.0);
     // Pushed and own metrics are never mixed.

@@ -5,7 +5,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
 use std::process::Stdio;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::running_gateway::{PATIENCE, RunningGateway, command};
+use prometheus_aggregation_gateway::listen::ListenAddress;
+
+use crate::running_gateway::{PATIENCE, RunningGateway, command, wait_until};
 
 /// Wrong arguments end it with status 2 and one line, before anything is bound.
 #[test]
@@ -40,7 +42,7 @@ fn wrong_arguments() {
     check(&["-listen", "::1:80"], &format!("{expected} `::1:80`"));
     check(
         &["-workers", "0"],
-        "flag -workers: expected a whole number from 1, found `0`",
+        "flag -workers: expected a whole number from 1 to 1024, found `0`",
     );
     check(
         &["-max-body-bytes=1k"],
@@ -62,6 +64,11 @@ fn wrong_arguments() {
         &["-crontab", "60 * * * *"],
         "crontab: minute \"60\" is out of range 0-59",
     );
+    check(&["---cors", "a"], "unknown flag `---cors`; see -help");
+    let once = "flag -version takes no value and is given once, found";
+    check(&["-version=1"], &format!("{once} `-version=1`"));
+    let path = "flag -push-path: expected a path such as /metrics/, found";
+    check(&["-push-path", "/a//b"], &format!("{path} `/a//b`"));
     check(&["-next", "1"], "flag -next needs -crontab");
     check(
         &["-after", "2026-03-29T00:59:30Z"],
@@ -191,9 +198,17 @@ fn start_says_what_to_do() {
     let port = gateway.address.port();
     let push = format!(
         "push: echo 'some_metric 3.14' | curl --data-binary @- \
-         http://localhost:{port}/metrics/job/some_job"
+         http://127.0.0.1:{port}/metrics/job/some_job"
     );
     assert_eq!(gateway.wait_for_line("push"), push);
+    let scrape = format!("scrape: curl http://127.0.0.1:{port}/metrics");
+    assert_eq!(gateway.wait_for_line("scrape"), scrape);
+    let gateway = RunningGateway::start_on(":0", &[]);
+    let scrape = format!(
+        "scrape: curl http://localhost:{}/metrics",
+        gateway.address.port()
+    );
+    assert_eq!(gateway.wait_for_line("scrape"), scrape);
     let gateway = RunningGateway::start(&["-crontab", "0 0 1 1 *"]);
     let line = gateway.wait_for_line("crontab");
     assert!(
@@ -287,9 +302,41 @@ fn requests_in_flight_are_finished() {
     {}
     gateway.signal("TERM");
     gateway.wait_for_line("SIGTERM");
+    // Meanwhile nobody else is let in.
+    wait_until(|| TcpStream::connect(gateway.address).is_err());
     connection.send_bytes(&body.as_bytes()[1500..]);
     assert_eq!(connection.reply("POST").code, 200);
     assert_eq!(gateway.wait().code(), Some(0));
+}
+
+/// A push whose body never comes does not keep it from ending.
+#[test]
+fn a_stalled_request_is_given_up() {
+    let mut gateway = RunningGateway::start(&["-workers", "2"]);
+    let mut connection = gateway.connect();
+    connection.send_bytes(b"POST /metrics HTTP/1.1\r\nContent-Length: 5000\r\n\r\n");
+    gateway.get("/-/metrics");
+    gateway.signal("TERM");
+    gateway.wait_for_line("requests in flight were given up after 5 s");
+    assert_eq!(gateway.wait().code(), Some(0));
+}
+
+/// Accepted connections inherit what was set on the listener.
+#[test]
+fn the_listener_has_its_options() {
+    for address in ["127.0.0.1:0", "[::1]:0", ":0"] {
+        let address: ListenAddress = address.parse().unwrap();
+        let listener = address.listen().unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let host = if address.to_string().contains("::") {
+            "::1"
+        } else {
+            "127.0.0.1"
+        };
+        let _client = TcpStream::connect((host, port)).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        assert!(accepted.nodelay().unwrap(), "{address}");
+    }
 }
 
 fn unix_seconds() -> u64 {
