@@ -88,7 +88,7 @@ fn run(config: Config) -> Result<(), Failure> {
 
     let cannot_listen = |error| system(format!("cannot listen on {}: {error}", config.listen));
     let listener = config.listen.listen().map_err(cannot_listen)?;
-    let acceptor = listener.try_clone().map_err(cannot_listen)?;
+    let acceptor = Arc::new(listener.try_clone().map_err(cannot_listen)?);
     let before = Census::take();
     let http = Arc::new(server::accept(listener).map_err(cannot_listen)?);
     let site = Arc::new(Site {
@@ -98,39 +98,35 @@ fn run(config: Config) -> Result<(), Failure> {
         push_path: config.push_path,
         body_bytes_max: config.body_bytes_max,
     });
-    announce(&acceptor, &site, plan.as_ref());
+    announce(&acceptor, &site.push_path, plan.as_ref());
     let stop_schedule = plan
         .map(|plan| keep_schedule(plan, Arc::clone(&site)))
         .transpose()?;
+    let own_threads = config.workers.get() + usize::from(stop_schedule.is_some());
     let working = start_workers(config.workers.get(), &http, &site, &events)?;
     drop(events);
     if let Some(before) = before {
-        let own_threads = config.workers.get() + usize::from(stop_schedule.is_some()) + 1;
-        let listener = acceptor.try_clone().map_err(cannot_listen)?;
-        let idle = before.with_descriptors(1).with_threads(own_threads);
-        spawn("forgotten connections", move || {
-            wake_forgotten(&listener, idle);
-        })?;
+        let (listener, idle) = (Arc::clone(&acceptor), before.with_threads(own_threads + 1));
+        spawn("wake forgotten", move || wake_forgotten(&listener, idle))?;
     }
 
-    let outcome = match happened.recv() {
-        Ok(Event::Signal(signal)) => {
-            let name = if signal == SIGTERM {
-                "SIGTERM"
-            } else {
-                "SIGINT"
-            };
-            log(&format!("{name}: finishing the requests in flight"));
-            Ok(())
-        }
-        Ok(Event::AcceptEnded(error)) => {
-            Err(system(format!("accepting connections has failed: {error}")))
-        }
-        Err(mpsc::RecvError) => Err(system("all threads have ended")),
-    };
+    let outcome = wait_for_end(&happened);
     finish(&acceptor, &http, config.workers.get(), &working);
     drop(stop_schedule);
     outcome
+}
+
+fn wait_for_end(happened: &Receiver<Event>) -> Result<(), Failure> {
+    let name = match happened.recv() {
+        Ok(Event::Signal(SIGTERM)) => "SIGTERM",
+        Ok(Event::Signal(_)) => "SIGINT",
+        Ok(Event::AcceptEnded(error)) => {
+            return Err(system(format!("accepting connections has failed: {error}")));
+        }
+        Err(mpsc::RecvError) => return Err(system("all threads have ended")),
+    };
+    log(&format!("{name}: finishing the requests in flight"));
+    Ok(())
 }
 
 fn plan_of(expression: &str, started: DateTime<Utc>) -> Result<Plan, Failure> {
@@ -172,7 +168,7 @@ fn local_time(instant: DateTime<Utc>, zone: &LocalZone) -> String {
 }
 
 /// Says where it listens, what the schedule will do, and how to push a first sample.
-fn announce(listener: &TcpListener, site: &Site, plan: Option<&Plan>) {
+fn announce(listener: &TcpListener, push_path: &str, plan: Option<&Plan>) {
     let version = env!("CARGO_PKG_VERSION");
     let (address, host) = match listener.local_addr() {
         Ok(address) if address.ip().is_unspecified() => {
@@ -196,8 +192,6 @@ fn announce(listener: &TcpListener, site: &Site, plan: Option<&Plan>) {
             zone,
         }) => {
             let next = schedule.next_after(Utc::now(), zone);
-            site.status
-                .set_next_reset(next.map(|next| next.timestamp()));
             log(&format!(
                 "crontab \"{expression}\": {}",
                 next_reset(next, zone)
@@ -206,8 +200,7 @@ fn announce(listener: &TcpListener, site: &Site, plan: Option<&Plan>) {
     }
     log(&format!(
         "push: echo 'some_metric 3.14' | curl --data-binary @- \
-         http://{host}{}/job/some_job",
-        site.push_path
+         http://{host}{push_path}/job/some_job"
     ));
     log(&format!("scrape: curl http://{host}/metrics"));
 }
@@ -224,16 +217,15 @@ fn next_reset(next: Option<DateTime<Utc>>, zone: &LocalZone) -> String {
 /// Starts the thread that clears the aggregate; it ends when the sender is dropped.
 fn keep_schedule(plan: Plan, site: Arc<Site>) -> Result<Sender<()>, Failure> {
     let (stop, stopped) = mpsc::channel();
+    // The first push may come before the thread runs.
+    say_next_reset(&site, plan.schedule.next_after(Utc::now(), &plan.zone));
     spawn("schedule", move || {
-        let announce = |next: Option<DateTime<Utc>>| {
-            site.status
-                .set_next_reset(next.map(|next| next.timestamp()));
-        };
         let clock = SystemClock::new(stopped);
+        let announce = |next| say_next_reset(&site, next);
         schedule::run(&plan.schedule, &plan.zone, &clock, announce, |due| {
             let cleared = site.gateway.reset();
             site.status.count_reset(due.now.timestamp());
-            announce(due.next);
+            say_next_reset(&site, due.next);
             let (families, series) = (cleared.families, cleared.series);
             let next = next_reset(due.next, &plan.zone);
             log(&format!(
@@ -242,6 +234,12 @@ fn keep_schedule(plan: Plan, site: Arc<Site>) -> Result<Sender<()>, Failure> {
         });
     })?;
     Ok(stop)
+}
+
+/// To whoever pushes, and to whoever reads the gateway's own metrics.
+fn say_next_reset(site: &Site, next: Option<DateTime<Utc>>) {
+    site.status
+        .set_next_reset(next.map(|next| next.timestamp()));
 }
 
 /// Starts the worker threads; the receiver is disconnected when the last of them has ended.

@@ -55,15 +55,6 @@ impl Census {
         connections.saturating_sub(threads)
     }
 
-    /// The same with so many more file descriptors.
-    #[must_use]
-    pub fn with_descriptors(self, more: usize) -> Census {
-        Census {
-            descriptors: self.descriptors + more,
-            ..self
-        }
-    }
-
     /// The same with so many more threads.
     #[must_use]
     pub fn with_threads(self, more: usize) -> Census {
