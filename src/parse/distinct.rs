@@ -1,27 +1,19 @@
 //! A list of things that are unlike each other.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
 /// What makes a thing unlike others.
 pub trait Keyed {
-    /// Its family (none for a family itself), what it is there, and its name or label set.
-    fn key(&self) -> (usize, Part, &str);
-}
+    /// Things of the same key are the same.
+    type Key<'k>: Hash + Eq + Copy
+    where
+        Self: 'k;
 
-/// What a sample is of its family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Part {
-    /// It has the family's own name.
-    Own,
-    /// A cumulative count.
-    Bucket,
-    /// The sum of all observations.
-    Sum,
-    /// The number of all observations.
-    Count,
+    /// Its key.
+    fn key(&self) -> Self::Key<'_>;
 }
 
 /// Things in order of arrival, and a table of their places by key. The table keeps no key twice
@@ -43,7 +35,7 @@ impl<T: Keyed> Distinct<T> {
     }
 
     /// The place of the thing with this key.
-    pub fn find(&self, key: (usize, Part, &str)) -> Option<usize> {
+    pub fn find<'k>(&'k self, key: T::Key<'k>) -> Option<usize> {
         let has_key = |&place: &usize| self.list[place].key() == key;
         self.places
             .find(self.hasher.hash_one(key), has_key)

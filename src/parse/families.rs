@@ -11,7 +11,7 @@
 //!   then taken from `_count`, `_count` from `+Inf`. Cumulative counts never decrease.
 //! - Counters, buckets and counts are not negative. NaN and infinite increments are left out.
 
-use super::distinct::{Distinct, Keyed, Part};
+use super::distinct::{Distinct, Keyed};
 use super::error::MeaningError;
 use super::histogram::{BucketLine, HistogramLines, histogram, second_series};
 use super::label_set::{label_set, sort_and_check};
@@ -31,24 +31,55 @@ struct Family<'a> {
 }
 
 impl Keyed for Family<'_> {
-    fn key(&self) -> (usize, Part, &str) {
-        family_key(self.pushed.name)
+    type Key<'k>
+        = &'k str
+    where
+        Self: 'k;
+
+    fn key(&self) -> &str {
+        self.pushed.name
     }
 }
 
-fn family_key(name: &str) -> (usize, Part, &str) {
-    (0, Part::Own, name)
+/// What a sample is of its family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Part {
+    /// It has the family's own name.
+    Own,
+    Bucket,
+    Sum,
+    Count,
+}
+
+impl Part {
+    fn from_suffix(suffix: &str) -> Part {
+        match suffix {
+            "_bucket" => Part::Bucket,
+            "_sum" => Part::Sum,
+            _ => Part::Count,
+        }
+    }
 }
 
 impl Keyed for PushedNumber<'_> {
-    fn key(&self) -> (usize, Part, &str) {
-        (self.family, Part::Own, self.labels.as_str())
+    type Key<'k>
+        = (usize, &'k str)
+    where
+        Self: 'k;
+
+    fn key(&self) -> (usize, &str) {
+        (self.family, self.labels.as_str())
     }
 }
 
 impl Keyed for HistogramLines<'_> {
-    fn key(&self) -> (usize, Part, &str) {
-        (self.family, Part::Own, self.labels.as_str())
+    type Key<'k>
+        = (usize, &'k str)
+    where
+        Self: 'k;
+
+    fn key(&self) -> (usize, &str) {
+        (self.family, self.labels.as_str())
     }
 }
 
@@ -60,9 +91,24 @@ struct SummarySample<'a> {
 }
 
 impl Keyed for SummarySample<'_> {
+    type Key<'k>
+        = (usize, Part, &'k str)
+    where
+        Self: 'k;
+
     fn key(&self) -> (usize, Part, &str) {
         (self.family, self.part, self.labels.as_str())
     }
+}
+
+/// A sample but for its labels.
+#[derive(Clone, Copy)]
+struct Sample<'a> {
+    name: &'a str,
+    family: usize,
+    part: Part,
+    value: f64,
+    line_number: usize,
 }
 
 /// The families of a body as read so far. All is in lists, in the order of the body.
@@ -120,7 +166,7 @@ impl<'a> Families<'a> {
         family.pushed.metric_type = metric_type;
         for suffix in metric_type.suffixes() {
             let exposed = format!("{name}{suffix}");
-            if let Some(place) = self.named.find(family_key(&exposed)) {
+            if let Some(place) = self.named.find(&exposed) {
                 return Err(if self.named.at(place).has_samples {
                     MeaningError::TypeAfterSamples(Excerpt::of(name))
                 } else {
@@ -147,39 +193,33 @@ impl<'a> Families<'a> {
 
     /// The family that a name belongs to, and as what; begins a new one where there is none.
     fn resolve(&mut self, name: &'a str) -> (usize, Part) {
-        if let Some(family) = self.named.find(family_key(name)) {
+        if let Some(family) = self.named.find(name) {
             return (family, Part::Own);
         }
         for base in base_names(name) {
+            let Some(family) = self.named.find(base) else {
+                continue;
+            };
             let suffix = &name[base.len()..];
-            if let Some(family) = self.named.find(family_key(base))
-                && self
-                    .named
-                    .at(family)
-                    .pushed
-                    .metric_type
-                    .suffixes()
-                    .contains(&suffix)
-            {
-                return (family, part_of_suffix(suffix));
+            let suffixes = self.named.at(family).pushed.metric_type.suffixes();
+            if suffixes.contains(&suffix) {
+                return (family, Part::from_suffix(suffix));
             }
         }
-        let pushed = PushedFamily {
-            name,
-            help: "",
-            metric_type: MetricType::Untyped,
-            has_series: false,
-            has_negative: false,
+        let begun = Family {
+            pushed: PushedFamily {
+                name,
+                help: "",
+                metric_type: MetricType::Untyped,
+                has_series: false,
+                has_negative: false,
+            },
+            has_help: false,
+            has_type: false,
+            has_samples: false,
         };
-        let (has_help, has_type, has_samples) = (false, false, false);
-        let family = Family {
-            pushed,
-            has_help,
-            has_type,
-            has_samples,
-        };
-        let (Ok(place) | Err(place)) = self.named.insert(family);
-        (place, Part::Own)
+        let (Ok(family) | Err(family)) = self.named.insert(begun);
+        (family, Part::Own)
     }
 
     /// Takes a sample line. Its labels are sorted in place; `source` is the line they refer to.
@@ -193,60 +233,100 @@ impl<'a> Families<'a> {
     ) -> Result<(), MeaningError> {
         sort_and_check(labels)?;
         let (family, part) = self.resolve(name);
-        let Family {
-            pushed,
-            has_samples,
-            ..
-        } = self.named.at(family);
-        *has_samples = true;
-        let metric_type = pushed.metric_type;
+        self.named.at(family).has_samples = true;
+        let metric_type = self.named.at(family).pushed.metric_type;
         check_not_negative(name, metric_type, part, value)?;
-        let upper_bound = match metric_type {
-            MetricType::Histogram => take_upper_bound(name, part, labels)?,
-            _ => UpperBound::INFINITY,
+        let sample = Sample {
+            name,
+            family,
+            part,
+            value,
+            line_number,
         };
-        let labels = label_set(labels, source, self.grouping_key);
         match metric_type {
             MetricType::Histogram => {
-                let (sum, count) = (None, None);
-                let lines = HistogramLines {
-                    family,
-                    labels,
-                    sum,
-                    count,
-                };
-                let (Ok(histogram) | Err(histogram)) = self.histograms.insert(lines);
-                let cumulative_count = value;
-                let line = BucketLine {
-                    histogram,
-                    upper_bound,
-                    cumulative_count,
-                    line_number,
-                };
-                self.histogram_line(name, part, line)?;
+                let upper_bound = take_upper_bound(name, part, labels)?;
+                let labels = label_set(labels, source, self.grouping_key);
+                self.histogram_sample(sample, labels, upper_bound)
             }
             MetricType::Summary => {
-                self.skipped.summary += 1;
-                let sample = SummarySample {
-                    family,
-                    part,
-                    labels,
-                };
-                let inserted = self.summary_samples.insert(sample);
-                return inserted.map(drop).map_err(|second| {
-                    second_series(name, &self.summary_samples.at(second).labels)
-                });
+                let labels = label_set(labels, source, self.grouping_key);
+                self.summary_sample(sample, labels)
             }
             MetricType::Counter | MetricType::Gauge | MetricType::Untyped => {
-                let inserted = self.numbers.insert(PushedNumber {
-                    family,
-                    labels,
-                    value,
-                });
-                inserted.map_err(|second| second_series(name, &self.numbers.at(second).labels))?;
+                let labels = label_set(labels, source, self.grouping_key);
+                self.number_sample(sample, labels)
             }
         }
-        self.count_sample(value);
+    }
+
+    fn number_sample(
+        &mut self,
+        sample: Sample<'a>,
+        labels: LabelSet<'a>,
+    ) -> Result<(), MeaningError> {
+        self.count_sample(sample.value);
+        let (family, value) = (sample.family, sample.value);
+        let inserted = self.numbers.insert(PushedNumber {
+            family,
+            labels,
+            value,
+        });
+        let second = |place| second_series(sample.name, &self.numbers.at(place).labels);
+        inserted.map(drop).map_err(second)
+    }
+
+    fn summary_sample(
+        &mut self,
+        sample: Sample<'a>,
+        labels: LabelSet<'a>,
+    ) -> Result<(), MeaningError> {
+        self.skipped.summary += 1;
+        let (family, part) = (sample.family, sample.part);
+        let inserted = self.summary_samples.insert(SummarySample {
+            family,
+            part,
+            labels,
+        });
+        let second = |place| second_series(sample.name, &self.summary_samples.at(place).labels);
+        inserted.map(drop).map_err(second)
+    }
+
+    fn histogram_sample(
+        &mut self,
+        sample: Sample<'a>,
+        labels: LabelSet<'a>,
+        upper_bound: UpperBound,
+    ) -> Result<(), MeaningError> {
+        self.count_sample(sample.value);
+        let begun = HistogramLines {
+            family: sample.family,
+            labels,
+            sum: None,
+            count: None,
+        };
+        let (Ok(place) | Err(place)) = self.histograms.insert(begun);
+        let histogram = self.histograms.at(place);
+        let is_second = match sample.part {
+            Part::Sum => histogram.sum.replace(sample.value).is_some(),
+            Part::Count => {
+                let count = (sample.value, sample.line_number);
+                histogram.count.replace(count).is_some()
+            }
+            Part::Own | Part::Bucket => {
+                self.bucket_lines.push(BucketLine {
+                    histogram: place,
+                    upper_bound,
+                    cumulative_count: sample.value,
+                    line_number: sample.line_number,
+                });
+                // That is found when they are sorted.
+                false
+            }
+        };
+        if is_second {
+            return Err(second_series(sample.name, &histogram.labels));
+        }
         Ok(())
     }
 
@@ -258,29 +338,6 @@ impl<'a> Families<'a> {
         } else {
             self.samples += 1;
         }
-    }
-
-    fn histogram_line(
-        &mut self,
-        name: &str,
-        part: Part,
-        line: BucketLine,
-    ) -> Result<(), MeaningError> {
-        let histogram = self.histograms.at(line.histogram);
-        let value = line.cumulative_count;
-        let is_second = match part {
-            Part::Sum => histogram.sum.replace(value).is_some(),
-            Part::Count => histogram.count.replace((value, line.line_number)).is_some(),
-            // A second line for a bucket is found when they are sorted.
-            Part::Own | Part::Bucket => {
-                self.bucket_lines.push(line);
-                false
-            }
-        };
-        if is_second {
-            return Err(second_series(name, &histogram.labels));
-        }
-        Ok(())
     }
 
     /// All lines are read; an error names the line it is about.
@@ -316,14 +373,6 @@ impl<'a> Families<'a> {
             samples,
             skipped,
         })
-    }
-}
-
-fn part_of_suffix(suffix: &str) -> Part {
-    match suffix {
-        "_bucket" => Part::Bucket,
-        "_sum" => Part::Sum,
-        _ => Part::Count,
     }
 }
 
