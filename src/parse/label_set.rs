@@ -31,16 +31,20 @@ pub fn label_set<'a>(labels: &[Label<'a>], source: &'a str, key: &GroupingKey) -
     {
         return LabelSet::from_canonical(text);
     }
-    let is_in_key = |name: &str| key.labels().iter().any(|(of_key, _)| of_key == name);
+    let of_key = || {
+        key.labels()
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    };
+    let is_in_key = |name: &str| {
+        let of_key = |(of_key, _): &(String, String)| of_key.as_str().cmp(name);
+        key.labels().binary_search_by(of_key).is_ok()
+    };
     let mut pairs: Vec<(&str, &str)> = labels
         .iter()
         .filter(|label| !is_in_key(label.name))
         .map(|label| (label.name, label.value))
-        .chain(
-            key.labels()
-                .iter()
-                .map(|(name, value)| (name.as_str(), value.as_str())),
-        )
+        .chain(of_key())
         .filter(|(_, value)| !value.is_empty())
         .collect();
     pairs.sort_unstable();
