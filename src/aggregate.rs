@@ -239,6 +239,8 @@ fn check_types(pushed: &PushedFamily<'_>, stored: &Family) -> Result<(), Conflic
     match (pushed.metric_type, stored.metric_type) {
         (Untyped, Counter) if pushed.has_negative => Err(Conflict::NegativeCounter(name())),
         (Counter, Untyped) if stored.negative_sums > 0 => Err(Conflict::NegativeUntyped(name())),
+        // Without series it is no more than a HELP line.
+        (Untyped, _) if !pushed.has_series => Ok(()),
         (Untyped, Counter | Gauge) | (Counter | Gauge, Untyped) => Ok(()),
         (pushed, stored) if pushed == stored => Ok(()),
         (pushed, stored) => Err(Conflict::Type {
@@ -311,7 +313,8 @@ fn boxed(labels: &LabelSet<'_>) -> Box<str> {
 }
 
 /// Adds each bucket's own count to the bucket of the same upper bound; bounds that are new are put
-/// between the stored ones, whose own counts they leave as they are.
+/// between the stored ones, whose own counts they leave as they are. That alone costs what is
+/// stored: a pass over the bounds of this one histogram, once for each set of bounds.
 fn add_buckets(stored: &mut Vec<Bucket>, pushed: &[Bucket]) {
     let mut new = Vec::new();
     for bucket in pushed {

@@ -16,6 +16,9 @@ pub struct GroupingKey {
     labels: Vec<(String, String)>,
 }
 
+/// The longest grouping key, as it stands in a label set.
+const KEY_BYTES_MAX: usize = 4096;
+
 /// Why a path names no grouping key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)] // the messages below say it
@@ -30,6 +33,7 @@ pub enum GroupingKeyError {
     Base64(Excerpt),
     NotUtf8(Excerpt),
     Nul(Excerpt),
+    TooLong,
 }
 
 impl fmt::Display for GroupingKeyError {
@@ -58,6 +62,7 @@ impl fmt::Display for GroupingKeyError {
                     "path: the label `le` belongs to the buckets of histograms"
                 )
             }
+            E::TooLong => write!(to, "path: its labels take more than {KEY_BYTES_MAX} bytes"),
             E::EmptyJob => write!(to, "path: the job name is empty"),
             E::SecondLabel(label) => write!(to, "path: the label {label} is given twice"),
             E::PercentEncoding(found) => {
@@ -106,10 +111,22 @@ impl GroupingKey {
             labels.push(label(&name, value)?);
         }
         labels.sort();
+        let key = GroupingKey { labels };
+        if key.length() > KEY_BYTES_MAX {
+            return Err(GroupingKeyError::TooLong);
+        }
+        let labels = key.labels;
         match labels.windows(2).find(|pair| pair[0].0 == pair[1].0) {
             Some(pair) => Err(GroupingKeyError::SecondLabel(Excerpt::of(&pair[0].0))),
             None => Ok(GroupingKey { labels }),
         }
+    }
+
+    /// The length of all of it in a label set, in bytes.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        let length = |(name, value): &(String, String)| name.len() + "=\"\",".len() + value.len();
+        self.labels.iter().map(length).sum()
     }
 
     /// Name and escaped value of each label, sorted by name. An empty value takes the label away.

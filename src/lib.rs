@@ -5,12 +5,13 @@
 //! bytes --parse--> Push --check, merge--> Aggregate --render--> bytes
 //! ```
 //!
-//! The modules in reading order. The first six are the core: no I/O, no clock, no thread, no lock.
+//! The modules in reading order. The first seven are the core: no I/O, clock, thread or lock.
 //!
 //! | module | one job | what always holds there |
 //! |---|---|---|
 //! | [`excerpt`] | input quoted in messages | one short line, whatever the input |
 //! | [`metric`] | the vocabulary | a value of these types is valid |
+//! | [`number`] | a number to text | one way for each, read back as the same |
 //! | [`grouping_key`] | the labels of a path | valid names, escaped values |
 //! | [`parse`] | bytes to a push | no panic, linear time; its result is valid |
 //! | [`aggregate`] | the merge rules, the store | what is stored can be exposed |
@@ -36,6 +37,7 @@
 
 pub mod excerpt;
 pub mod metric;
+pub mod number;
 
 pub mod grouping_key;
 pub mod parse;

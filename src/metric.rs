@@ -174,8 +174,8 @@ pub struct Bucket {
     pub count: f64,
 }
 
-/// A push, read and found right; it borrows from the body. Its parts are lists, not trees: a body
-/// of many short lines costs a few words for each, and no allocation of its own.
+/// A push, read and found right; it borrows from the body. Its parts are lists, not trees: a line
+/// costs a few words, and nothing of its own is allocated but for labels that are not canonical.
 #[derive(Debug, Default)]
 pub struct Push<'a> {
     /// Each name once; in the order of the body. Increments name their family by its place here.

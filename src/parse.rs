@@ -19,13 +19,20 @@ use line::Line;
 
 pub use error::{MeaningError, ParseError, SyntaxError};
 
+/// The labels of the path are put on every sample: so many times the length of the body, and so
+/// many bytes beyond, may come of it. A short body with a long path costs what they carry.
+const PATH_LABELS_RATIO_MAX: usize = 16;
+const PATH_LABELS_BYTES_FREE: usize = 1 << 20;
+
 /// Reads a body in the Prometheus text format and puts the labels of the path on every sample.
 ///
 /// # Errors
-/// The first line that is not in the format, or the first one that contradicts those before it.
+/// The first line that is not in the format or that contradicts those before it; when there is none,
+/// a bucket that contradicts the others of its histogram.
 pub fn parse<'a>(body: &'a [u8], key: &'a GroupingKey) -> Result<Push<'a>, ParseError> {
     let mut labels = Vec::new();
-    let mut families = Families::new(key);
+    let path_label_bytes_max = PATH_LABELS_RATIO_MAX * body.len() + PATH_LABELS_BYTES_FREE;
+    let mut families = Families::new(key, path_label_bytes_max);
     for (line_number, bytes) in (1..).zip(body.split(|&byte| byte == b'\n')) {
         let refused = |cause| ParseError { line_number, cause };
         let line = line::line(bytes, &mut labels).map_err(|error| refused(Cause::Syntax(error)))?;

@@ -61,12 +61,12 @@ pub enum SyntaxError {
     },
     LabelValueNotClosed,
     LabelsNotClosed,
-    QuotedLabelName,
+    QuotedName,
     NoValue(Excerpt),
     NotANumber(Excerpt),
     NumberTooLarge(Excerpt),
     Timestamp(Excerpt),
-    Exemplar,
+    BehindValue,
     NoType(Excerpt),
     UnknownType(Excerpt),
 }
@@ -98,7 +98,7 @@ impl fmt::Display for SyntaxError {
             }
             E::LabelValueNotClosed => write!(to, "label value is not closed"),
             E::LabelsNotClosed => write!(to, "labels are not closed, expected `}}`"),
-            E::QuotedLabelName => write!(to, "quoted names are not part of this text format"),
+            E::QuotedName => write!(to, "quoted names are not part of this text format"),
             E::NoValue(name) => write!(to, "sample {name} has no value"),
             E::NotANumber(found) => write!(to, "value is not a number: {found}"),
             E::NumberTooLarge(found) => write!(to, "number is too large: {found}"),
@@ -108,7 +108,11 @@ impl fmt::Display for SyntaxError {
                     "timestamp is not a whole number of milliseconds: {found}"
                 )
             }
-            E::Exemplar => write!(to, "exemplars are not part of this text format"),
+            E::BehindValue => write!(
+                to,
+                "only a timestamp may follow the value; comments stand on lines of their own, \
+                 exemplars are not part of this text format"
+            ),
             E::NoType(name) => write!(to, "TYPE of {name} names no type"),
             E::UnknownType(found) => write!(
                 to,
@@ -143,9 +147,10 @@ pub enum MeaningError {
     },
     Decreasing {
         series: Excerpt,
-        below: f64,
-        found: f64,
+        below: String,
+        found: String,
     },
+    LongPathLabels,
 }
 
 impl fmt::Display for MeaningError {
@@ -177,6 +182,12 @@ impl fmt::Display for MeaningError {
                 )
             }
             E::SecondLabel(label) => write!(to, "the label {label} is given twice"),
+            E::LongPathLabels => {
+                write!(
+                    to,
+                    "the labels of the path are too long to be put on so many samples"
+                )
+            }
             E::SecondSeries(series) => write!(to, "the series {series} is in this push twice"),
             E::NoUpperBound(name) => write!(to, "the bucket {name} has no label `le`"),
             E::UpperBound(found) => {

@@ -114,6 +114,7 @@ struct Sample<'a> {
 /// The families of a body as read so far. All is in lists, in the order of the body.
 pub struct Families<'a> {
     grouping_key: &'a GroupingKey,
+    path_label_bytes_left: usize,
     named: Distinct<Family<'a>>,
     numbers: Distinct<PushedNumber<'a>>,
     summary_samples: Distinct<SummarySample<'a>>,
@@ -124,10 +125,12 @@ pub struct Families<'a> {
 }
 
 impl<'a> Families<'a> {
-    /// Nothing read yet; the labels of the key will be put on every sample.
-    pub fn new(grouping_key: &'a GroupingKey) -> Families<'a> {
+    /// Nothing read yet; the labels of the key will be put on every sample, as long as they take
+    /// no more than so many bytes in all.
+    pub fn new(grouping_key: &'a GroupingKey, path_label_bytes_max: usize) -> Families<'a> {
         Families {
             grouping_key,
+            path_label_bytes_left: path_label_bytes_max,
             named: Distinct::new(),
             numbers: Distinct::new(),
             summary_samples: Distinct::new(),
@@ -166,13 +169,15 @@ impl<'a> Families<'a> {
         family.pushed.metric_type = metric_type;
         for suffix in metric_type.suffixes() {
             let exposed = format!("{name}{suffix}");
-            if let Some(place) = self.named.find(&exposed) {
-                return Err(if self.named.at(place).has_samples {
-                    MeaningError::TypeAfterSamples(Excerpt::of(name))
-                } else {
-                    exposed_by(&exposed, name, metric_type)
-                });
-            }
+            let Some(place) = self.named.find(&exposed) else {
+                continue;
+            };
+            let other = self.named.at(place);
+            return Err(if other.has_samples && !other.has_type {
+                MeaningError::TypeAfterSamples(Excerpt::of(name))
+            } else {
+                exposed_by(&exposed, name, metric_type)
+            });
         }
         Ok(())
     }
@@ -232,6 +237,10 @@ impl<'a> Families<'a> {
         line_number: usize,
     ) -> Result<(), MeaningError> {
         sort_and_check(labels)?;
+        let left = self
+            .path_label_bytes_left
+            .checked_sub(self.grouping_key.length());
+        self.path_label_bytes_left = left.ok_or(MeaningError::LongPathLabels)?;
         let (family, part) = self.resolve(name);
         self.named.at(family).has_samples = true;
         let metric_type = self.named.at(family).pushed.metric_type;

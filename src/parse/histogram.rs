@@ -3,6 +3,7 @@
 use super::error::MeaningError;
 use crate::excerpt::Excerpt;
 use crate::metric::{Bucket, LabelSet, PushedHistogram, UpperBound};
+use crate::number::written;
 
 /// What was read of one histogram but for its buckets. What is NaN or infinite is kept until all
 /// is read, so that a second line for the same part is still found.
@@ -43,7 +44,17 @@ pub fn histogram<'a>(
 ) -> Result<Option<PushedHistogram<'a>>, (usize, MeaningError)> {
     let is_second = |pair: &&[BucketLine]| pair[0].upper_bound == pair[1].upper_bound;
     if let Some(pair) = lines.windows(2).find(is_second) {
-        let error = second_series(&format!("{name}_bucket"), &read.labels);
+        let comma = if read.labels.as_str().is_empty() {
+            ""
+        } else {
+            ","
+        };
+        let le = written(pair[1].upper_bound.value());
+        let series = format!(
+            "{name}_bucket{{{}{comma}le=\"{le}\"}}",
+            read.labels.as_str()
+        );
+        let error = MeaningError::SecondSeries(Excerpt::of(series));
         return Err((pair[1].line_number, error));
     }
     let finite = |line: &&BucketLine| line.cumulative_count.is_finite();
@@ -60,6 +71,7 @@ pub fn histogram<'a>(
         let found = line.cumulative_count;
         if found < below {
             let series = Excerpt::of(series(name, &read.labels));
+            let (below, found) = (written(below), written(found));
             let error = MeaningError::Decreasing {
                 series,
                 below,

@@ -1,15 +1,17 @@
 //! Syntax: one line of text to a [`Line`], or what is wrong with it.
 //!
 //! ```text
-//! line      = { blank } [ comment | help | type | sample ]
-//! comment   = "#" anything whose first word is neither HELP nor TYPE
-//! help      = "#" { blank } "HELP" blank name [ blank text ]
-//! type      = "#" { blank } "TYPE" blank name blank word { blank }
-//! sample    = name { blank } [ labels ] { blank } number [ blank timestamp ] { blank }
+//! line      = { blank } [ comment | help | type | sample ] { carriage-return }
+//! comment   = "#" anything whose first word is neither HELP nor TYPE, or is its last word
+//! help      = "#" { blank } "HELP" blanks name [ blanks text ]
+//! type      = "#" { blank } "TYPE" blanks name blanks word { blank }
+//! sample    = name ( { blank } labels { blank } | blanks ) number [ blanks timestamp ] { blank }
 //! labels    = "{" [ label { "," label } [ "," ] ] "}"       blanks anywhere between tokens
 //! label     = label-name "=" quote { character | "\\" | "\"" | "\n" } quote
+//! character = any but quote, backslash and NUL
 //! number    = a decimal number, "Inf", "Infinity" with or without sign, or "NaN", in any case
 //! timestamp = a signed 64-bit whole number
+//! blanks    = blank { blank }
 //! blank     = " " | tab
 //! ```
 //!
@@ -20,11 +22,14 @@
 //! - the last line may lack its line feed: HTTP already protects against a cut body;
 //! - `unknown` is a type (as in `OpenMetrics`), and a TYPE line without a type is refused, not
 //!   ignored;
+//! - `# TYPE` and `# HELP` without a name are comments there and here;
+//! - a NUL in a label value or in HELP is refused, and so is a label whose name begins with `__`,
+//!   which Prometheus keeps for itself and other readers refuse;
 //! - numbers are what Rust and Go both read: no hexadecimal, no `_`, no signed NaN, nothing that
 //!   overflows to infinity.
 //!
 //! Every function is named after its rule and returns its value and what is left of the line. Time
-//! is linear in the line, and nothing is allocated but for an error.
+//! is linear in the line, and nothing is allocated but the caller's list and for an error.
 
 use super::error::SyntaxError;
 use crate::excerpt::Excerpt;
@@ -224,7 +229,7 @@ fn label_name(input: &str) -> Parsed<'_, &str> {
         0 => Err(match input.as_bytes().first() {
             None => SyntaxError::LabelsNotClosed,
             Some(b',') => expected("a label", ","),
-            Some(b'"') => SyntaxError::QuotedLabelName,
+            Some(b'"') => SyntaxError::QuotedName,
             Some(_) => expected(LABEL_NAME, input),
         }),
         length => Ok(input.split_at(length)),
@@ -258,6 +263,7 @@ fn label_value(input: &str) -> Parsed<'_, &str> {
 
 fn metric_name(input: &str) -> Parsed<'_, &str> {
     match metric_name_length(input.as_bytes()) {
+        0 if input.starts_with(['"', '{']) && input.contains('"') => Err(SyntaxError::QuotedName),
         0 => Err(expected(METRIC_NAME, input)),
         length => Ok(input.split_at(length)),
     }
@@ -285,13 +291,14 @@ pub fn number(word: &str) -> Result<f64, SyntaxError> {
 fn timestamp(input: &str) -> Result<(), SyntaxError> {
     let (word, rest) = token(input);
     if word.starts_with('#') {
-        return Err(SyntaxError::Exemplar);
+        return Err(SyntaxError::BehindValue);
     }
     if word.parse::<i64>().is_err() {
         return Err(SyntaxError::Timestamp(Excerpt::of(word)));
     }
     match skip_blanks(rest) {
         "" => Ok(()),
+        found if found.starts_with('#') => Err(SyntaxError::BehindValue),
         found => Err(expected("the end of the line after the timestamp", found)),
     }
 }

@@ -181,6 +181,9 @@ fn path_labels_refused() {
         "/job/%ff",
         "path: the value of label `job` is not valid UTF-8",
     );
+    let long = "x".repeat(4090);
+    let too_long = "path: its labels take more than 4096 bytes";
+    check_path_refusal(&format!("/job/{long}"), too_long);
     check_path_refusal(
         "/job/%00",
         "path: the value of label `job` contains a NUL byte",

@@ -11,10 +11,15 @@ use std::process::Command;
 const MODULES: &[(&str, Room, &[&str])] = &[
     ("excerpt", Room::Core, &[]),
     ("metric", Room::Core, &[]),
+    ("number", Room::Core, &[]),
     ("grouping_key", Room::Core, &["excerpt", "metric"]),
-    ("parse", Room::Core, &["excerpt", "grouping_key", "metric"]),
+    (
+        "parse",
+        Room::Core,
+        &["excerpt", "grouping_key", "metric", "number"],
+    ),
     ("aggregate", Room::Core, &["excerpt", "metric"]),
-    ("render", Room::Core, &["aggregate", "metric"]),
+    ("render", Room::Core, &["aggregate", "number"]),
     (
         "gateway",
         Room::Shell,
