@@ -27,8 +27,8 @@ const PATH_LABELS_BYTES_FREE: usize = 1 << 20;
 /// Reads a body in the Prometheus text format and puts the labels of the path on every sample.
 ///
 /// # Errors
-/// The first line that is not in the format or that contradicts those before it; when there is none,
-/// a bucket that contradicts the others of its histogram.
+/// The first line that is not in the format or that contradicts those before it; when there is
+/// none, a bucket that contradicts the others of its histogram.
 pub fn parse<'a>(body: &'a [u8], key: &'a GroupingKey) -> Result<Push<'a>, ParseError> {
     let mut labels = Vec::new();
     let path_label_bytes_max = PATH_LABELS_RATIO_MAX * body.len() + PATH_LABELS_BYTES_FREE;
