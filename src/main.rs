@@ -1,7 +1,7 @@
 //! Reads the flags, binds, starts the threads, waits for a signal, ends.
 //!
-//! Exit status: 0 after SIGTERM or SIGINT; 1 when the address cannot be listened on, or when
-//! accepting connections has failed for good; 2 for a wrong flag, schedule or time zone.
+//! Exit status: 0 after SIGTERM or SIGINT, and when all was printed; 1 when the system refuses what
+//! it needs, such as the address; 2 for a wrong flag, schedule or time zone.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -60,6 +60,8 @@ struct Plan {
     expression: String,
     schedule: Schedule,
     zone: LocalZone,
+    /// The first reset is the first after this.
+    since: DateTime<Utc>,
 }
 
 fn main() -> ExitCode {
@@ -129,13 +131,14 @@ fn wait_for_end(happened: &Receiver<Event>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn plan_of(expression: &str, started: DateTime<Utc>) -> Result<Plan, Failure> {
-    let schedule = Schedule::parse(expression, started).map_err(usage)?;
+fn plan_of(expression: &str, since: DateTime<Utc>) -> Result<Plan, Failure> {
+    let schedule = Schedule::parse(expression, since).map_err(usage)?;
     let zone = LocalZone::from_environment().map_err(usage)?;
     Ok(Plan {
         expression: expression.to_owned(),
         schedule,
         zone,
+        since,
     })
 }
 
@@ -186,16 +189,9 @@ fn announce(listener: &TcpListener, push_path: &str, plan: Option<&Plan>) {
     log(&format!("{PROGRAM} {version} listens on {address}"));
     match plan {
         None => log("no -crontab: the sums are never cleared"),
-        Some(Plan {
-            expression,
-            schedule,
-            zone,
-        }) => {
-            let next = schedule.next_after(Utc::now(), zone);
-            log(&format!(
-                "crontab \"{expression}\": {}",
-                next_reset(next, zone)
-            ));
+        Some(plan) => {
+            let next = next_reset(plan.schedule.next_after(plan.since, &plan.zone), &plan.zone);
+            log(&format!("crontab \"{}\": {next}", plan.expression));
         }
     }
     log(&format!(
@@ -218,11 +214,17 @@ fn next_reset(next: Option<DateTime<Utc>>, zone: &LocalZone) -> String {
 fn keep_schedule(plan: Plan, site: Arc<Site>) -> Result<Sender<()>, Failure> {
     let (stop, stopped) = mpsc::channel();
     // The first push may come before the thread runs.
-    say_next_reset(&site, plan.schedule.next_after(Utc::now(), &plan.zone));
+    say_next_reset(&site, plan.schedule.next_after(plan.since, &plan.zone));
     spawn("schedule", move || {
         let clock = SystemClock::new(stopped);
         let announce = |next| say_next_reset(&site, next);
-        schedule::run(&plan.schedule, &plan.zone, &clock, announce, |due| {
+        let Plan {
+            schedule,
+            zone,
+            since,
+            ..
+        } = &plan;
+        schedule::run(schedule, zone, &clock, *since, announce, |due| {
             let cleared = site.gateway.reset();
             site.status.count_reset(due.now.timestamp());
             say_next_reset(&site, due.next);
@@ -299,7 +301,13 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), Failure
 }
 
 fn print(text: &str) -> Result<(), Failure> {
-    io::stdout().write_all(text.as_bytes()).map_err(system)
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(system(format!("cannot write to stdout: {error}")))
+        }
+        // Who reads it has seen enough.
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// One line on stderr. Nobody is left to tell when that is closed.

@@ -127,7 +127,8 @@ fn write_field_fault(
     let (least, greatest) = field.range();
     match (fault, field.names()) {
         (FieldFault::EmptyItem, _) => {
-            write!(formatter, "{name} {text} has an empty item in its list")
+            write!(formatter, "{name} {text} has an empty item in its list: ")?;
+            write!(formatter, "expected {least}-{greatest} with commas between")
         }
         (FieldFault::NotNumber, [first_name, .., last_name]) => {
             write!(

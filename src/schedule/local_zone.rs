@@ -161,7 +161,10 @@ fn from_value(value: &OsStr) -> Result<LocalZone, ZoneError> {
 }
 
 fn is_utc(name: &str) -> bool {
-    matches!(name, "" | "UTC" | "Etc/UTC")
+    matches!(
+        name,
+        "" | "UTC" | "UCT" | "GMT" | "Zulu" | "Etc/UTC" | "Etc/UCT" | "Etc/GMT"
+    )
 }
 
 fn open_zone_file(name: &str) -> Option<File> {

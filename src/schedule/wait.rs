@@ -11,8 +11,9 @@ use super::{Schedule, Zone};
 /// for a sleeping thread while the machine is suspended.
 const LOOK_INTERVAL: Duration = Duration::from_secs(30);
 
-/// A clock that is set back by less repeats time that was already served, as cron(8) has it;
-/// one that is set back by more had been wrong, and what it now says counts.
+/// A clock that is set back by less repeats time that was already served, as cron(8) has it for
+/// jobs of a fixed time; here that holds for all schedules, so that no window is cut in two. One
+/// that is set back by more had been wrong, and what it now says counts.
 const STEP_BACK_MAX: TimeDelta = TimeDelta::hours(3);
 
 /// A wall clock to sleep by.
@@ -71,8 +72,8 @@ pub struct Due {
     pub next: Option<DateTime<Utc>>,
 }
 
-/// Calls `reset` whenever an occurrence is due, and `announce` with the next occurrence before the
-/// first wait and whenever it has changed, until the clock says stop.
+/// Calls `reset` whenever an occurrence after `since` is due, and `announce` with the next
+/// occurrence before the first wait and whenever it has changed, until the clock says stop.
 ///
 /// After each wait of at most 30 s, it decides by the wall time alone (cron(8), "daylight saving
 /// time and other time changes"):
@@ -86,11 +87,12 @@ pub fn run(
     schedule: &Schedule,
     zone: &impl Zone,
     clock: &impl Clock,
+    since: DateTime<Utc>,
     mut announce: impl FnMut(Option<DateTime<Utc>>),
     mut reset: impl FnMut(Due),
 ) {
     // All occurrences up to here are served, or were never due.
-    let mut served = clock.now();
+    let mut served = since;
     let mut announced = None;
     loop {
         let now = clock.now();

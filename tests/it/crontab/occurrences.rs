@@ -113,7 +113,12 @@ fn ends_of_time_do_not_panic() {
             "{start}"
         );
         let every = schedule("@every 24h", DateTime::<Utc>::MIN_UTC);
-        assert!(every.next_after(start, &zone) > Some(start) || start == DateTime::<Utc>::MAX_UTC);
+        let next = every.next_after(start, &zone);
+        if start == DateTime::<Utc>::MAX_UTC {
+            assert_eq!(next, None);
+        } else {
+            assert!(next > Some(start));
+        }
     }
 }
 
@@ -158,7 +163,7 @@ fn compare(zone: &impl Zone, minutes: &[LocalMinute], expressions: usize, random
         let schedule = schedule(&expression, first);
         for _ in 0..60 {
             let anywhere = first + random.seconds(0, (last - first).num_seconds());
-            let near = changes.get(random.within(0, 3) as usize);
+            let near = changes.get(random.within(0, 2 * changes.len() as u32) as usize);
             let instant = near.map_or(anywhere, |change| *change + random.seconds(-9000, 9000));
             let instant = instant.clamp(first, last);
             let index = expected.partition_point(|occurrence| *occurrence <= instant);

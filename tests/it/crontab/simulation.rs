@@ -80,7 +80,7 @@ fn simulate(
     let did = RefCell::new(Vec::new());
     let announce = |next| did.borrow_mut().push(Did::Announce(next));
     let reset = |due| did.borrow_mut().push(Did::Reset(due));
-    run(&schedule, zone, &clock, announce, reset);
+    run(&schedule, zone, &clock, start, announce, reset);
     did.into_inner()
 }
 
@@ -275,8 +275,27 @@ fn a_slow_reset_does_not_keep_it_from_stopping() {
             .ran
             .set(clock.ran.get() + TimeDelta::milliseconds(500));
     };
-    run(&schedule, &named("UTC"), &clock, |_| (), reset);
+    let since = clock.now();
+    run(&schedule, &named("UTC"), &clock, since, |_| (), reset);
     assert_eq!(resets, 4);
+}
+
+/// What was announced before the loop began is not skipped when it begins late.
+#[test]
+fn an_occurrence_before_the_first_look_is_due() {
+    let clock = Simulation {
+        wall: Cell::new(instant("2026-06-17T10:50:07Z")),
+        ran: Cell::new(TimeDelta::zero()),
+        steps: Vec::new(),
+        runs_for: TimeDelta::seconds(1),
+        looks: Cell::new(0),
+    };
+    let schedule = Schedule::parse("*/10 * * * *", clock.now()).unwrap();
+    let mut resets = Vec::new();
+    let reset = |due: Due| resets.push(due.occurrence);
+    let since = instant("2026-06-17T10:49:59Z");
+    run(&schedule, &named("UTC"), &clock, since, |_| (), reset);
+    assert_eq!(resets, [instant("2026-06-17T10:50:00Z")]);
 }
 
 #[track_caller]
@@ -289,6 +308,7 @@ fn check_stop(say_stop: impl FnOnce(mpsc::Sender<()>)) {
             &schedule,
             &named("UTC"),
             &SystemClock::new(stopped),
+            Utc::now(),
             |_| (),
             |_| (),
         );
