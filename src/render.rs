@@ -51,7 +51,8 @@ fn render_histogram(name: &str, labels: &str, histogram: &Histogram, text: &mut 
     for bucket in &histogram.buckets {
         // Reading subtracts again, and adding up the difference gives the same: for a and b not
         // negative, a + ((a + b) - a) == a + b holds in floats too, though the parts are rounded.
-        cumulative_count = (cumulative_count + bucket.count).min(f64::MAX);
+        // At the upper end that asks for an even last digit, which the largest float has not.
+        cumulative_count = (cumulative_count + bucket.count).min(f64::MAX.next_down());
         append(text, &[name, "_bucket{", labels, comma, "le=\""]);
         number::append(bucket.upper_bound.value(), text);
         append(text, &["\"} "]);

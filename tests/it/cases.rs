@@ -84,7 +84,7 @@ fn reject() {
 }
 
 /// `1.prom`, `2.prom` ... are pushed in this order; those with a `.refused` beside them are refused
-/// with its message and change nothing. The sums are in `scrape`.
+/// with its message and change nothing. The sums are in `scrape`, which can be read back.
 #[test]
 fn merge() {
     for case in paths("merge", "") {
@@ -105,6 +105,11 @@ fn merge() {
                 (Err(error), Err(_)) => panic!("{}: {error}", step.display()),
             }
         }
-        assert_scrape(&gateway, &read(&case.join("scrape")), &case);
+        let scrape = read(&case.join("scrape"));
+        assert_scrape(&gateway, &scrape, &case);
+        let again = Gateway::default();
+        let outcome = again.push(&scrape, &GroupingKey::default());
+        assert_eq!(outcome.err(), None, "{}, read back", case.display());
+        assert_scrape(&again, &scrape, &case);
     }
 }

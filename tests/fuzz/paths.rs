@@ -1,0 +1,87 @@
+//! Paths to `GroupingKey::from_path`: it never panics, what it refuses it refuses in one short
+//! line, and a key that it returns is valid, can be written as a path again, and can be put on
+//! every sample. The input is what stands behind the push path.
+
+#![no_main]
+
+use std::collections::BTreeMap;
+
+use libfuzzer_sys::fuzz_target;
+use prometheus_aggregation_gateway::gateway::Gateway;
+use prometheus_aggregation_gateway::grouping_key::GroupingKey;
+use prometheus_aggregation_gateway::parse::parse;
+
+mod valid;
+
+#[path = "../it"]
+mod it {
+    pub mod strict;
+}
+
+fuzz_target!(|path: &str| {
+    let key = match GroupingKey::from_path(path) {
+        Ok(key) => key,
+        Err(error) => return valid::assert_message(&error.to_string()),
+    };
+    assert!(key.labels().is_sorted_by(|(one, _), (next, _)| one < next));
+    for (name, value) in key.labels() {
+        assert!(!name.starts_with("__") && name != "le", "{key:?}");
+        assert!(name != "job" || !value.is_empty(), "{key:?}");
+    }
+    let labels = key.labels().iter();
+    let labels: Labels = labels
+        .map(|(name, value)| (name.clone(), plain(value)))
+        .collect();
+    assert_eq!(
+        GroupingKey::from_path(&percent_encoded(&labels)).as_ref(),
+        Ok(&key)
+    );
+    assert_labels_win(&key, labels);
+});
+
+type Labels = BTreeMap<String, String>;
+
+/// The labels as a path in which every byte of every value is %-encoded.
+fn percent_encoded(labels: &Labels) -> String {
+    let encoded =
+        |value: &str| -> String { value.bytes().map(|byte| format!("%{byte:02x}")).collect() };
+    let pairs = labels
+        .iter()
+        .map(|(name, value)| format!("{name}/{}/", encoded(value)));
+    pairs.collect()
+}
+
+/// The labels of the key are put over those of a body; an empty one takes its label away.
+fn assert_labels_win(key: &GroupingKey, of_key: Labels) {
+    let of_body = ["a", "job", "z"].map(|name| (name.to_owned(), "of body".to_owned()));
+    let mut expected = Labels::from(of_body);
+    expected.extend(of_key);
+    expected.retain(|_, value| !value.is_empty());
+
+    let body = b"# TYPE x counter\nx{z=\"of body\",a=\"of body\",job=\"of body\"} 1\n";
+    valid::assert_push(&parse(body, key).expect("the body is valid"), body);
+    let gateway = Gateway::default();
+    gateway.push(body, key).expect("the body is valid");
+    let scrape = String::from_utf8(gateway.scrape()).expect("a scrape is UTF-8");
+    let families = valid::assert_reads(&scrape);
+    let found: Labels = families[0].samples[0].labels.iter().cloned().collect();
+    assert_eq!(found, expected);
+}
+
+/// A label value without the escapes of the exposition format.
+fn plain(escaped: &str) -> String {
+    let mut plain = String::new();
+    let mut characters = escaped.chars();
+    while let Some(character) = characters.next() {
+        plain.push(match character {
+            '\\' => match characters.next() {
+                Some('n') => '\n',
+                Some(same @ ('\\' | '"')) => same,
+                other => panic!("escape {other:?} in {escaped:?}"),
+            },
+            '"' | '\n' | '\0' => panic!("{character:?} is not escaped in {escaped:?}"),
+            same => same,
+        });
+    }
+    plain
+}

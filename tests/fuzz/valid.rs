@@ -1,0 +1,122 @@
+//! What makes a push and a message valid, as `src/metric.rs` and issue 3 say it in words. Label
+//! sets, names and HELP texts are judged by the strict reader of the tests.
+
+use std::collections::HashSet;
+
+use prometheus_aggregation_gateway::metric::{MetricType, Push, UpperBound};
+
+use crate::it::strict;
+
+/// One printable line of at most 300 bytes.
+pub fn assert_message(message: &str) {
+    let splits_or_hides = |character: char| {
+        character.is_control()
+            || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    assert!(!message.contains(splits_or_hides), "{message:?}");
+    assert!(message.len() <= 300, "{} bytes: {message:?}", message.len());
+}
+
+/// A push holds what its types promise, and as many samples as its body has lines of them.
+pub fn assert_push(push: &Push<'_>, body: &[u8]) {
+    let skipped = push.skipped.not_a_number + push.skipped.infinite + push.skipped.summary;
+    assert_eq!(push.samples + skipped, sample_lines(body));
+    let mut names = HashSet::new();
+    for (place, family) in push.families.iter().enumerate() {
+        assert!(names.insert(family.name), "{} comes twice", family.name);
+        assert_reads(&family_text(family.name, family.help, ""));
+        let mut increments = push.numbers.iter().filter(|number| number.family == place);
+        let mut histograms = push.histograms.iter().filter(|one| one.family == place);
+        let has_negative = increments.clone().any(|number| number.value < 0.0);
+        assert_eq!(family.has_negative, has_negative, "{family:?}");
+        let has_series = increments.next().is_some() || histograms.next().is_some();
+        assert_eq!(family.has_series, has_series, "{family:?}");
+    }
+    for family in &push.families {
+        for suffix in family.metric_type.suffixes() {
+            let exposed = format!("{}{suffix}", family.name);
+            assert!(!names.contains(exposed.as_str()), "{exposed} is exposed");
+        }
+    }
+    assert_numbers(push);
+    assert_histograms(push);
+}
+
+fn assert_numbers(push: &Push<'_>) {
+    let mut series = HashSet::new();
+    for number in &push.numbers {
+        assert!(series.insert((number.family, &number.labels)), "{number:?}");
+        assert!(number.value.is_finite(), "{number:?}");
+        let family = &push.families[number.family];
+        assert_reads(&family_text(family.name, "", number.labels.as_str()));
+        match family.metric_type {
+            MetricType::Counter => assert!(number.value >= 0.0, "{number:?}"),
+            MetricType::Gauge | MetricType::Untyped => {}
+            MetricType::Histogram | MetricType::Summary => panic!("{family:?} has {number:?}"),
+        }
+    }
+}
+
+fn assert_histograms(push: &Push<'_>) {
+    let mut series = HashSet::new();
+    for histogram in &push.histograms {
+        assert!(
+            series.insert((histogram.family, &histogram.labels)),
+            "{histogram:?}"
+        );
+        let family = &push.families[histogram.family];
+        assert_eq!(family.metric_type, MetricType::Histogram);
+        let labels = histogram.labels.as_str();
+        let read = assert_reads(&family_text(family.name, "", labels));
+        let has_bound = read[0].samples[0]
+            .labels
+            .iter()
+            .any(|(name, _)| name == "le");
+        assert!(!has_bound, "{histogram:?}");
+        assert!(histogram.sum.is_finite(), "{histogram:?}");
+        assert!(
+            histogram.count.is_finite() && histogram.count >= 0.0,
+            "{histogram:?}"
+        );
+        let buckets = push.buckets(histogram);
+        let rises = buckets.is_sorted_by(|one, next| one.upper_bound < next.upper_bound);
+        assert!(rises, "{buckets:?}");
+        let last = buckets.last().map(|bucket| bucket.upper_bound);
+        assert_eq!(last, Some(UpperBound::INFINITY));
+        for bucket in buckets {
+            assert!(
+                bucket.count.is_finite() && bucket.count >= 0.0,
+                "{bucket:?}"
+            );
+        }
+    }
+}
+
+/// Lines that are neither blank nor comments, HELP or TYPE.
+fn sample_lines(body: &[u8]) -> u64 {
+    let is_sample = |line: &[u8]| {
+        let line = line.trim_ascii_start();
+        !line.is_empty() && line[0] != b'#'
+    };
+    body.split(|&byte| byte == b'\n')
+        .map(|line| u64::from(is_sample(line)))
+        .sum()
+}
+
+/// The exposition of a family with one sample.
+fn family_text(name: &str, help: &str, labels: &str) -> String {
+    let help = match help {
+        "" => String::new(),
+        help => format!("# HELP {name} {help}\n"),
+    };
+    let labels = match labels {
+        "" => String::new(),
+        labels => format!("{{{labels}}}"),
+    };
+    format!("{help}# TYPE {name} untyped\n{name}{labels} 1\n")
+}
+
+/// The families of a text that the strict reader accepts.
+pub fn assert_reads(text: &str) -> Vec<strict::Family> {
+    strict::read(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
