@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus_aggregation_gateway::listen::ListenAddress;
+use rustix::process::Signal;
 
 use crate::running_gateway::{PATIENCE, RunningGateway, command, wait_until};
 
@@ -272,7 +273,7 @@ fn reset_clears_everything() {
 
 #[test]
 fn signals_end_it() {
-    for (signal, name) in [("TERM", "SIGTERM"), ("INT", "SIGINT")] {
+    for (signal, name) in [(Signal::TERM, "SIGTERM"), (Signal::INT, "SIGINT")] {
         let mut gateway = RunningGateway::start(&["-crontab", "@hourly"]);
         let address = gateway.address;
         gateway.signal(signal);
@@ -300,7 +301,7 @@ fn requests_in_flight_are_finished() {
         .own_metric("aggregation_gateway_http_requests_total{handler=\"status\",code=\"200\"}")
         < 9.0
     {}
-    gateway.signal("TERM");
+    gateway.signal(Signal::TERM);
     gateway.wait_for_line("SIGTERM");
     // Meanwhile nobody else is let in.
     wait_until(|| TcpStream::connect(gateway.address).is_err());
@@ -316,7 +317,7 @@ fn a_stalled_request_is_given_up() {
     let mut connection = gateway.connect();
     connection.send_bytes(b"POST /metrics HTTP/1.1\r\nContent-Length: 5000\r\n\r\n");
     gateway.get("/-/metrics");
-    gateway.signal("TERM");
+    gateway.signal(Signal::TERM);
     gateway.wait_for_line("requests in flight were given up after 5 s");
     assert_eq!(gateway.wait().code(), Some(0));
 }

@@ -9,6 +9,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// How long anything may take before a test gives up. Machines are slow and busy at times.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -93,11 +95,10 @@ impl RunningGateway {
         }
     }
 
-    /// Sends a signal by its name.
-    pub fn signal(&self, name: &str) {
-        let process = self.process.id().to_string();
-        let status = Command::new("kill").args(["-s", name, &process]).status();
-        assert!(status.expect("kill is there").success());
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        let process = Pid::from_child(&self.process);
+        kill_process(process, signal).expect("it runs");
     }
 
     /// Waits for its end.
