@@ -103,7 +103,7 @@ fn discard(mut connection: Box<dyn ReadWrite + Send>, socket: &Socket) {
     // nothing is left in the socket, as many reads as tiny_http buffers bytes leave nothing there.
     let mut reads_left = 1 + TINY_HTTP_BUFFER_BYTES;
     while reads_left > 0 && !matches!(connection.read(&mut buffer), Ok(0)) {
-        if socket.is_at_end() {
+        if !socket.has_more() {
             reads_left -= 1;
         }
     }

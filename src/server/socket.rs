@@ -35,6 +35,12 @@ impl Socket {
         matches!(recv(&self.0, &mut [0], flags), Ok((_, 0)))
     }
 
+    /// True if there is something left to read.
+    pub fn has_more(&self) -> bool {
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        matches!(recv(&self.0, &mut [0], flags), Ok((_, 1..)))
+    }
+
     /// Ends the connection in both directions; whoever reads it finds its end.
     pub fn hang_up(&self) {
         // It may have ended already.
