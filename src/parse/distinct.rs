@@ -42,11 +42,24 @@ impl<T: Keyed> Distinct<T> {
             .copied()
     }
 
-    /// Adds a thing and returns its place.
+    /// The place of the thing with the key of this one, which is added if there is none.
+    pub fn place(&mut self, thing: T) -> usize {
+        let (Ok(place) | Err(place)) = self.insert(thing);
+        place
+    }
+
+    /// Adds a thing that must be new.
     ///
     /// # Errors
-    /// The place of the thing that has its key already.
-    pub fn insert(&mut self, thing: T) -> Result<usize, usize> {
+    /// What `second` makes of the thing that has its key already.
+    pub fn insert_new<E>(&mut self, thing: T, second: impl FnOnce(&T) -> E) -> Result<(), E> {
+        match self.insert(thing) {
+            Ok(_) => Ok(()),
+            Err(place) => Err(second(&self.list[place])),
+        }
+    }
+
+    fn insert(&mut self, thing: T) -> Result<usize, usize> {
         let key = thing.key();
         let has_key = |&place: &usize| self.list[place].key() == key;
         let hash = |&place: &usize| self.hasher.hash_one(self.list[place].key());

@@ -223,8 +223,7 @@ impl<'a> Families<'a> {
             has_type: false,
             has_samples: false,
         };
-        let (Ok(family) | Err(family)) = self.named.insert(begun);
-        (family, Part::Own)
+        (self.named.place(begun), Part::Own)
     }
 
     /// Takes a sample line. Its labels are sorted in place; `source` is the line they refer to.
@@ -275,14 +274,13 @@ impl<'a> Families<'a> {
         labels: LabelSet<'a>,
     ) -> Result<(), MeaningError> {
         self.count_sample(sample.value);
-        let (family, value) = (sample.family, sample.value);
-        let inserted = self.numbers.insert(PushedNumber {
-            family,
+        let number = PushedNumber {
+            family: sample.family,
             labels,
-            value,
-        });
-        let second = |place| second_series(sample.name, &self.numbers.at(place).labels);
-        inserted.map(drop).map_err(second)
+            value: sample.value,
+        };
+        let second = |second: &PushedNumber<'_>| second_series(sample.name, &second.labels);
+        self.numbers.insert_new(number, second)
     }
 
     fn summary_sample(
@@ -291,14 +289,14 @@ impl<'a> Families<'a> {
         labels: LabelSet<'a>,
     ) -> Result<(), MeaningError> {
         self.skipped.summary += 1;
-        let (family, part) = (sample.family, sample.part);
-        let inserted = self.summary_samples.insert(SummarySample {
+        let Sample { family, part, .. } = sample;
+        let discarded = SummarySample {
             family,
             part,
             labels,
-        });
-        let second = |place| second_series(sample.name, &self.summary_samples.at(place).labels);
-        inserted.map(drop).map_err(second)
+        };
+        let second = |second: &SummarySample<'_>| second_series(sample.name, &second.labels);
+        self.summary_samples.insert_new(discarded, second)
     }
 
     fn histogram_sample(
@@ -314,7 +312,7 @@ impl<'a> Families<'a> {
             sum: None,
             count: None,
         };
-        let (Ok(place) | Err(place)) = self.histograms.insert(begun);
+        let place = self.histograms.place(begun);
         let histogram = self.histograms.at(place);
         let is_second = match sample.part {
             Part::Sum => histogram.sum.replace(sample.value).is_some(),
