@@ -6,7 +6,7 @@ use std::io::{self, Cursor, Read, Write};
 use tiny_http::{Header, ReadWrite, Request, Response, StatusCode};
 
 use super::body::Unread;
-use super::socket::Socket;
+use super::socket::Peer;
 
 /// So much of a chunked body is read and thrown away for the client to see the answer.
 const DISCARDED_BODY_BYTES_MAX: u64 = 64 << 20;
@@ -63,7 +63,7 @@ pub fn respond(request: Request, answer: Answer) {
 }
 
 /// Answers a request whose body is not framed rightly or too long to be read, and ends its
-/// connection, so that nothing of that body is taken for a further request.
+/// connection.
 ///
 /// `tiny_http` would read the rest when the request is dropped, into a buffer of the declared
 /// length (which ends the process when there is not so much memory), and the rest of a chunked body
@@ -71,9 +71,9 @@ pub fn respond(request: Request, answer: Answer) {
 /// connection over as a protocol upgrade does. The `Upgrade` header that comes with it is a hint in
 /// any answer but 101 (RFC 9110 section 7.8), and the length of the answer is put behind it, since
 /// `tiny_http` counts no upgrade's body. A body that is declared longer than memory is leaked with
-/// its thread, as is any whose socket cannot be found.
+/// its thread.
 pub fn let_go(request: Request, answer: &Answer, unread: Unread) {
-    let socket = Socket::of(&request);
+    let peer = Peer::of(&request);
     let code = StatusCode(answer.code);
     let response = Response::new(code, headers(&answer.headers), io::empty(), None, None);
     let upgrade = format!("HTTP/1.1\r\nContent-Length: {}", answer.body.len());
@@ -87,23 +87,26 @@ pub fn let_go(request: Request, answer: &Answer, unread: Unread) {
         let mut body = (&mut connection as &mut dyn Read).take(DISCARDED_BODY_BYTES_MAX);
         let _ = io::copy(&mut body, &mut io::sink());
     }
-    if let Some(socket) = &socket {
+    if let Peer::Connected(socket) = &peer {
         socket.hang_up();
     }
-    match (unread, socket) {
-        (Unread::Endless, _) | (_, None) => std::mem::forget(connection),
-        (_, Some(socket)) => discard(connection, &socket),
+    match (unread, peer) {
+        (Unread::Endless, _) => std::mem::forget(connection),
+        (_, Peer::Connected(socket)) => discard(connection, || socket.has_more()),
+        // Reading it does not wait. Where that is not known, what may wait is the lesser evil:
+        // a connection that is forgotten stops the workers that answer what came behind it.
+        (_, Peer::Gone | Peer::Unknown) => discard(connection, || false),
     }
 }
 
 /// Reads what is left in a connection that has been ended, so that it can be dropped.
-fn discard(mut connection: Box<dyn ReadWrite + Send>, socket: &Socket) {
+fn discard(mut connection: Box<dyn ReadWrite + Send>, has_more: impl Fn() -> bool) {
     let mut buffer = [0; 8192];
     // The decoder fails at what is no chunk, and each time it has taken a byte at least: when
     // nothing is left in the socket, as many reads as tiny_http buffers bytes leave nothing there.
     let mut reads_left = 1 + TINY_HTTP_BUFFER_BYTES;
     while reads_left > 0 && !matches!(connection.read(&mut buffer), Ok(0)) {
-        if !socket.has_more() {
+        if !has_more() {
             reads_left -= 1;
         }
     }

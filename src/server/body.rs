@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use tiny_http::Request;
 
-use super::socket::Socket;
+use super::socket::Peer;
 use super::{header, headers};
 use crate::status::PushResult;
 
@@ -128,13 +128,16 @@ fn read_chunked(request: &mut Request, body_bytes_max: usize) -> Result<Vec<u8>,
         .read_to_end(&mut body);
     match read {
         Ok(read) if read > body_bytes_max => Err(too_large(body_bytes_max, Unread::Chunks)),
-        // tiny_http's decoder takes the end of the connection for the end of the body. Who has
-        // ended it may have been cut off, so the body is not believed to be whole.
-        Ok(_) if Socket::of(request).is_some_and(|socket| socket.is_at_end()) => {
-            let line = "the connection ended with the chunked body; it may have been cut off";
-            Err(incomplete(line, Unread::Unframed))
-        }
-        Ok(_) => Ok(body),
+        Ok(_) => match Peer::of(request) {
+            // tiny_http's decoder takes the end of the connection for the end of the body. Who has
+            // ended it may have been cut off, so the body is not believed to be whole.
+            Peer::Connected(socket) if !socket.is_at_end() => Ok(body),
+            Peer::Unknown => Ok(body),
+            Peer::Connected(_) | Peer::Gone => {
+                let line = "the connection ended with the chunked body; it may have been cut off";
+                Err(incomplete(line, Unread::Unframed))
+            }
+        },
         Err(error) => Err(incomplete(not_read(&error), Unread::Unframed)),
     }
 }

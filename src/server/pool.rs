@@ -85,15 +85,22 @@ pub fn wake_forgotten(listener: &TcpListener, idle: Census) {
 }
 
 fn wake_one(listener: &TcpListener) {
-    let Ok(mut address) = listener.local_addr() else {
+    let Ok(address) = listener.local_addr() else {
         return;
     };
-    if address.ip().is_unspecified() {
-        address.set_ip(match address {
-            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        });
-    }
-    // Closed at once. Should it fail, the next look tries again.
-    let _ = TcpStream::connect_timeout(&address, WAKE_DURATION_MAX);
+    let loopback: &[IpAddr] = match address {
+        _ if !address.ip().is_unspecified() => &[address.ip()],
+        SocketAddr::V4(_) => &[IpAddr::V4(Ipv4Addr::LOCALHOST)],
+        // A machine may know IPv6 and have no address of it.
+        SocketAddr::V6(_) => &[
+            IpAddr::V6(Ipv6Addr::LOCALHOST),
+            IpAddr::V4(Ipv4Addr::LOCALHOST),
+        ],
+    };
+    // Closed at once. Should none succeed, the next look tries again.
+    let connect = |ip: &IpAddr| {
+        let address = SocketAddr::new(*ip, address.port());
+        TcpStream::connect_timeout(&address, WAKE_DURATION_MAX).ok()
+    };
+    drop(loopback.iter().find_map(connect));
 }

@@ -128,7 +128,32 @@ fn a_body_that_ends_early_is_not_merged() {
     gateway.assert_is_idle();
 }
 
-/// What a client may have meant otherwise is refused, and nothing of it is taken for a request.
+/// Clients that reset their connections in the middle of anything stop no worker and leave nothing.
+#[test]
+fn resets_leave_nothing() {
+    let gateway = RunningGateway::start(&["-workers", "2"]);
+    let head = "POST /metrics HTTP/1.1\r\n";
+    let get = "GET /-/healthy HTTP/1.1\r\n\r\n";
+    for request in [
+        format!("{head}Content-Length: abc\r\n\r\n{get}{get}{get}"),
+        format!("{head}Transfer-Encoding: chunked\r\n\r\n1000\r\nother 1\n###"),
+        format!(
+            "{head}Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n1000\r\nother 1\n"
+        ),
+        format!("{head}Content-Length: 5000\r\n\r\nother 1\n"),
+    ] {
+        for _ in 0..20 {
+            let mut connection = gateway.connect();
+            connection.send_bytes(request.as_bytes());
+            connection.reset();
+        }
+    }
+    assert_eq!(gateway.get("/-/healthy").code, 200);
+    gateway.assert_is_idle();
+    assert_eq!(gateway.scrape(), "");
+}
+
+/// What a client may have meant otherwise is refused and ends the connection.
 #[test]
 fn ambiguous_framing_is_refused() {
     #[track_caller]

@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::net::sockopt::set_socket_linger;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How long anything may take before a test gives up. Machines are slow and busy at times.
@@ -243,6 +244,12 @@ impl Connection {
             .expect("the body is as long as declared");
         reply.body = String::from_utf8(body).expect("replies are UTF-8");
         reply
+    }
+
+    /// Closes it without a farewell, as the system does for a process that is killed.
+    pub fn reset(self) {
+        let now = Some(Duration::ZERO);
+        set_socket_linger(self.reader.get_ref(), now).expect("it is a socket");
     }
 
     /// Waits for the other side to close.
