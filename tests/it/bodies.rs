@@ -133,13 +133,12 @@ fn a_body_that_ends_early_is_not_merged() {
 fn resets_leave_nothing() {
     let gateway = RunningGateway::start(&["-workers", "2"]);
     let head = "POST /metrics HTTP/1.1\r\n";
+    let chunked = "Transfer-Encoding: chunked\r\n";
     let get = "GET /-/healthy HTTP/1.1\r\n\r\n";
     for request in [
         format!("{head}Content-Length: abc\r\n\r\n{get}{get}{get}"),
-        format!("{head}Transfer-Encoding: chunked\r\n\r\n1000\r\nother 1\n###"),
-        format!(
-            "{head}Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n1000\r\nother 1\n"
-        ),
+        format!("{head}{chunked}\r\n1000\r\nother 1\n###"),
+        format!("{head}{chunked}Expect: 100-continue\r\n\r\n1000\r\nother 1\n"),
         format!("{head}Content-Length: 5000\r\n\r\nother 1\n"),
     ] {
         for _ in 0..20 {
