@@ -1,8 +1,9 @@
 //! Requests to routes to gateway calls to answers: the only HTTP, the only status codes.
 //!
 //! Invariants: a body is read whole before anything is decided, so that no byte of a rightly framed
-//! one can be taken for the next request; nothing that a client sent is echoed in a header; an answer's body is
-//! there in full before it is written, so no lock is held meanwhile. Knows no merge rules.
+//! one can be taken for the next request; nothing that a client sent is echoed in a header; an
+//! answer's body is there in full before it is written, so no lock is held meanwhile. Knows no
+//! merge rules.
 //!
 //! | method, path | answer |
 //! |---|---|
