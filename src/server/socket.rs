@@ -35,7 +35,7 @@ impl Peer {
         else {
             return Peer::Unknown;
         };
-        // The process may look at itself if it may look at its own standard input or at anything.
+        // There is always something to be seen, if only what this looks through.
         let mut may_look = false;
         for entry in descriptors.filter_map(Result::ok) {
             let number = entry
