@@ -5,11 +5,12 @@
 //! bytes --parse--> Push --check, merge--> Aggregate --render--> bytes
 //! ```
 //!
-//! The modules in reading order. The first seven are the core: no I/O, clock, thread or lock.
+//! The modules in reading order. The first eight are the core: no I/O, clock, thread or lock.
 //!
 //! | module | one job | what always holds there |
 //! |---|---|---|
 //! | [`excerpt`] | input quoted in messages | one short line, whatever the input |
+//! | [`keyed_hash`] | the hash of a text | nobody outside can foretell it |
 //! | [`metric`] | the vocabulary | a value of these types is valid |
 //! | [`number`] | a number to text | one way for each, read back as the same |
 //! | [`grouping_key`] | the labels of a path | valid names, escaped values |
@@ -31,11 +32,13 @@
 //! | `cron` | the fields of a crontab | named by the owner |
 //! | `chrono` | calendar and time zones | named by the owner; `cron` speaks it |
 //! | `pico-args` | flags | named by the owner |
+//! | `foldhash` | the keyed hash of a name, a label set | std's takes five times as long |
 //! | `hashbrown` | tables of places in lists | std keeps each key a second time |
 //! | `rustix` | sockets: options, `poll`, `shutdown`, a second handle | std has none of them |
 //! | `signal-hook` | SIGTERM and SIGINT | std has no signals |
 
 pub mod excerpt;
+pub mod keyed_hash;
 pub mod metric;
 pub mod number;
 

@@ -9,6 +9,8 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Range;
 
+use crate::keyed_hash::KeyedHash;
+
 /// What a metric family is, as its `# TYPE` line says; `untyped` when there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricType {
@@ -104,20 +106,31 @@ pub fn base_names(name: &str) -> impl Iterator<Item = &str> {
 ///
 /// The escapes of that format are a bijection (`\\`, `\"`, `\n` and nothing else is accepted), so
 /// two values are equal exactly when their escaped forms are, and nobody needs to unescape.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LabelSet<'a>(Cow<'a, str>);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelSet<'a> {
+    hash: KeyedHash,
+    text: Cow<'a, str>,
+}
 
 impl<'a> LabelSet<'a> {
     /// Takes text that is canonical already; the caller has made or checked it so.
     #[must_use]
     pub fn from_canonical(text: impl Into<Cow<'a, str>>) -> LabelSet<'a> {
-        LabelSet(text.into())
+        let text = text.into();
+        let hash = KeyedHash::of(&text);
+        LabelSet { hash, text }
     }
 
     /// The canonical text, without braces.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// The hash of the text.
+    #[must_use]
+    pub fn hash(&self) -> KeyedHash {
+        self.hash
     }
 }
 
@@ -176,7 +189,7 @@ pub struct Bucket {
 
 /// A push, read and found right; it borrows from the body. Its parts are lists, not trees: a line
 /// costs a few words, and nothing of its own is allocated but for labels that are not canonical.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Push<'a> {
     /// Each name once; in the order of the body. Increments name their family by its place here.
     pub families: Vec<PushedFamily<'a>>,
@@ -201,7 +214,7 @@ impl Push<'_> {
 }
 
 /// What a push says of one family. It may have no series: then it only declares.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct PushedFamily<'a> {
     /// The metric name.
     pub name: &'a str,
@@ -216,7 +229,7 @@ pub struct PushedFamily<'a> {
 }
 
 /// The increment of one series.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct PushedNumber<'a> {
     /// Its place in [`Push::families`].
     pub family: usize,
@@ -227,7 +240,7 @@ pub struct PushedNumber<'a> {
 }
 
 /// The increment of one histogram.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct PushedHistogram<'a> {
     /// Its place in [`Push::families`].
     pub family: usize,

@@ -1,7 +1,7 @@
 //! Untrusted bytes to a [`Push`], or the line and the cause of the refusal.
 //!
 //! Invariant: whatever the bytes, parsing ends, in time linear in their number, without a panic;
-//! and what it returns is valid as `metric` says. Syntax first (`line`), meaning second
+//! and what it returns is valid as `metric` says. Syntax first (`plain`, `line`), meaning second
 //! (`families`); neither knows what is stored or how the bytes came.
 
 mod distinct;
@@ -10,12 +10,15 @@ mod families;
 mod histogram;
 mod label_set;
 mod line;
+mod names;
+mod plain;
 
 use crate::grouping_key::GroupingKey;
 use crate::metric::Push;
 use error::Cause;
 use families::Families;
-use line::Line;
+use line::{Label, Line};
+use plain::{Shape, first_line};
 
 pub use error::{MeaningError, ParseError, SyntaxError};
 
@@ -30,28 +33,73 @@ const PATH_LABELS_BYTES_FREE: usize = 1 << 20;
 /// The first line that is not in the format or that contradicts those before it; when there is
 /// none, a bucket that contradicts the others of its histogram.
 pub fn parse<'a>(body: &'a [u8], key: &'a GroupingKey) -> Result<Push<'a>, ParseError> {
-    let mut labels = Vec::new();
     let path_label_bytes_max = PATH_LABELS_RATIO_MAX * body.len() + PATH_LABELS_BYTES_FREE;
     let mut families = Families::new(key, path_label_bytes_max);
-    for (line_number, bytes) in (1..).zip(body.split(|&byte| byte == b'\n')) {
-        let refused = |cause| ParseError { line_number, cause };
-        let line = line::line(bytes, &mut labels).map_err(|error| refused(Cause::Syntax(error)))?;
-        match line {
-            Line::Empty => Ok(()),
-            Line::Help { name, text } => families.help(name, text),
-            Line::Type { name, metric_type } => families.metric_type(name, metric_type),
-            Line::Sample {
-                name,
-                value,
-                source,
-            } => families.sample(name, &mut labels, source, value, line_number),
-        }
-        .map_err(|error| refused(Cause::Meaning(error)))?;
+    match std::str::from_utf8(body) {
+        Ok(text) => read_text(text, &mut families)?,
+        Err(_) => read_bytes(body, &mut families)?,
     }
     families
         .finish()
-        .map_err(|(line_number, error)| ParseError {
-            line_number,
-            cause: Cause::Meaning(error),
-        })
+        .map_err(|(line_number, error)| meaning_error(line_number, error))
+}
+
+/// Reads plain lines at once, the others one by one.
+fn read_text<'a>(text: &'a str, families: &mut Families<'a>) -> Result<(), ParseError> {
+    let (mut labels, mut shape) = (Vec::new(), Shape::default());
+    let mut rest = Some(text);
+    for line_number in 1.. {
+        let Some(text) = rest else { break };
+        let plain = shape.plain(text, &mut labels);
+        let plain = plain.filter(|(sample, _)| families.may_be_plain(sample));
+        rest = if let Some((sample, behind)) = plain {
+            families
+                .plain_sample(&sample, &labels, line_number)
+                .map_err(|error| meaning_error(line_number, error))?;
+            behind
+        } else {
+            let (line, behind) = first_line(text);
+            read_line(line.as_bytes(), &mut labels, families, line_number)?;
+            behind
+        };
+    }
+    Ok(())
+}
+
+/// Only what is used of a body must be text: its comments may hold any bytes.
+fn read_bytes<'a>(body: &'a [u8], families: &mut Families<'a>) -> Result<(), ParseError> {
+    let mut labels = Vec::new();
+    (1..)
+        .zip(body.split(|&byte| byte == b'\n'))
+        .try_for_each(|(line_number, line)| read_line(line, &mut labels, families, line_number))
+}
+
+fn read_line<'a>(
+    line: &'a [u8],
+    labels: &mut Vec<Label<'a>>,
+    families: &mut Families<'a>,
+    line_number: usize,
+) -> Result<(), ParseError> {
+    let line = line::line(line, labels).map_err(|error| ParseError {
+        line_number,
+        cause: Cause::Syntax(error),
+    })?;
+    match line {
+        Line::Empty => Ok(()),
+        Line::Help { name, text } => families.names.help(name, text),
+        Line::Type { name, metric_type } => families.names.metric_type(name, metric_type),
+        Line::Sample {
+            name,
+            value,
+            source,
+        } => families.sample(name, labels, source, value, line_number),
+    }
+    .map_err(|error| meaning_error(line_number, error))
+}
+
+fn meaning_error(line_number: usize, error: MeaningError) -> ParseError {
+    ParseError {
+        line_number,
+        cause: Cause::Meaning(error),
+    }
 }

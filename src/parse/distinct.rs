@@ -1,48 +1,43 @@
 //! A list of things that are unlike each other.
 
-use std::hash::{BuildHasher, Hash, RandomState};
-
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
-/// What makes a thing unlike others.
-pub trait Keyed {
-    /// Things of the same key are the same.
-    type Key<'k>: Hash + Eq + Copy
-    where
-        Self: 'k;
+use crate::keyed_hash::KeyedHash;
 
-    /// Its key.
-    fn key(&self) -> Self::Key<'_>;
+/// What makes a thing unlike others.
+pub trait Distinguishable {
+    /// Of all that makes it unlike others.
+    fn hash(&self) -> KeyedHash;
+
+    /// True if the other is the same thing.
+    fn is(&self, other: &Self) -> bool;
 }
 
-/// Things in order of arrival, and a table of their places by key. The table keeps no key twice
-/// and is seeded at random, since senders choose what is in it.
+/// Things in order of arrival, and a table of their places. The table keeps nothing twice.
 pub struct Distinct<T> {
     list: Vec<T>,
-    places: HashTable<usize>,
-    hasher: RandomState,
+    places: HashTable<u32>,
 }
 
-impl<T: Keyed> Distinct<T> {
+impl<T: Distinguishable> Distinct<T> {
     /// Nothing yet.
     pub fn new() -> Distinct<T> {
         Distinct {
             list: Vec::new(),
             places: HashTable::new(),
-            hasher: RandomState::new(),
         }
     }
 
-    /// The place of the thing with this key.
-    pub fn find<'k>(&'k self, key: T::Key<'k>) -> Option<usize> {
-        let has_key = |&place: &usize| self.list[place].key() == key;
-        self.places
-            .find(self.hasher.hash_one(key), has_key)
-            .copied()
+    /// The place of the thing with this hash that is meant.
+    pub fn find(&self, hash: KeyedHash, is_meant: impl Fn(&T) -> bool) -> Option<usize> {
+        let place = self
+            .places
+            .find(hash.wide(), |&place| is_meant(&self.list[place as usize]));
+        place.map(|&place| place as usize)
     }
 
-    /// The place of the thing with the key of this one, which is added if there is none.
+    /// The place of the thing that is the same as this one, which is added if there is none.
     pub fn place(&mut self, thing: T) -> usize {
         let (Ok(place) | Err(place)) = self.insert(thing);
         place
@@ -51,7 +46,7 @@ impl<T: Keyed> Distinct<T> {
     /// Adds a thing that must be new.
     ///
     /// # Errors
-    /// What `second` makes of the thing that has its key already.
+    /// What `second` makes of the same thing that is there already.
     pub fn insert_new<E>(&mut self, thing: T, second: impl FnOnce(&T) -> E) -> Result<(), E> {
         match self.insert(thing) {
             Ok(_) => Ok(()),
@@ -60,14 +55,13 @@ impl<T: Keyed> Distinct<T> {
     }
 
     fn insert(&mut self, thing: T) -> Result<usize, usize> {
-        let key = thing.key();
-        let has_key = |&place: &usize| self.list[place].key() == key;
-        let hash = |&place: &usize| self.hasher.hash_one(self.list[place].key());
-        match self.places.entry(self.hasher.hash_one(key), has_key, hash) {
-            Entry::Occupied(entry) => Err(*entry.get()),
+        let is_same = |&place: &u32| self.list[place as usize].is(&thing);
+        let hash = |&place: &u32| self.list[place as usize].hash().wide();
+        match self.places.entry(thing.hash().wide(), is_same, hash) {
+            Entry::Occupied(entry) => Err(*entry.get() as usize),
             Entry::Vacant(entry) => {
                 let place = self.list.len();
-                entry.insert(place);
+                entry.insert(u32::try_from(place).unwrap_or(u32::MAX));
                 self.list.push(thing);
                 Ok(place)
             }

@@ -11,75 +11,43 @@
 //!   then taken from `_count`, `_count` from `+Inf`. Cumulative counts never decrease.
 //! - Counters, buckets and counts are not negative. NaN and infinite increments are left out.
 
-use super::distinct::{Distinct, Keyed};
+use std::borrow::Cow;
+
+use super::distinct::{Distinct, Distinguishable};
 use super::error::MeaningError;
 use super::histogram::{BucketLine, HistogramLines, histogram, second_series};
-use super::label_set::{label_set, sort_and_check};
+use super::label_set::{canonical_text, label_text, sort_and_check};
 use super::line::{Label, number};
+use super::names::{Named, Names, Part};
+use super::plain::PlainSample;
 use crate::excerpt::Excerpt;
 use crate::grouping_key::GroupingKey;
-use crate::metric::{
-    LabelSet, MetricType, Push, PushedFamily, PushedNumber, SkippedSamples, UpperBound, base_names,
-};
+use crate::keyed_hash::KeyedHash;
+use crate::metric::{LabelSet, MetricType, Push, PushedNumber, SkippedSamples, UpperBound};
 
-/// A family, and what has been said of it so far.
-struct Family<'a> {
-    pushed: PushedFamily<'a>,
-    has_help: bool,
-    has_type: bool,
-    has_samples: bool,
+/// The hash of a series of a push.
+#[allow(clippy::cast_possible_truncation)] // families that far apart may well share hashes
+fn series_hash(family: usize, labels: &LabelSet<'_>) -> KeyedHash {
+    labels.hash().within(family as u32)
 }
 
-impl Keyed for Family<'_> {
-    type Key<'k>
-        = &'k str
-    where
-        Self: 'k;
+impl Distinguishable for PushedNumber<'_> {
+    fn hash(&self) -> KeyedHash {
+        series_hash(self.family, &self.labels)
+    }
 
-    fn key(&self) -> &str {
-        self.pushed.name
+    fn is(&self, other: &Self) -> bool {
+        self.family == other.family && self.labels == other.labels
     }
 }
 
-/// What a sample is of its family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Part {
-    /// It has the family's own name.
-    Own,
-    Bucket,
-    Sum,
-    Count,
-}
-
-impl Part {
-    fn from_suffix(suffix: &str) -> Part {
-        match suffix {
-            "_bucket" => Part::Bucket,
-            "_sum" => Part::Sum,
-            _ => Part::Count,
-        }
+impl Distinguishable for HistogramLines<'_> {
+    fn hash(&self) -> KeyedHash {
+        series_hash(self.family, &self.labels)
     }
-}
 
-impl Keyed for PushedNumber<'_> {
-    type Key<'k>
-        = (usize, &'k str)
-    where
-        Self: 'k;
-
-    fn key(&self) -> (usize, &str) {
-        (self.family, self.labels.as_str())
-    }
-}
-
-impl Keyed for HistogramLines<'_> {
-    type Key<'k>
-        = (usize, &'k str)
-    where
-        Self: 'k;
-
-    fn key(&self) -> (usize, &str) {
-        (self.family, self.labels.as_str())
+    fn is(&self, other: &Self) -> bool {
+        self.family == other.family && self.labels == other.labels
     }
 }
 
@@ -90,35 +58,34 @@ struct SummarySample<'a> {
     labels: LabelSet<'a>,
 }
 
-impl Keyed for SummarySample<'_> {
-    type Key<'k>
-        = (usize, Part, &'k str)
-    where
-        Self: 'k;
+impl Distinguishable for SummarySample<'_> {
+    fn hash(&self) -> KeyedHash {
+        series_hash(self.family, &self.labels)
+    }
 
-    fn key(&self) -> (usize, Part, &str) {
-        (self.family, self.part, self.labels.as_str())
+    fn is(&self, other: &Self) -> bool {
+        self.family == other.family && self.part == other.part && self.labels == other.labels
     }
 }
 
 /// A sample but for its labels.
 #[derive(Clone, Copy)]
 struct Sample<'a> {
-    name: &'a str,
-    family: usize,
-    part: Part,
+    named: Named<'a>,
     value: f64,
     line_number: usize,
 }
 
 /// The families of a body as read so far. All is in lists, in the order of the body.
 pub struct Families<'a> {
+    /// Declared and met.
+    pub names: Names<'a>,
     grouping_key: &'a GroupingKey,
     path_label_bytes_left: usize,
-    named: Distinct<Family<'a>>,
     numbers: Distinct<PushedNumber<'a>>,
     summary_samples: Distinct<SummarySample<'a>>,
     histograms: Distinct<HistogramLines<'a>>,
+    last_histogram: Option<usize>,
     bucket_lines: Vec<BucketLine>,
     samples: u64,
     skipped: SkippedSamples,
@@ -129,101 +96,17 @@ impl<'a> Families<'a> {
     /// no more than so many bytes in all.
     pub fn new(grouping_key: &'a GroupingKey, path_label_bytes_max: usize) -> Families<'a> {
         Families {
+            names: Names::new(),
             grouping_key,
             path_label_bytes_left: path_label_bytes_max,
-            named: Distinct::new(),
             numbers: Distinct::new(),
             summary_samples: Distinct::new(),
             histograms: Distinct::new(),
+            last_histogram: None,
             bucket_lines: Vec::new(),
             samples: 0,
             skipped: SkippedSamples::default(),
         }
-    }
-
-    /// Takes a HELP line.
-    pub fn help(&mut self, name: &'a str, text: &'a str) -> Result<(), MeaningError> {
-        let family = self.declare(name)?;
-        if family.has_help {
-            return Err(MeaningError::SecondHelp(Excerpt::of(name)));
-        }
-        family.has_help = true;
-        family.pushed.help = text;
-        Ok(())
-    }
-
-    /// Takes a TYPE line.
-    pub fn metric_type(
-        &mut self,
-        name: &'a str,
-        metric_type: MetricType,
-    ) -> Result<(), MeaningError> {
-        let family = self.declare(name)?;
-        if family.has_type {
-            return Err(MeaningError::SecondType(Excerpt::of(name)));
-        }
-        if family.has_samples {
-            return Err(MeaningError::TypeAfterSamples(Excerpt::of(name)));
-        }
-        family.has_type = true;
-        family.pushed.metric_type = metric_type;
-        for suffix in metric_type.suffixes() {
-            let exposed = format!("{name}{suffix}");
-            let Some(place) = self.named.find(&exposed) else {
-                continue;
-            };
-            let other = self.named.at(place);
-            return Err(if other.has_samples && !other.has_type {
-                MeaningError::TypeAfterSamples(Excerpt::of(name))
-            } else {
-                exposed_by(&exposed, name, metric_type)
-            });
-        }
-        Ok(())
-    }
-
-    /// The family of a HELP or TYPE line.
-    fn declare(&mut self, name: &'a str) -> Result<&mut Family<'a>, MeaningError> {
-        let (family, part) = self.resolve(name);
-        let family = self.named.at(family);
-        if part == Part::Own {
-            return Ok(family);
-        }
-        Err(exposed_by(
-            name,
-            family.pushed.name,
-            family.pushed.metric_type,
-        ))
-    }
-
-    /// The family that a name belongs to, and as what; begins a new one where there is none.
-    fn resolve(&mut self, name: &'a str) -> (usize, Part) {
-        if let Some(family) = self.named.find(name) {
-            return (family, Part::Own);
-        }
-        for base in base_names(name) {
-            let Some(family) = self.named.find(base) else {
-                continue;
-            };
-            let suffix = &name[base.len()..];
-            let suffixes = self.named.at(family).pushed.metric_type.suffixes();
-            if suffixes.contains(&suffix) {
-                return (family, Part::from_suffix(suffix));
-            }
-        }
-        let begun = Family {
-            pushed: PushedFamily {
-                name,
-                help: "",
-                metric_type: MetricType::Untyped,
-                has_series: false,
-                has_negative: false,
-            },
-            has_help: false,
-            has_type: false,
-            has_samples: false,
-        };
-        (self.named.place(begun), Part::Own)
     }
 
     /// Takes a sample line. Its labels are sorted in place; `source` is the line they refer to.
@@ -236,85 +119,124 @@ impl<'a> Families<'a> {
         line_number: usize,
     ) -> Result<(), MeaningError> {
         sort_and_check(labels)?;
+        let sample = self.begin_sample(name, value, line_number)?;
+        let le = match sample.named.metric_type {
+            MetricType::Histogram => take_upper_bound(labels),
+            _ => None,
+        };
+        let labels = label_text(labels, source, self.grouping_key);
+        self.add_sample(&sample, labels, le)
+    }
+
+    /// True if the label `le` of a plain sample may be taken for a bound.
+    pub fn may_be_plain(&mut self, sample: &PlainSample<'a>) -> bool {
+        sample.upper_bound.is_none()
+            || self.names.of_sample(sample.name).metric_type == MetricType::Histogram
+    }
+
+    /// Takes a plain sample line; `labels` are those of the sample without `le`.
+    pub fn plain_sample(
+        &mut self,
+        sample: &PlainSample<'a>,
+        labels: &[Label<'a>],
+        line_number: usize,
+    ) -> Result<(), MeaningError> {
+        let text = canonical_text(labels, sample.labels, self.grouping_key);
+        let le = sample.upper_bound;
+        let sample = self.begin_sample(sample.name, sample.value, line_number)?;
+        self.add_sample(&sample, text, le)
+    }
+
+    fn begin_sample(
+        &mut self,
+        name: &'a str,
+        value: f64,
+        line_number: usize,
+    ) -> Result<Sample<'a>, MeaningError> {
         let left = self
             .path_label_bytes_left
             .checked_sub(self.grouping_key.length());
         self.path_label_bytes_left = left.ok_or(MeaningError::LongPathLabels)?;
-        let (family, part) = self.resolve(name);
-        self.named.at(family).has_samples = true;
-        let metric_type = self.named.at(family).pushed.metric_type;
-        check_not_negative(name, metric_type, part, value)?;
-        let sample = Sample {
-            name,
-            family,
-            part,
+        let named = self.names.of_sample(name);
+        check_not_negative(&named, value)?;
+        Ok(Sample {
+            named,
             value,
             line_number,
-        };
-        match metric_type {
+        })
+    }
+
+    /// `labels` are canonical and without `le`, if that is the bound of a bucket.
+    fn add_sample(
+        &mut self,
+        sample: &Sample<'a>,
+        labels: Cow<'a, str>,
+        le: Option<&str>,
+    ) -> Result<(), MeaningError> {
+        match sample.named.metric_type {
             MetricType::Histogram => {
-                let upper_bound = take_upper_bound(name, part, labels)?;
-                let labels = label_set(labels, source, self.grouping_key);
-                self.histogram_sample(sample, labels, upper_bound)
+                let bound = upper_bound(&sample.named, le)?;
+                self.histogram_sample(sample, labels, bound)
             }
-            MetricType::Summary => {
-                let labels = label_set(labels, source, self.grouping_key);
-                self.summary_sample(sample, labels)
-            }
+            MetricType::Summary => self.summary_sample(sample, LabelSet::from_canonical(labels)),
             MetricType::Counter | MetricType::Gauge | MetricType::Untyped => {
-                let labels = label_set(labels, source, self.grouping_key);
-                self.number_sample(sample, labels)
+                self.number_sample(sample, LabelSet::from_canonical(labels))
             }
         }
     }
 
     fn number_sample(
         &mut self,
-        sample: Sample<'a>,
+        sample: &Sample<'a>,
         labels: LabelSet<'a>,
     ) -> Result<(), MeaningError> {
         self.count_sample(sample.value);
         let number = PushedNumber {
-            family: sample.family,
+            family: sample.named.family,
             labels,
             value: sample.value,
         };
-        let second = |second: &PushedNumber<'_>| second_series(sample.name, &second.labels);
+        let second = |second: &PushedNumber<'_>| second_series(sample.named.name, &second.labels);
         self.numbers.insert_new(number, second)
     }
 
     fn summary_sample(
         &mut self,
-        sample: Sample<'a>,
+        sample: &Sample<'a>,
         labels: LabelSet<'a>,
     ) -> Result<(), MeaningError> {
         self.skipped.summary += 1;
-        let Sample { family, part, .. } = sample;
+        let Named { family, part, .. } = sample.named;
         let discarded = SummarySample {
             family,
             part,
             labels,
         };
-        let second = |second: &SummarySample<'_>| second_series(sample.name, &second.labels);
+        let second = |second: &SummarySample<'_>| second_series(sample.named.name, &second.labels);
         self.summary_samples.insert_new(discarded, second)
     }
 
     fn histogram_sample(
         &mut self,
-        sample: Sample<'a>,
-        labels: LabelSet<'a>,
+        sample: &Sample<'a>,
+        labels: Cow<'a, str>,
         upper_bound: UpperBound,
     ) -> Result<(), MeaningError> {
         self.count_sample(sample.value);
-        let begun = HistogramLines {
-            family: sample.family,
-            labels,
-            sum: None,
-            count: None,
+        let family = sample.named.family;
+        let place = match self.last_histogram {
+            // The lines of one histogram mostly come in a row.
+            Some(last) if self.histograms.at(last).has(family, &labels) => last,
+            _ => self.histograms.place(HistogramLines {
+                family,
+                labels: LabelSet::from_canonical(labels),
+                sum: None,
+                count: None,
+            }),
         };
-        let place = self.histograms.place(begun);
+        self.last_histogram = Some(place);
         let histogram = self.histograms.at(place);
-        let is_second = match sample.part {
+        let is_second = match sample.named.part {
             Part::Sum => histogram.sum.replace(sample.value).is_some(),
             Part::Count => {
                 let count = (sample.value, sample.line_number);
@@ -332,7 +254,7 @@ impl<'a> Families<'a> {
             }
         };
         if is_second {
-            return Err(second_series(sample.name, &histogram.labels));
+            return Err(second_series(sample.named.name, &histogram.labels));
         }
         Ok(())
     }
@@ -349,8 +271,7 @@ impl<'a> Families<'a> {
 
     /// All lines are read; an error names the line it is about.
     pub fn finish(mut self) -> Result<Push<'a>, (usize, MeaningError)> {
-        let families = self.named.into_list();
-        let mut families: Vec<_> = families.into_iter().map(|family| family.pushed).collect();
+        let mut families = self.names.into_families();
         let mut numbers = self.numbers.into_list();
         numbers.retain(|number| number.value.is_finite());
         for number in &numbers {
@@ -383,52 +304,40 @@ impl<'a> Families<'a> {
     }
 }
 
-fn exposed_by(name: &str, by: &str, metric_type: MetricType) -> MeaningError {
-    let (name, by) = (Excerpt::of(name), Excerpt::of(by));
-    MeaningError::Exposed {
-        name,
-        by,
-        metric_type,
-    }
+/// Takes the label `le` out of sorted labels; one of empty value is none.
+fn take_upper_bound<'a>(labels: &mut Vec<Label<'a>>) -> Option<&'a str> {
+    let le = |label: &Label<'_>| label.name == "le" && !label.value.is_empty();
+    let at = labels.iter().position(le)?;
+    Some(labels.remove(at).value)
 }
 
-/// Takes `le` off the labels of a bucket. The other parts of a histogram have no bound and cannot
-/// carry the label: their series is the buckets' series, and there it would stand twice.
-fn take_upper_bound(
-    name: &str,
-    part: Part,
-    labels: &mut Vec<Label<'_>>,
-) -> Result<UpperBound, MeaningError> {
-    let le = |label: &Label<'_>| label.name == "le" && !label.value.is_empty();
-    match (part, labels.iter().position(le)) {
-        (Part::Own, _) => Err(MeaningError::BareHistogram(Excerpt::of(name))),
-        (Part::Bucket, None) => Err(MeaningError::NoUpperBound(Excerpt::of(name))),
-        (Part::Bucket, Some(at)) => {
-            let le = labels.remove(at).value;
+/// The bound of a bucket. The other parts of a histogram have none and cannot carry the label:
+/// their series is the buckets' series, and there it would stand twice.
+fn upper_bound(named: &Named<'_>, le: Option<&str>) -> Result<UpperBound, MeaningError> {
+    let name = || Excerpt::of(named.name);
+    match (named.part, le) {
+        (Part::Own, _) => Err(MeaningError::BareHistogram(name())),
+        (Part::Bucket, None) => Err(MeaningError::NoUpperBound(name())),
+        (Part::Bucket, Some(le)) => {
             let bound = number(le).ok().and_then(UpperBound::new);
             bound.ok_or_else(|| MeaningError::UpperBound(Excerpt::of(le)))
         }
         (Part::Sum | Part::Count, None) => Ok(UpperBound::INFINITY),
-        (Part::Sum | Part::Count, Some(_)) => Err(MeaningError::StrayUpperBound(Excerpt::of(name))),
+        (Part::Sum | Part::Count, Some(_)) => Err(MeaningError::StrayUpperBound(name())),
     }
 }
 
 /// Counts are never negative. Other numbers may well be: a histogram of temperatures can sum up to
 /// less than nothing.
-fn check_not_negative(
-    name: &str,
-    metric_type: MetricType,
-    part: Part,
-    value: f64,
-) -> Result<(), MeaningError> {
-    let what = match (metric_type, part) {
+fn check_not_negative(named: &Named<'_>, value: f64) -> Result<(), MeaningError> {
+    let what = match (named.metric_type, named.part) {
         (MetricType::Counter, _) => "counter",
         (MetricType::Histogram, Part::Bucket) => "bucket",
         (MetricType::Histogram, Part::Count) => "count",
         _ => return Ok(()),
     };
     if value < 0.0 {
-        let name = Excerpt::of(name);
+        let name = Excerpt::of(named.name);
         return Err(MeaningError::Negative { name, what });
     }
     Ok(())

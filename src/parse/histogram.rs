@@ -18,6 +18,13 @@ pub struct HistogramLines<'a> {
     pub count: Option<(f64, usize)>,
 }
 
+impl HistogramLines<'_> {
+    /// True if this is the family and these are the labels.
+    pub fn has(&self, family: usize, labels: &str) -> bool {
+        self.family == family && self.labels.as_str() == labels
+    }
+}
+
 /// One line of a bucket.
 #[derive(Clone, Copy)]
 pub struct BucketLine {

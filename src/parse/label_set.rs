@@ -6,7 +6,6 @@ use super::error::MeaningError;
 use super::line::Label;
 use crate::excerpt::Excerpt;
 use crate::grouping_key::GroupingKey;
-use crate::metric::LabelSet;
 
 /// Sorts labels by name and refuses what no label set can hold.
 ///
@@ -24,43 +23,49 @@ pub fn sort_and_check(labels: &mut [Label<'_>]) -> Result<(), MeaningError> {
 }
 
 /// The canonical form of sorted labels with those of the path put over them. It is borrowed from
-/// the line where that is canonical as sent, which is what most senders' lines are.
-pub fn label_set<'a>(labels: &[Label<'a>], source: &'a str, key: &GroupingKey) -> LabelSet<'a> {
-    if key.labels().is_empty()
-        && let Some(text) = as_sent(labels, source)
-    {
-        return LabelSet::from_canonical(text);
+/// the line where that is canonical as sent.
+pub fn label_text<'a>(labels: &[Label<'a>], source: &'a str, key: &GroupingKey) -> Cow<'a, str> {
+    match as_sent(labels, source) {
+        Some(text) => canonical_text(labels, text, key),
+        None => put_over(labels, key).into(),
     }
-    let of_key = || {
-        key.labels()
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-    };
-    let is_in_key = |name: &str| {
-        let of_key = |(of_key, _): &(String, String)| of_key.as_str().cmp(name);
-        key.labels().binary_search_by(of_key).is_ok()
-    };
-    let mut pairs: Vec<(&str, &str)> = labels
-        .iter()
-        .filter(|label| !is_in_key(label.name))
-        .map(|label| (label.name, label.value))
-        .chain(of_key())
-        .filter(|(_, value)| !value.is_empty())
-        .collect();
-    pairs.sort_unstable();
-    let mut text = String::new();
-    for (name, value) in pairs {
-        for piece in [
-            if text.is_empty() { "" } else { "," },
-            name,
-            "=\"",
-            value,
-            "\"",
-        ] {
-            text.push_str(piece);
+}
+
+/// The same where `text` is the canonical form of the labels alone.
+pub fn canonical_text<'a>(labels: &[Label<'a>], text: &'a str, key: &GroupingKey) -> Cow<'a, str> {
+    match key.labels() {
+        [] => text.into(),
+        _ => put_over(labels, key).into(),
+    }
+}
+
+/// Merges labels with those of the path, both sorted; of two with one name the path's is taken.
+fn put_over(labels: &[Label<'_>], key: &GroupingKey) -> String {
+    let length = |label: &Label<'_>| label.name.len() + "=\"\",".len() + label.value.len();
+    let length = key.length() + labels.iter().map(length).sum::<usize>();
+    let mut text = String::with_capacity(length);
+    let mut of_key = key.labels().iter().peekable();
+    for label in labels {
+        while let Some((name, value)) = of_key.next_if(|(name, _)| name.as_str() < label.name) {
+            append(&mut text, name, value);
+        }
+        if of_key.peek().is_none_or(|(name, _)| name != label.name) {
+            append(&mut text, label.name, label.value);
         }
     }
-    LabelSet::from_canonical(Cow::Owned(text))
+    of_key.for_each(|(name, value)| append(&mut text, name, value));
+    text
+}
+
+/// Appends a label; one of empty value is none.
+fn append(text: &mut String, name: &str, value: &str) {
+    if value.is_empty() {
+        return;
+    }
+    let comma = if text.is_empty() { "" } else { "," };
+    for piece in [comma, name, "=\"", value, "\""] {
+        text.push_str(piece);
+    }
 }
 
 /// The text of sorted labels if they stand in their line as they would in a label set: in this

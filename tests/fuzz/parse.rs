@@ -1,5 +1,6 @@
 //! Bytes to `parse`: it ends without a panic, what it refuses it refuses in one short line, and a
-//! push that it returns is valid as `metric` says. The input is the body.
+//! push that it returns is valid as `metric` says. A line with a blank before it, which is never read
+//! as a plain one, is read as the same. The input is the body.
 
 #![no_main]
 
@@ -15,8 +16,19 @@ mod it {
 }
 
 fuzz_target!(|body: &[u8]| {
-    match parse(body, &GroupingKey::default()) {
+    let key = GroupingKey::default();
+    let parsed = parse(body, &key);
+    let general = in_the_general_way(body);
+    assert_eq!(parsed, parse(&general, &key));
+    match parsed {
         Ok(push) => valid::assert_push(&push, body),
         Err(error) => valid::assert_message(&error.to_string()),
     }
 });
+
+/// The body with a blank before each line.
+fn in_the_general_way(body: &[u8]) -> Vec<u8> {
+    let lines = body.split(|&byte| byte == b'\n');
+    let lines: Vec<Vec<u8>> = lines.map(|line| [b" ", line].concat()).collect();
+    lines.join(&b'\n')
+}

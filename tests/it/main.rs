@@ -9,6 +9,7 @@ mod concurrency;
 mod crontab;
 mod http;
 mod laws;
+mod plain;
 mod process;
 mod random;
 mod random_pushes;

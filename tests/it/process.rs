@@ -290,17 +290,14 @@ fn requests_in_flight_are_finished() {
     let mut gateway = RunningGateway::start(&["-workers", "2"]);
     let body = format!("x 1\n{}", "#".repeat(2000));
     let head = format!(
-        "POST /metrics HTTP/1.1\r\nContent-Length: {}\r\n\r\n",
+        "POST /metrics HTTP/1.1\r\nContent-Length: {}\r\nExpect: 100-continue\r\n\r\n",
         body.len()
     );
     let mut connection = gateway.connect();
     connection.send_bytes(head.as_bytes());
+    // A worker says so when it begins to read.
+    assert_eq!(connection.reply("POST").code, 100);
     connection.send_bytes(&body.as_bytes()[..1500]);
-    // Once another request is answered, a worker has had the time to take this one.
-    while gateway
-        .own_metric("aggregation_gateway_http_requests_total{handler=\"status\",code=\"200\"}")
-        < 9.0
-    {}
     gateway.signal(Signal::TERM);
     gateway.wait_for_line("SIGTERM");
     // Meanwhile nobody else is let in.
@@ -315,8 +312,11 @@ fn requests_in_flight_are_finished() {
 fn a_stalled_request_is_given_up() {
     let mut gateway = RunningGateway::start(&["-workers", "2"]);
     let mut connection = gateway.connect();
-    connection.send_bytes(b"POST /metrics HTTP/1.1\r\nContent-Length: 5000\r\n\r\n");
-    gateway.get("/-/metrics");
+    connection.send_bytes(
+        b"POST /metrics HTTP/1.1\r\nContent-Length: 5000\r\nExpect: 100-continue\r\n\r\n",
+    );
+    // A worker says so when it begins to read.
+    assert_eq!(connection.reply("POST").code, 100);
     gateway.signal(Signal::TERM);
     gateway.wait_for_line("requests in flight were given up after 5 s");
     assert_eq!(gateway.wait().code(), Some(0));

@@ -1,0 +1,223 @@
+//! The plain sample line, which is what almost all senders write, read in one pass:
+//!
+//! ```text
+//! plain  = name [ "{" label { "," label } "}" ] " " number ( line-feed | end )
+//! label  = label-name "=" quote value quote
+//! value  = one or more characters, none of them a quote, a backslash or a control character
+//! ```
+//!
+//! with the labels in the order of their names, each once, none of them reserved; `le` may stand
+//! before or behind the others. Such labels are canonical as they stand.
+//!
+//! Invariant: of a line that is read here, the general way (`line`, `label_set`) makes the same.
+//! Whatever it does not know at once it leaves to that.
+
+use std::ops::Range;
+
+use super::line::{Label, number};
+use crate::metric::{label_name_length, metric_name_length};
+
+/// A plain line.
+pub struct PlainSample<'a> {
+    /// Of the sample, suffix included.
+    pub name: &'a str,
+    /// Canonical; without `le`.
+    pub labels: &'a str,
+    /// The value of the label `le`, which is an ordinary one where it is not a bucket's.
+    pub upper_bound: Option<&'a str>,
+    /// As sent: it may be NaN or infinite.
+    pub value: f64,
+}
+
+/// What the lines of a family have in common: their name, and the names of their labels in the
+/// same order. A line that begins like the one before needs no second look there.
+#[derive(Default)]
+pub struct Shape<'a> {
+    name: &'a str,
+    /// The names, each with what stands between it and its value: `code="`.
+    label_heads: Vec<&'a str>,
+}
+
+const UPPER_BOUND: &str = "le=\"";
+
+/// The part of a plain line between the braces.
+struct PlainLabels<'a> {
+    labels: &'a str,
+    upper_bound: Option<&'a str>,
+    /// Where the closing brace stands.
+    end: usize,
+}
+
+impl<'a> Shape<'a> {
+    /// Reads the first line of `text` if it is plain, and gives it with what is left behind its
+    /// line feed; `None` behind the last line. The labels but `le` replace what `labels` held.
+    pub fn plain(
+        &mut self,
+        text: &'a str,
+        labels: &mut Vec<Label<'a>>,
+    ) -> Option<(PlainSample<'a>, Option<&'a str>)> {
+        labels.clear();
+        let mut at = self.name_length(text)?;
+        let name = self.name;
+        let (mut canonical, mut upper_bound) = ("", None);
+        if text.as_bytes().get(at) == Some(&b'{') {
+            let read = self.labels(text, at + 1, labels)?;
+            (canonical, upper_bound) = (read.labels, read.upper_bound);
+            at = read.end + 1;
+        }
+        let (value, behind) = value(text.get(at..)?.strip_prefix(' ')?)?;
+        let sample = PlainSample {
+            name,
+            labels: canonical,
+            upper_bound,
+            value,
+        };
+        Some((sample, behind))
+    }
+
+    /// The length of the name at the beginning of `text`.
+    fn name_length(&mut self, text: &'a str) -> Option<usize> {
+        let length = self.name.len();
+        let is_behind = matches!(text.as_bytes().get(length), Some(b'{' | b' '));
+        if is_behind && length > 0 && text.starts_with(self.name) {
+            return Some(length);
+        }
+        self.name = &text[..metric_name_length(text.as_bytes())];
+        (!self.name.is_empty()).then_some(self.name.len())
+    }
+
+    /// Reads the labels that begin at `start`, up to the closing brace.
+    fn labels(
+        &mut self,
+        text: &'a str,
+        start: usize,
+        labels: &mut Vec<Label<'a>>,
+    ) -> Option<PlainLabels<'a>> {
+        let bytes = text.as_bytes();
+        let mut bound: Option<(Range<usize>, &str)> = None;
+        let mut at = start;
+        for place in 0.. {
+            let head = self.label_head(place, text.get(at..)?)?;
+            let value_start = at + head.len();
+            let value_end = value_start + value_length(&bytes[value_start..])?;
+            let value = text.get(value_start..value_end)?;
+            if head != UPPER_BOUND {
+                let name = head.strip_suffix("=\"")?;
+                labels.push(Label { name, value });
+            } else if bound.replace((at..value_end + 1, value)).is_some() {
+                return None;
+            }
+            at = value_end + 1;
+            match bytes.get(at)? {
+                b',' => at += 1,
+                b'}' => break,
+                _ => return None,
+            }
+        }
+        let canonical = match &bound {
+            None => start..at,
+            Some((bound, _)) if bound.start == start => (bound.end + 1).min(at)..at,
+            Some((bound, _)) if bound.end == at => start..bound.start - 1,
+            // It would have to be cut out.
+            Some(_) => return None,
+        };
+        Some(PlainLabels {
+            labels: text.get(canonical)?,
+            upper_bound: bound.map(|(_, value)| value),
+            end: at,
+        })
+    }
+
+    /// What stands before the value of the label at the beginning of `text`, if its name may come
+    /// behind those before it.
+    fn label_head(&mut self, place: usize, text: &'a str) -> Option<&'a str> {
+        if let Some(head) = self.label_heads.get(place)
+            && text.starts_with(head)
+        {
+            return Some(head);
+        }
+        self.label_heads.truncate(place);
+        let head = text.get(..label_name_length(text.as_bytes()) + "=\"".len())?;
+        let is_label = head.len() > "=\"".len() && head.ends_with("=\"");
+        let is_bound = |head: &&&str| **head == UPPER_BOUND;
+        let before = self.label_heads.iter().rfind(|head| !is_bound(head));
+        let is_in_order = is_bound(&&head) || before.is_none_or(|before| name(before) < name(head));
+        if !is_label || !is_in_order || head.starts_with("__") {
+            return None;
+        }
+        self.label_heads.push(head);
+        Some(head)
+    }
+}
+
+/// The name in a label's head.
+fn name(head: &str) -> &str {
+    head.trim_end_matches("=\"")
+}
+
+/// The length of a plain label value, which a quote ends.
+fn value_length(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let special = special_bytes(u64::from_le_bytes(*word));
+        if special != 0 {
+            at += special.trailing_zeros() as usize / 8;
+            return (bytes[at] == b'"' && at > 0).then_some(at);
+        }
+        at += word.len();
+    }
+    let is_special = |&byte: &u8| matches!(byte, b'"' | b'\\' | ..b' ');
+    at += bytes[at..].iter().position(is_special)?;
+    (bytes[at] == b'"' && at > 0).then_some(at)
+}
+
+/// Sets the highest bit of each byte that is a quote, a backslash or a control character, up to and
+/// with the first that is; those above it are not to be trusted. (A subtraction borrows from the
+/// byte above only where it has found something.)
+fn special_bytes(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGHS: u64 = ONES << 7;
+    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
+    let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    (below(word, b' ') | equal(b'"') | equal(b'\\')) & HIGHS
+}
+
+/// The number at the beginning of `text`, and what is behind its line feed.
+fn value(text: &str) -> Option<(f64, Option<&str>)> {
+    /// So many digits are a float exactly.
+    const DIGITS_MAX: usize = 15;
+    let mut whole = 0_u64;
+    let mut digits = 0;
+    for byte in text.bytes().take(DIGITS_MAX + 1) {
+        match byte {
+            b'0'..=b'9' => whole = whole * 10 + u64::from(byte - b'0'),
+            _ => break,
+        }
+        digits += 1;
+    }
+    let behind = match text.as_bytes().get(digits) {
+        None => None,
+        Some(b'\n') => Some(&text[digits + 1..]),
+        Some(_) => return any_number(text),
+    };
+    #[allow(clippy::cast_precision_loss)] // there is none below 2^53
+    (1..=DIGITS_MAX)
+        .contains(&digits)
+        .then_some((whole as f64, behind))
+        .or_else(|| any_number(text))
+}
+
+/// Any other number that is the whole rest of its line.
+fn any_number(text: &str) -> Option<(f64, Option<&str>)> {
+    let (word, behind) = first_line(text);
+    let is_word = word.bytes().all(|byte| byte.is_ascii_graphic());
+    Some((number(word).ok().filter(|_| is_word)?, behind))
+}
+
+/// The first line, and what is behind its line feed.
+pub fn first_line(text: &str) -> (&str, Option<&str>) {
+    match text.split_once('\n') {
+        Some((line, behind)) => (line, Some(behind)),
+        None => (text, None),
+    }
+}

@@ -1,0 +1,90 @@
+//! The bodies that are timed: what senders push, in the sizes that the targets name.
+
+#![allow(dead_code)] // each of the programs that share them uses some
+
+use std::fmt::Write;
+
+/// One line, as a job pushes with curl.
+pub const ONE_LINE: &str =
+    "http_requests_total{code=\"200\",method=\"get\",path=\"/api/items\"} 1\n";
+
+/// So many series of one counter, 67 bytes a line, in the order in which a sender made them, which
+/// is not that of their bytes. `first` is the number of the first: bodies with others have others.
+pub fn numbers(first: usize, series: usize) -> String {
+    let mut body = String::from("# TYPE http_requests_total counter\n");
+    for number in first..first + series {
+        let host = format!("{}", number % 97);
+        let path = format!("/items/{number}");
+        let line =
+            format!("http_requests_total{{code=\"200\",host=\"web-{host}\",path=\"{path}\"}} ");
+        let digits = 66_usize.saturating_sub(line.len()).max(1);
+        let value = 1 + number % 9;
+        let _ = writeln!(body, "{line}{}", value.to_string().repeat(digits));
+    }
+    body
+}
+
+/// So many histograms of one family: ten bounds and `+Inf`, sum and count.
+pub fn histograms(first: usize, histograms: usize) -> String {
+    const BOUNDS: [&str; 11] = [
+        "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "+Inf",
+    ];
+    let mut body = String::from(
+        "# HELP http_request_duration_seconds Time to answer.\n\
+         # TYPE http_request_duration_seconds histogram\n",
+    );
+    for number in first..first + histograms {
+        let name = "http_request_duration_seconds";
+        let labels = format!("code=\"200\",path=\"/items/{number}\"");
+        for (count, bound) in (1..).zip(BOUNDS) {
+            let _ = writeln!(
+                body,
+                "{name}_bucket{{{labels},le=\"{bound}\"}} {}",
+                count * 3
+            );
+        }
+        let _ = writeln!(
+            body,
+            "{name}_sum{{{labels}}} 17.25\n{name}_count{{{labels}}} 33"
+        );
+    }
+    body
+}
+
+/// What a web application pushes: 13 counters and three histograms, 55 series, 3.7 kB.
+pub fn web_application() -> String {
+    let mut body = String::from(
+        "# HELP page_views_total Pages that were shown.\n# TYPE page_views_total counter\n",
+    );
+    for page in 0..13 {
+        let _ = writeln!(
+            body,
+            "page_views_total{{app=\"shop\",page=\"/page/{page}\"}} {}",
+            page + 1
+        );
+    }
+    for name in [
+        "page_load_seconds",
+        "first_paint_seconds",
+        "api_call_seconds",
+    ] {
+        let _ = writeln!(
+            body,
+            "# HELP {name} How long it took.\n# TYPE {name} histogram"
+        );
+        for (count, bound) in (1..).zip([
+            "0.01", "0.05", "0.1", "0.25", "0.5", "1", "2", "2.5", "5", "10", "30", "+Inf",
+        ]) {
+            let _ = writeln!(
+                body,
+                "{name}_bucket{{app=\"shop\",browser=\"firefox\",le=\"{bound}\"}} {count}"
+            );
+        }
+        let _ = writeln!(
+            body,
+            "{name}_sum{{app=\"shop\",browser=\"firefox\"}} 8.4375"
+        );
+        let _ = writeln!(body, "{name}_count{{app=\"shop\",browser=\"firefox\"}} 12");
+    }
+    body
+}
