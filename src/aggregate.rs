@@ -11,54 +11,68 @@
 //! | histogram | sum and count added; buckets: the union of upper bounds, each with its own count |
 //! | summary | discarded |
 //!
-//! Knows nothing of text, locks or time.
+//! Families by name and series by label set lie in [`Sorted`] leaves, in the order in which they
+//! are exposed; an [`Index`] beside each says where a series is. A [`View`] shares the leaves and
+//! stays as it is while pushes go on: these copy the leaves that they write to.
+//!
+//! Knows nothing of text layout, locks or time.
 
-use std::collections::BTreeMap;
+mod family;
+mod index;
+mod sorted;
+
 use std::fmt;
+use std::sync::Arc;
+
+pub use family::{Family, Histogram, Series};
+pub use sorted::Sorted;
 
 use crate::excerpt::Excerpt;
-use crate::metric::{
-    Bucket, LabelSet, MetricType, Push, PushedFamily, PushedHistogram, PushedNumber, base_names,
-};
+use crate::keyed_hash::KeyedHash;
+use crate::metric::{MetricType, Push, PushedFamily, base_names};
+use family::Increment;
+use index::Index;
+use sorted::Place;
 
 /// All that was pushed since the last reset, added up.
 #[derive(Debug, Default)]
 pub struct Aggregate {
-    families: BTreeMap<Box<str>, Family>,
+    families: Arc<Sorted<Family>>,
+    /// Of the families' names.
+    names: Index,
+    /// Of the label sets of each family, by its number.
+    label_sets: Vec<Index>,
     series: usize,
 }
 
-/// One stored metric family; it has at least one series.
-#[derive(Debug)]
-pub struct Family {
-    /// An untyped family takes the first type that says more.
-    pub metric_type: MetricType,
-    /// The first text that was not empty, escaped; empty when there was none.
-    pub help: Box<str>,
-    /// The sums, by label set.
-    pub series: Series,
-    /// How many of the sums are below zero. As long as there are any, the family is no counter.
-    negative_sums: usize,
+/// An aggregate as it was at one instant between two pushes.
+#[derive(Clone, Debug)]
+pub struct View(Arc<Sorted<Family>>);
+
+impl View {
+    /// The families in the byte order of their names; each has at least one series.
+    pub fn families(&self) -> impl Iterator<Item = (&str, &Family)> {
+        self.0.iter()
+    }
 }
 
-/// The sums of one family, in the byte order of their label sets.
+/// A push that fits the aggregate that has checked it, as long as that stays as it is.
 #[derive(Debug)]
-pub enum Series {
-    /// Of a counter, gauge or untyped family.
-    Numbers(BTreeMap<Box<str>, f64>),
-    /// Of a histogram.
-    Histograms(BTreeMap<Box<str>, Histogram>),
+pub struct Checked<'a> {
+    push: &'a Push<'a>,
+    /// Where each family is, if there is one.
+    families: Vec<Option<Place>>,
+    numbers: Located,
+    histograms: Located,
 }
 
-/// The sums of one histogram.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Histogram {
-    /// Sorted by upper bound, without duplicates, ending in `+Inf`.
-    pub buckets: Vec<Bucket>,
-    /// Of all observations.
-    pub sum: f64,
-    /// Of what the senders counted; it may differ from the buckets' total.
-    pub count: f64,
+/// Where the series of increments are.
+#[derive(Debug)]
+struct Located {
+    /// Of each, if it is known.
+    places: Vec<Option<Place>>,
+    /// The others, in the order of their families, and there of their label sets.
+    new: Vec<usize>,
 }
 
 /// How much an aggregate holds.
@@ -128,24 +142,38 @@ impl fmt::Display for Conflict {
 impl std::error::Error for Conflict {}
 
 impl Aggregate {
-    /// Tells whether a push can be merged into what is stored now.
+    /// Looks up all that a push is about, and tells whether it fits what is stored now.
     ///
     /// # Errors
     /// The first family that conflicts with what is stored.
-    pub fn check(&self, push: &Push<'_>) -> Result<(), Conflict> {
-        push.families
-            .iter()
-            .try_for_each(|pushed| match self.families.get(pushed.name) {
-                Some(stored) => check_types(pushed, stored),
-                None if !pushed.has_series => Ok(()),
-                None => self.check_names(pushed),
-            })
+    pub fn check<'a>(&self, push: &'a Push<'a>) -> Result<Checked<'a>, Conflict> {
+        let families = push.families.iter().map(|pushed| {
+            let place = self.find(pushed.name);
+            match place {
+                Some(place) => check_types(pushed, self.families.at(place))?,
+                None if !pushed.has_series => {}
+                None => self.check_names(pushed)?,
+            }
+            Ok(place)
+        });
+        let families = families.collect::<Result<Vec<_>, _>>()?;
+        Ok(Checked {
+            push,
+            numbers: self.locate(&push.numbers, &families),
+            histograms: self.locate(&push.histograms, &families),
+            families,
+        })
+    }
+
+    fn find(&self, name: &str) -> Option<Place> {
+        let known = self.names.find(&self.families, KeyedHash::of(name), name);
+        known.or_else(|| self.families.find(name))
     }
 
     /// A new family must not share a name with what a stored one exposes, nor the other way round.
     fn check_names(&self, pushed: &PushedFamily<'_>) -> Result<(), Conflict> {
         let is_histogram = |name: &&str| {
-            let family = self.families.get(*name);
+            let family = self.find(name).map(|place| self.families.at(place));
             family.is_some_and(|family| family.metric_type == MetricType::Histogram)
         };
         if let Some(by) = base_names(pushed.name).find(is_histogram) {
@@ -154,7 +182,7 @@ impl Aggregate {
         }
         for suffix in pushed.metric_type.suffixes() {
             let exposed = format!("{}{suffix}", pushed.name);
-            if self.families.contains_key(exposed.as_str()) {
+            if self.find(&exposed).is_some() {
                 let (name, stored) = (Excerpt::of(pushed.name), Excerpt::of(exposed));
                 return Err(Conflict::Exposes { name, stored });
             }
@@ -162,73 +190,169 @@ impl Aggregate {
         Ok(())
     }
 
-    /// Adds a push that [`Aggregate::check`] has found to fit what is stored now.
-    pub fn merge(&mut self, push: &Push<'_>) {
-        for pushed in &push.families {
-            self.declare(pushed);
+    fn locate<'a, I: Increment<'a>>(
+        &self,
+        increments: &[I],
+        families: &[Option<Place>],
+    ) -> Located {
+        let mut places = Vec::with_capacity(increments.len());
+        for of_family in increments.chunk_by(is_same_family) {
+            let family = families[of_family[0].family()].map(|place| self.families.at(place));
+            places.extend(of_family.iter().map(|increment| {
+                let family = family?;
+                family::find(increment, family, &self.label_sets[family.number])
+            }));
         }
-        for numbers in push.numbers.chunk_by(|one, next| one.family == next.family) {
-            let name = push.families[numbers[0].family].name;
-            // What else could be there was refused, and what was not there was declared.
-            if let Some(family) = self.families.get_mut(name)
-                && let Series::Numbers(stored) = &mut family.series
-            {
-                let negative = &mut family.negative_sums;
-                let new = numbers
-                    .iter()
-                    .map(|pushed| add_number(stored, negative, pushed));
-                self.series += new.sum::<usize>();
+        let mut new: Vec<usize> = (0..places.len())
+            .filter(|&number| places[number].is_none())
+            .collect();
+        new.sort_unstable_by_key(|&number| {
+            let increment = &increments[number];
+            (increment.family(), increment.labels().as_str())
+        });
+        Located { places, new }
+    }
+
+    /// Adds a push that [`Aggregate::check`] has found to fit what is stored now: first to what is
+    /// there, at the places that were found, then what is new, which moves the places of others.
+    pub fn merge(&mut self, checked: &Checked<'_>) {
+        let push = checked.push;
+        self.add_known(push, &push.numbers, checked, &checked.numbers);
+        self.add_known(push, &push.histograms, checked, &checked.histograms);
+        self.declare(checked);
+        self.insert_new(push, &push.numbers, &checked.numbers);
+        self.insert_new(push, &push.histograms, &checked.histograms);
+    }
+
+    fn add_known<'a, I: Increment<'a>>(
+        &mut self,
+        push: &Push<'_>,
+        increments: &[I],
+        checked: &Checked<'_>,
+        located: &Located,
+    ) {
+        let (mut increments, mut places) = (increments, located.places.as_slice());
+        while let Some(first) = increments.first() {
+            // Neighbours mostly are of one family and in one leaf.
+            let of_leaf = |place: &Option<Place>| place.map(|place| place.leaf);
+            let is_neighbour = |(increment, place): &(&I, &Option<Place>)| {
+                is_same_family(first, *increment) && of_leaf(place) == of_leaf(&places[0])
+            };
+            let length = increments
+                .iter()
+                .zip(places)
+                .take_while(is_neighbour)
+                .count();
+            let (neighbours, rest) = increments.split_at(length);
+            let (their_places, rest_places) = places.split_at(length);
+            (increments, places) = (rest, rest_places);
+            let (Some(family), Some(leaf)) =
+                (checked.families[first.family()], of_leaf(&their_places[0]))
+            else {
+                continue;
+            };
+            let family = Arc::make_mut(&mut self.families).at_mut(family);
+            let series_before = family.totals.series;
+            // What else could be there was refused.
+            if let Some(sums) = I::sums_mut(&mut family.series) {
+                let sums = sums.leaf_mut(leaf);
+                for (increment, place) in neighbours.iter().zip(their_places.iter().flatten()) {
+                    increment.add_to(&mut sums[place.slot as usize], push, &mut family.totals);
+                }
+            }
+            self.series += family.totals.series - series_before;
+        }
+    }
+
+    /// Makes the families that have series to come, and takes type and HELP where they say more.
+    fn declare(&mut self, checked: &Checked<'_>) {
+        let mut new = Vec::new();
+        for (pushed, place) in checked.push.families.iter().zip(&checked.families) {
+            let Some(place) = *place else {
+                new.extend(pushed.has_series.then_some(pushed));
+                continue;
+            };
+            let stored = self.families.at(place);
+            let has_type = stored.metric_type != MetricType::Untyped
+                || pushed.metric_type == MetricType::Untyped;
+            let has_help = !stored.help.is_empty() || pushed.help.is_empty();
+            if has_type && has_help {
+                continue;
+            }
+            let stored = Arc::make_mut(&mut self.families).at_mut(place);
+            if !has_type {
+                stored.metric_type = pushed.metric_type;
+            }
+            if !has_help {
+                stored.help = pushed.help.into();
             }
         }
-        for histograms in push
-            .histograms
-            .chunk_by(|one, next| one.family == next.family)
-        {
-            let name = push.families[histograms[0].family].name;
-            if let Some(family) = self.families.get_mut(name)
-                && let Series::Histograms(stored) = &mut family.series
-            {
-                let new = histograms
-                    .iter()
-                    .map(|pushed| add_histogram(stored, pushed, push.buckets(pushed)));
-                self.series += new.sum::<usize>();
+        new.sort_unstable_by_key(|pushed| pushed.name);
+        let mut near = 0;
+        for pushed in new {
+            let family = || Family::new(pushed.metric_type, pushed.help, self.label_sets.len());
+            let families = Arc::make_mut(&mut self.families);
+            if let Ok(inserted) = families.insert(pushed.name, &mut near, family) {
+                self.names
+                    .note(families, KeyedHash::of(pushed.name), &inserted);
+                self.label_sets.push(Index::default());
             }
         }
     }
 
-    /// Makes a family that has series to come, and takes type and HELP where they say more.
-    fn declare(&mut self, pushed: &PushedFamily<'_>) {
-        let stored = match self.families.get_mut(pushed.name) {
-            Some(stored) => stored,
-            None if !pushed.has_series => return,
-            None => self
-                .families
-                .entry(pushed.name.into())
-                .or_insert(Family::new(pushed.metric_type)),
-        };
-        if stored.metric_type == MetricType::Untyped {
-            stored.metric_type = pushed.metric_type;
-        }
-        if stored.help.is_empty() {
-            stored.help = pushed.help.into();
+    fn insert_new<'a, I: Increment<'a>>(
+        &mut self,
+        push: &Push<'_>,
+        increments: &[I],
+        located: &Located,
+    ) {
+        let is_same =
+            |one: &usize, next: &usize| is_same_family(&increments[*one], &increments[*next]);
+        for new in located.new.chunk_by(is_same) {
+            let name = push.families[increments[new[0]].family()].name;
+            // It was declared.
+            let Some(place) = self.find(name) else {
+                continue;
+            };
+            let family = Arc::make_mut(&mut self.families).at_mut(place);
+            let index = &mut self.label_sets[family.number];
+            let Some(sums) = I::sums_mut(&mut family.series) else {
+                continue;
+            };
+            let totals = &mut family.totals;
+            let series_before = totals.series;
+            let mut near = 0;
+            for increment in new.iter().map(|&number| &increments[number]) {
+                let labels = increment.labels();
+                let first = || increment.first(push, totals);
+                match sums.insert(labels.as_str(), &mut near, first) {
+                    Ok(inserted) => index.note(sums, labels.hash(), &inserted),
+                    // The index did not know it.
+                    Err(place) => increment.add_to(sums.at_mut(place), push, totals),
+                }
+            }
+            self.series += totals.series - series_before;
         }
     }
 
-    /// The families in the byte order of their names.
-    pub fn families(&self) -> impl Iterator<Item = (&str, &Family)> {
-        self.families
-            .iter()
-            .map(|(name, family)| (name.as_ref(), family))
+    /// What a scrape shows: it costs no more than the handle, and stays as it is.
+    #[must_use]
+    pub fn view(&self) -> View {
+        View(Arc::clone(&self.families))
     }
 
     /// How much is stored; constant time.
     #[must_use]
     pub fn size(&self) -> Size {
         Size {
-            families: self.families.len(),
+            families: self.label_sets.len(),
             series: self.series,
         }
     }
+}
+
+fn is_same_family<'a, I: Increment<'a>>(one: &I, other: &I) -> bool {
+    one.family() == other.family()
 }
 
 /// A family that is both pushed and stored must be of one type; untyped gives way to counter and
@@ -238,7 +362,9 @@ fn check_types(pushed: &PushedFamily<'_>, stored: &Family) -> Result<(), Conflic
     let name = || Excerpt::of(pushed.name);
     match (pushed.metric_type, stored.metric_type) {
         (Untyped, Counter) if pushed.has_negative => Err(Conflict::NegativeCounter(name())),
-        (Counter, Untyped) if stored.negative_sums > 0 => Err(Conflict::NegativeUntyped(name())),
+        (Counter, Untyped) if stored.totals.negative_sums > 0 => {
+            Err(Conflict::NegativeUntyped(name()))
+        }
         // Without series it is no more than a HELP line.
         (Untyped, _) if !pushed.has_series => Ok(()),
         (Untyped, Counter | Gauge) | (Counter | Gauge, Untyped) => Ok(()),
@@ -249,88 +375,4 @@ fn check_types(pushed: &PushedFamily<'_>, stored: &Family) -> Result<(), Conflic
             stored,
         }),
     }
-}
-
-impl Family {
-    fn new(metric_type: MetricType) -> Family {
-        Family {
-            metric_type,
-            help: Box::default(),
-            series: match metric_type {
-                MetricType::Histogram => Series::Histograms(BTreeMap::new()),
-                _ => Series::Numbers(BTreeMap::new()),
-            },
-            negative_sums: 0,
-        }
-    }
-}
-
-/// Adds to a series and returns how many that made; keeps count of the sums below zero.
-fn add_number(
-    stored: &mut BTreeMap<Box<str>, f64>,
-    negative_sums: &mut usize,
-    pushed: &PushedNumber<'_>,
-) -> usize {
-    let (before, after, new) = if let Some(sum) = stored.get_mut(pushed.labels.as_str()) {
-        let before = *sum;
-        *sum = add(before, pushed.value);
-        (before, *sum, 0)
-    } else {
-        // Adding to zero leaves no negative zero.
-        let sum = add(0.0, pushed.value);
-        stored.insert(boxed(&pushed.labels), sum);
-        (0.0, sum, 1)
-    };
-    *negative_sums += usize::from(after < 0.0);
-    *negative_sums -= usize::from(before < 0.0);
-    new
-}
-
-/// Adds to a histogram and returns how many series that made.
-fn add_histogram(
-    stored: &mut BTreeMap<Box<str>, Histogram>,
-    pushed: &PushedHistogram<'_>,
-    buckets: &[Bucket],
-) -> usize {
-    let Some(histogram) = stored.get_mut(pushed.labels.as_str()) else {
-        let histogram = Histogram {
-            buckets: buckets.to_vec(),
-            sum: add(0.0, pushed.sum),
-            count: pushed.count,
-        };
-        stored.insert(boxed(&pushed.labels), histogram);
-        return buckets.len() + 2;
-    };
-    histogram.sum = add(histogram.sum, pushed.sum);
-    histogram.count = add(histogram.count, pushed.count);
-    let buckets_before = histogram.buckets.len();
-    add_buckets(&mut histogram.buckets, buckets);
-    histogram.buckets.len() - buckets_before
-}
-
-fn boxed(labels: &LabelSet<'_>) -> Box<str> {
-    labels.as_str().into()
-}
-
-/// Adds each bucket's own count to the bucket of the same upper bound; bounds that are new are put
-/// between the stored ones, whose own counts they leave as they are. That alone costs what is
-/// stored: a pass over the bounds of this one histogram, once for each set of bounds.
-fn add_buckets(stored: &mut Vec<Bucket>, pushed: &[Bucket]) {
-    let mut new = Vec::new();
-    for bucket in pushed {
-        match stored.binary_search_by_key(&bucket.upper_bound, |stored| stored.upper_bound) {
-            Ok(at) => stored[at].count = add(stored[at].count, bucket.count),
-            Err(_) => new.push(*bucket),
-        }
-    }
-    if !new.is_empty() {
-        stored.append(&mut new);
-        // Two sorted runs: the sort is one pass.
-        stored.sort_by_key(|bucket| bucket.upper_bound);
-    }
-}
-
-/// A sum stays finite: an infinity could never be added to again.
-fn add(sum: f64, increment: f64) -> f64 {
-    (sum + increment).clamp(f64::MIN, f64::MAX)
 }

@@ -8,11 +8,11 @@
 use std::fmt;
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::aggregate::{Aggregate, Conflict, Size};
+use crate::aggregate::{Aggregate, Conflict, Size, View};
 use crate::grouping_key::GroupingKey;
 use crate::metric::SkippedSamples;
 use crate::parse::{ParseError, parse};
-use crate::render::render;
+use crate::render::whole_text;
 
 /// The shared aggregate.
 #[derive(Debug, Default)]
@@ -58,20 +58,24 @@ impl Gateway {
     pub fn push(&self, body: &[u8], key: &GroupingKey) -> Result<Merged, Refusal> {
         let push = parse(body, key).map_err(Refusal::Invalid)?;
         let _writer = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
-        self.read().check(&push).map_err(Refusal::Conflict)?;
-        self.write().merge(&push);
+        let checked = self.read().check(&push).map_err(Refusal::Conflict)?;
+        self.write().merge(&checked);
         Ok(Merged {
             samples: push.samples,
             skipped: push.skipped,
         })
     }
 
+    /// What a scrape shows: the sums as they are now, whatever is pushed while they are rendered.
+    #[must_use]
+    pub fn view(&self) -> View {
+        self.read().view()
+    }
+
     /// The sums as exposition text.
     #[must_use]
     pub fn scrape(&self) -> Vec<u8> {
-        let mut text = Vec::new();
-        render(&self.read(), &mut text);
-        text
+        whole_text(&self.view())
     }
 
     /// Forgets everything and returns how much that was. What is freed is freed outside the locks.

@@ -34,7 +34,7 @@ const PATH_LABELS_BYTES_FREE: usize = 1 << 20;
 /// none, a bucket that contradicts the others of its histogram.
 pub fn parse<'a>(body: &'a [u8], key: &'a GroupingKey) -> Result<Push<'a>, ParseError> {
     let path_label_bytes_max = PATH_LABELS_RATIO_MAX * body.len() + PATH_LABELS_BYTES_FREE;
-    let mut families = Families::new(key, path_label_bytes_max);
+    let mut families = Families::new(key, path_label_bytes_max, expected_lines(body));
     match std::str::from_utf8(body) {
         Ok(text) => read_text(text, &mut families)?,
         Err(_) => read_bytes(body, &mut families)?,
@@ -42,6 +42,17 @@ pub fn parse<'a>(body: &'a [u8], key: &'a GroupingKey) -> Result<Push<'a>, Parse
     families
         .finish()
         .map_err(|(line_number, error)| meaning_error(line_number, error))
+}
+
+/// About how many lines there will be, judged by the first few. What is reserved by that is at most
+/// a few times the body, and memory only where it is used.
+fn expected_lines(body: &[u8]) -> usize {
+    const JUDGED_BYTES: usize = 2048;
+    const LINE_BYTES_MIN: usize = 32;
+    let judged = &body[..body.len().min(JUDGED_BYTES)];
+    let lines = judged.split(|&byte| byte == b'\n').count();
+    let line_bytes = (judged.len() / lines).max(LINE_BYTES_MIN);
+    body.len() / line_bytes + 1
 }
 
 /// Reads plain lines at once, the others one by one.

@@ -1,38 +1,67 @@
-//! An aggregate to exposition text (Prometheus docs, exposition formats, text version 0.0.4).
+//! A view of an aggregate to exposition text (Prometheus docs, exposition formats, text version
+//! 0.0.4).
 //!
 //! Invariant: the same aggregate always gives the same bytes, and `parse` reads them back into the
 //! same sums. Families are in the byte order of their names, series in that of their label sets;
 //! a histogram's buckets by upper bound, then `_sum`, then `_count`. Knows nothing of HTTP.
 
-use crate::aggregate::{Aggregate, Family, Histogram, Series};
+use std::convert::Infallible;
+
+use crate::aggregate::{Family, Histogram, Series, View};
+use crate::metric::UpperBound;
 use crate::number;
 
-/// Appends the exposition of `aggregate` to `text`.
-pub fn render(aggregate: &Aggregate, text: &mut Vec<u8>) {
-    for (name, family) in aggregate.families() {
-        render_family(name, family, text);
+/// Appends the exposition of a view to `text`. As often as there are so many bytes in it, `full` is
+/// given it at the end of a line, and may take out what is there.
+///
+/// # Errors
+/// The first that `full` gives; it ends there.
+pub fn render<E>(
+    view: &View,
+    text: &mut Vec<u8>,
+    piece_bytes: usize,
+    mut full: impl FnMut(&mut Vec<u8>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut full = |text: &mut Vec<u8>| match text.len() {
+        length if length >= piece_bytes => full(text),
+        _ => Ok(()),
+    };
+    let mut bounds = Bounds::default();
+    for (name, family) in view.families() {
+        render_head(name, family, text);
+        match &family.series {
+            Series::Numbers(numbers) => {
+                for (labels, value) in numbers.iter() {
+                    render_sample(&[name], labels, *value, text);
+                    full(text)?;
+                }
+            }
+            Series::Histograms(histograms) => {
+                for (labels, histogram) in histograms.iter() {
+                    bounds.write(&histogram.upper_bounds);
+                    render_histogram(name, labels, histogram, &bounds, text, &mut full)?;
+                }
+            }
+        }
     }
+    Ok(())
 }
 
-fn render_family(name: &str, family: &Family, text: &mut Vec<u8>) {
+/// The whole exposition of a view.
+#[must_use]
+pub fn whole_text(view: &View) -> Vec<u8> {
+    let mut text = Vec::new();
+    let Ok(()) = render(view, &mut text, usize::MAX, |_| Ok::<(), Infallible>(()));
+    text
+}
+
+fn render_head(name: &str, family: &Family, text: &mut Vec<u8>) {
     let metric_type = family.metric_type.as_str();
     match family.help.as_ref() {
         "" => {}
         help => append(text, &["# HELP ", name, " ", help, "\n"]),
     }
     append(text, &["# TYPE ", name, " ", metric_type, "\n"]);
-    match &family.series {
-        Series::Numbers(numbers) => {
-            for (labels, value) in numbers {
-                render_sample(&[name], labels, *value, text);
-            }
-        }
-        Series::Histograms(histograms) => {
-            for (labels, histogram) in histograms {
-                render_histogram(name, labels, histogram, text);
-            }
-        }
-    }
 }
 
 fn render_sample(name: &[&str], labels: &str, value: f64, text: &mut Vec<u8>) {
@@ -42,28 +71,56 @@ fn render_sample(name: &[&str], labels: &str, value: f64, text: &mut Vec<u8>) {
         labels => append(text, &["{", labels, "} "]),
     }
     number::append(value, text);
-    append(text, &["\n"]);
+    text.push(b'\n');
 }
 
-fn render_histogram(name: &str, labels: &str, histogram: &Histogram, text: &mut Vec<u8>) {
+/// The bounds of the histogram before, as they are written: mostly the next one has them too.
+#[derive(Default)]
+struct Bounds {
+    values: Vec<UpperBound>,
+    written: Vec<String>,
+}
+
+impl Bounds {
+    fn write(&mut self, values: &[UpperBound]) {
+        if self.values != values {
+            self.values = values.to_vec();
+            let written = values.iter().map(|bound| number::written(bound.value()));
+            self.written = written.collect();
+        }
+    }
+}
+
+fn render_histogram<E>(
+    name: &str,
+    labels: &str,
+    histogram: &Histogram,
+    bounds: &Bounds,
+    text: &mut Vec<u8>,
+    full: &mut impl FnMut(&mut Vec<u8>) -> Result<(), E>,
+) -> Result<(), E> {
     let comma = if labels.is_empty() { "" } else { "," };
     let mut cumulative_count = 0.0;
-    for bucket in &histogram.buckets {
+    for (le, count) in bounds.written.iter().zip(&histogram.counts) {
         // Reading subtracts again, and adding up the difference gives the same: for a and b not
         // negative, a + ((a + b) - a) == a + b holds in floats too, though the parts are rounded.
         // At the upper end that asks for an even last digit, which the largest float has not.
-        cumulative_count = (cumulative_count + bucket.count).min(f64::MAX.next_down());
-        append(text, &[name, "_bucket{", labels, comma, "le=\""]);
-        number::append(bucket.upper_bound.value(), text);
-        append(text, &["\"} "]);
+        cumulative_count = (cumulative_count + count).min(f64::MAX.next_down());
+        append(
+            text,
+            &[name, "_bucket{", labels, comma, "le=\"", le, "\"} "],
+        );
         number::append(cumulative_count, text);
-        append(text, &["\n"]);
+        text.push(b'\n');
+        full(text)?;
     }
     render_sample(&[name, "_sum"], labels, histogram.sum, text);
     render_sample(&[name, "_count"], labels, histogram.count, text);
+    full(text)
 }
 
 fn append(text: &mut Vec<u8>, pieces: &[&str]) {
+    text.reserve(pieces.iter().map(|piece| piece.len()).sum());
     for piece in pieces {
         text.extend_from_slice(piece.as_bytes());
     }

@@ -18,14 +18,16 @@ pub trait Distinguishable {
 pub struct Distinct<T> {
     list: Vec<T>,
     places: HashTable<u32>,
+    expected: usize,
 }
 
 impl<T: Distinguishable> Distinct<T> {
-    /// Nothing yet.
-    pub fn new() -> Distinct<T> {
+    /// Nothing yet. If anything comes, it will be about so many things.
+    pub fn expecting(expected: usize) -> Distinct<T> {
         Distinct {
             list: Vec::new(),
             places: HashTable::new(),
+            expected,
         }
     }
 
@@ -55,6 +57,11 @@ impl<T: Distinguishable> Distinct<T> {
     }
 
     fn insert(&mut self, thing: T) -> Result<usize, usize> {
+        if self.list.is_empty() {
+            // Growing would copy all of it again and again.
+            self.list.reserve_exact(self.expected);
+            self.places.reserve(self.expected, |_| 0);
+        }
         let is_same = |&place: &u32| self.list[place as usize].is(&thing);
         let hash = |&place: &u32| self.list[place as usize].hash().wide();
         match self.places.entry(thing.hash().wide(), is_same, hash) {

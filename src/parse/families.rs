@@ -87,23 +87,29 @@ pub struct Families<'a> {
     histograms: Distinct<HistogramLines<'a>>,
     last_histogram: Option<usize>,
     bucket_lines: Vec<BucketLine>,
+    lines: usize,
     samples: u64,
     skipped: SkippedSamples,
 }
 
 impl<'a> Families<'a> {
-    /// Nothing read yet; the labels of the key will be put on every sample, as long as they take
-    /// no more than so many bytes in all.
-    pub fn new(grouping_key: &'a GroupingKey, path_label_bytes_max: usize) -> Families<'a> {
+    /// Nothing read yet of a body of about so many lines. The labels of the key will be put on
+    /// every sample, as long as they take no more than so many bytes in all.
+    pub fn new(
+        grouping_key: &'a GroupingKey,
+        path_label_bytes_max: usize,
+        lines: usize,
+    ) -> Families<'a> {
         Families {
             names: Names::new(),
             grouping_key,
             path_label_bytes_left: path_label_bytes_max,
-            numbers: Distinct::new(),
-            summary_samples: Distinct::new(),
-            histograms: Distinct::new(),
+            numbers: Distinct::expecting(lines),
+            summary_samples: Distinct::expecting(1),
+            histograms: Distinct::expecting(1),
             last_histogram: None,
             bucket_lines: Vec::new(),
+            lines,
             samples: 0,
             skipped: SkippedSamples::default(),
         }
@@ -243,6 +249,9 @@ impl<'a> Families<'a> {
                 histogram.count.replace(count).is_some()
             }
             Part::Own | Part::Bucket => {
+                if self.bucket_lines.is_empty() {
+                    self.bucket_lines.reserve_exact(self.lines);
+                }
                 self.bucket_lines.push(BucketLine {
                     histogram: place,
                     upper_bound,

@@ -73,7 +73,7 @@ impl<'a> Names<'a> {
     /// None yet.
     pub fn new() -> Names<'a> {
         Names {
-            families: Distinct::new(),
+            families: Distinct::expecting(1),
             last: None,
         }
     }

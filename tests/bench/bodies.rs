@@ -88,3 +88,16 @@ pub fn web_application() -> String {
     }
     body
 }
+
+/// So many series whose labels are in another order than that of their names.
+pub fn unsorted(series: usize) -> String {
+    let mut body = String::from("# TYPE http_requests_total counter\n");
+    for number in 0..series {
+        let host = number % 97;
+        let _ = writeln!(
+            body,
+            "http_requests_total{{path=\"/items/{number}\",host=\"web-{host}\",code=\"200\"}} 1"
+        );
+    }
+    body
+}

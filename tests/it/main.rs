@@ -14,6 +14,7 @@ mod process;
 mod random;
 mod random_pushes;
 mod running_gateway;
+mod store;
 mod strict;
 mod strict_reader;
 mod tidy;

@@ -24,7 +24,7 @@ const MODULES: &[(&str, Room, &[&str])] = &[
         Room::Core,
         &["excerpt", "keyed_hash", "metric"],
     ),
-    ("render", Room::Core, &["aggregate", "number"]),
+    ("render", Room::Core, &["aggregate", "metric", "number"]),
     (
         "gateway",
         Room::Shell,

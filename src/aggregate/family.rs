@@ -1,0 +1,236 @@
+//! A stored family, its series, and what adding to them means.
+
+use std::sync::Arc;
+
+use super::index::Index;
+use super::sorted::{Place, Sorted};
+use crate::metric::{
+    Bucket, LabelSet, MetricType, Push, PushedHistogram, PushedNumber, UpperBound,
+};
+
+/// One stored metric family; it has at least one series.
+#[derive(Clone, Debug)]
+pub struct Family {
+    /// An untyped family takes the first type that says more.
+    pub metric_type: MetricType,
+    /// The first text that was not empty, escaped; empty when there was none.
+    pub help: Arc<str>,
+    /// The sums, by label set.
+    pub series: Series,
+    /// Its place among the indices of label sets.
+    pub(super) number: usize,
+    pub(super) totals: Totals,
+}
+
+/// The sums of one family, in the byte order of their label sets.
+#[derive(Clone, Debug)]
+pub enum Series {
+    /// Of a counter, gauge or untyped family.
+    Numbers(Arc<Sorted<f64>>),
+    /// Of a histogram.
+    Histograms(Arc<Sorted<Histogram>>),
+}
+
+/// The sums of one histogram.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Histogram {
+    /// Sorted, without duplicates, ending in `+Inf`. Histograms of a family share them as long as
+    /// they are the same.
+    pub upper_bounds: Arc<[UpperBound]>,
+    /// The observations in the bucket of each bound.
+    pub counts: Box<[f64]>,
+    /// Of all observations.
+    pub sum: f64,
+    /// Of what the senders counted; it may differ from the buckets' total.
+    pub count: f64,
+}
+
+/// What a family keeps count of beside its sums.
+#[derive(Clone, Debug, Default)]
+pub struct Totals {
+    /// Time series as Prometheus counts them.
+    pub series: usize,
+    /// How many of the sums are below zero. As long as there are any, the family is no counter.
+    pub negative_sums: usize,
+    /// Those of the histogram that was last given others.
+    upper_bounds: Arc<[UpperBound]>,
+}
+
+impl Family {
+    /// A family without series.
+    pub(super) fn new(metric_type: MetricType, help: &str, number: usize) -> Family {
+        Family {
+            metric_type,
+            help: help.into(),
+            series: match metric_type {
+                MetricType::Histogram => Series::Histograms(Arc::default()),
+                _ => Series::Numbers(Arc::default()),
+            },
+            number,
+            totals: Totals::default(),
+        }
+    }
+}
+
+/// What is pushed of one series.
+pub trait Increment<'a> {
+    /// What it is added to.
+    type Sum: Clone;
+
+    /// The place of its family in the push.
+    fn family(&self) -> usize;
+
+    /// The series.
+    fn labels(&self) -> &LabelSet<'a>;
+
+    /// The sums of such series, where they are of this kind.
+    fn sums(series: &Series) -> Option<&Sorted<Self::Sum>>;
+
+    /// The same, to be changed.
+    fn sums_mut(series: &mut Series) -> Option<&mut Sorted<Self::Sum>>;
+
+    /// The sum of this one alone.
+    fn first(&self, push: &Push<'_>, totals: &mut Totals) -> Self::Sum;
+
+    /// Adds it to a sum.
+    fn add_to(&self, sum: &mut Self::Sum, push: &Push<'_>, totals: &mut Totals);
+}
+
+/// Where the series of an increment is, if it is known.
+pub fn find<'a, I: Increment<'a>>(increment: &I, family: &Family, index: &Index) -> Option<Place> {
+    let labels = increment.labels();
+    index.find(I::sums(&family.series)?, labels.hash(), labels.as_str())
+}
+
+/// A sum stays finite: an infinity could never be added to again.
+fn add(sum: f64, increment: f64) -> f64 {
+    (sum + increment).clamp(f64::MIN, f64::MAX)
+}
+
+impl<'a> Increment<'a> for PushedNumber<'a> {
+    type Sum = f64;
+
+    fn family(&self) -> usize {
+        self.family
+    }
+
+    fn labels(&self) -> &LabelSet<'a> {
+        &self.labels
+    }
+
+    fn sums(series: &Series) -> Option<&Sorted<f64>> {
+        match series {
+            Series::Numbers(sums) => Some(sums),
+            Series::Histograms(_) => None,
+        }
+    }
+
+    fn sums_mut(series: &mut Series) -> Option<&mut Sorted<f64>> {
+        match series {
+            Series::Numbers(sums) => Some(Arc::make_mut(sums)),
+            Series::Histograms(_) => None,
+        }
+    }
+
+    fn first(&self, push: &Push<'_>, totals: &mut Totals) -> f64 {
+        totals.series += 1;
+        // Adding to zero leaves no negative zero.
+        let mut sum = 0.0;
+        self.add_to(&mut sum, push, totals);
+        sum
+    }
+
+    fn add_to(&self, sum: &mut f64, _push: &Push<'_>, totals: &mut Totals) {
+        let before = *sum;
+        *sum = add(before, self.value);
+        totals.negative_sums += usize::from(*sum < 0.0);
+        totals.negative_sums -= usize::from(before < 0.0);
+    }
+}
+
+impl<'a> Increment<'a> for PushedHistogram<'a> {
+    type Sum = Histogram;
+
+    fn family(&self) -> usize {
+        self.family
+    }
+
+    fn labels(&self) -> &LabelSet<'a> {
+        &self.labels
+    }
+
+    fn sums(series: &Series) -> Option<&Sorted<Histogram>> {
+        match series {
+            Series::Histograms(sums) => Some(sums),
+            Series::Numbers(_) => None,
+        }
+    }
+
+    fn sums_mut(series: &mut Series) -> Option<&mut Sorted<Histogram>> {
+        match series {
+            Series::Histograms(sums) => Some(Arc::make_mut(sums)),
+            Series::Numbers(_) => None,
+        }
+    }
+
+    fn first(&self, push: &Push<'_>, totals: &mut Totals) -> Histogram {
+        let buckets = push.buckets(self);
+        totals.series += buckets.len() + 2;
+        Histogram {
+            upper_bounds: totals.shared(buckets),
+            counts: buckets.iter().map(|bucket| bucket.count).collect(),
+            sum: add(0.0, self.sum),
+            count: self.count,
+        }
+    }
+
+    fn add_to(&self, to: &mut Histogram, push: &Push<'_>, totals: &mut Totals) {
+        to.sum = add(to.sum, self.sum);
+        to.count = add(to.count, self.count);
+        let buckets = push.buckets(self);
+        if has_bounds(&to.upper_bounds, buckets) {
+            for (count, bucket) in to.counts.iter_mut().zip(buckets) {
+                *count = add(*count, bucket.count);
+            }
+        } else {
+            let united = unite(to, buckets);
+            totals.series += united.len() - to.counts.len();
+            to.upper_bounds = totals.shared(&united);
+            to.counts = united.iter().map(|bucket| bucket.count).collect();
+        }
+    }
+}
+
+impl Totals {
+    /// The bounds of these buckets, the last such ones once more if they are the same.
+    fn shared(&mut self, buckets: &[Bucket]) -> Arc<[UpperBound]> {
+        if !has_bounds(&self.upper_bounds, buckets) {
+            self.upper_bounds = buckets.iter().map(|bucket| bucket.upper_bound).collect();
+        }
+        Arc::clone(&self.upper_bounds)
+    }
+}
+
+fn has_bounds(bounds: &[UpperBound], buckets: &[Bucket]) -> bool {
+    let pushed = buckets.iter().map(|bucket| bucket.upper_bound);
+    bounds.len() == buckets.len() && bounds.iter().copied().eq(pushed)
+}
+
+/// Adds each bucket's own count to the bucket of the same upper bound; bounds that are new come
+/// between the stored ones, whose own counts they leave as they are. It costs what is stored, a
+/// pass over the bounds of this one histogram; it is done where a push has not the same bounds.
+fn unite(stored: &Histogram, pushed: &[Bucket]) -> Vec<Bucket> {
+    let counts = stored.upper_bounds.iter().zip(&stored.counts);
+    let stored = counts.map(|(&upper_bound, &count)| Bucket { upper_bound, count });
+    let mut united: Vec<Bucket> = stored.collect();
+    let stored = united.len();
+    for bucket in pushed {
+        match united[..stored].binary_search_by_key(&bucket.upper_bound, |it| it.upper_bound) {
+            Ok(at) => united[at].count = add(united[at].count, bucket.count),
+            Err(_) => united.push(*bucket),
+        }
+    }
+    // Two sorted runs: the sort is one pass.
+    united.sort_by_key(|bucket| bucket.upper_bound);
+    united
+}

@@ -1,0 +1,89 @@
+//! The core by itself, in bytes per second of one core: `cargo bench`.
+
+use divan::counter::BytesCount;
+use divan::{Bencher, black_box};
+use prometheus_aggregation_gateway::aggregate::Aggregate;
+use prometheus_aggregation_gateway::grouping_key::GroupingKey;
+use prometheus_aggregation_gateway::metric::Push;
+use prometheus_aggregation_gateway::parse::parse;
+use prometheus_aggregation_gateway::render::whole_text;
+
+mod bodies;
+
+fn main() {
+    divan::main();
+}
+
+/// A body by what it is, and what stands behind its push path.
+const BODIES: [(&str, &str); 6] = [
+    ("one line", ""),
+    ("web application", ""),
+    ("20,000 numbers", ""),
+    ("20,000 numbers", "job/nightly/instance/host-1"),
+    ("20,000 unsorted", ""),
+    ("5,000 histograms", ""),
+];
+
+fn body(kind: &str) -> String {
+    match kind {
+        "one line" => bodies::ONE_LINE.to_owned(),
+        "web application" => bodies::web_application(),
+        "20,000 numbers" => bodies::numbers(0, 20_000),
+        "20,000 unsorted" => bodies::unsorted(20_000),
+        _ => bodies::histograms(0, 5_000),
+    }
+}
+
+fn of<'a>(body: &'a str, key: &'a GroupingKey) -> Push<'a> {
+    parse(body.as_bytes(), key).expect("it is valid")
+}
+
+fn add(aggregate: &mut Aggregate, push: &Push<'_>) {
+    let checked = aggregate.check(push).expect("it fits");
+    aggregate.merge(&checked);
+}
+
+#[divan::bench(args = BODIES.map(|(kind, path)| format!("{kind} /{path}")))]
+fn parse_body(bencher: Bencher, name: &str) {
+    let (body, key) = named(name);
+    let bencher = bencher.counter(BytesCount::new(body.len()));
+    bencher.bench_local(|| of(black_box(&body), &key).samples);
+}
+
+#[divan::bench(args = BODIES.map(|(kind, path)| format!("{kind} /{path}")))]
+fn merge_known(bencher: Bencher, name: &str) {
+    let (body, key) = named(name);
+    let push = of(&body, &key);
+    let mut aggregate = Aggregate::default();
+    add(&mut aggregate, &push);
+    let bencher = bencher.counter(BytesCount::new(body.len()));
+    bencher.bench_local(|| add(&mut aggregate, &push));
+}
+
+#[divan::bench(args = BODIES.map(|(kind, path)| format!("{kind} /{path}")))]
+fn merge_new(bencher: Bencher, name: &str) {
+    let (body, key) = named(name);
+    let push = of(&body, &key);
+    let bencher = bencher.counter(BytesCount::new(body.len()));
+    bencher
+        .with_inputs(Aggregate::default)
+        .bench_local_refs(|aggregate| add(aggregate, &push));
+}
+
+#[divan::bench(args = ["20,000 numbers", "5,000 histograms"])]
+fn render(bencher: Bencher, kind: &str) {
+    let (body, key) = (body(kind), GroupingKey::default());
+    let mut aggregate = Aggregate::default();
+    add(&mut aggregate, &of(&body, &key));
+    let view = aggregate.view();
+    let bencher = bencher.counter(BytesCount::new(whole_text(&view).len()));
+    bencher.bench_local(|| whole_text(black_box(&view)));
+}
+
+fn named(name: &str) -> (String, GroupingKey) {
+    let (kind, path) = name.split_once(" /").expect("a kind and a path");
+    (
+        body(kind),
+        GroupingKey::from_path(path).expect("a valid path"),
+    )
+}

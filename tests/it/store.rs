@@ -1,0 +1,169 @@
+//! More series than fit into one leaf of the store, in every order: they are found again, exposed
+//! in order, and a view stays as it is while pushes go on.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use prometheus_aggregation_gateway::aggregate::View;
+use prometheus_aggregation_gateway::gateway::Gateway;
+use prometheus_aggregation_gateway::grouping_key::GroupingKey;
+use prometheus_aggregation_gateway::render::whole_text;
+
+use crate::random::Random;
+
+fn text(view: &View) -> String {
+    String::from_utf8(whole_text(view)).expect("a scrape is UTF-8")
+}
+
+#[track_caller]
+fn push(gateway: &Gateway, body: &str) {
+    if let Err(error) = gateway.push(body.as_bytes(), &GroupingKey::default()) {
+        panic!("{error}\n{body}");
+    }
+}
+
+/// Label values whose order is not that of their numbers, some of them as long as a leaf's bytes.
+fn value(random: &mut Random, number: usize) -> String {
+    let length = match random.below(100) {
+        0 => 40_000,
+        1..10 => 1000,
+        _ => random.below(20),
+    };
+    let start = ["", "a", "b", "\u{e4}", "zz"][random.below(5)];
+    format!("{start}{}-{number}", "x".repeat(length))
+}
+
+/// A push of some of the values, each once, in a random order.
+fn some(random: &mut Random, values: &[String]) -> Vec<String> {
+    let length = 1 + random.below(values.len() / 2);
+    let first = random.below(values.len());
+    let mut some: Vec<String> = (first..first + length)
+        .map(|at| values[at % values.len()].clone())
+        .collect();
+    random.shuffle(&mut some);
+    some
+}
+
+/// What `write` makes of each push, against sums in a tree of std's; with views taken on the way.
+fn check(
+    seed: u64,
+    values: usize,
+    write: fn(&[String]) -> String,
+    expose: fn(&BTreeMap<String, u64>) -> String,
+) {
+    let mut random = Random::new(seed);
+    let values: Vec<String> = (0..values)
+        .map(|number| value(&mut random, number))
+        .collect();
+    let gateway = Gateway::default();
+    let mut model = BTreeMap::new();
+    let mut views = Vec::new();
+    for _ in 0..20 {
+        let some = some(&mut random, &values);
+        push(&gateway, &write(&some));
+        for value in some {
+            *model.entry(value).or_insert(0) += 1;
+        }
+        if random.percent(50) {
+            views.push((gateway.view(), expose(&model)));
+        }
+    }
+    for (view, expected) in &views {
+        assert!(text(view) == *expected, "a view changed (seed {seed})");
+    }
+    assert!(text(&gateway.view()) == expose(&model), "seed {seed}");
+}
+
+#[test]
+fn numbers() {
+    for seed in 0..8 {
+        check(
+            seed,
+            3000,
+            |values| {
+                let lines = values.iter().map(|value| format!("x{{a=\"{value}\"}} 1\n"));
+                lines.collect()
+            },
+            |model| {
+                let mut text = String::from("# TYPE x untyped\n");
+                for (value, sum) in model {
+                    writeln!(text, "x{{a=\"{value}\"}} {sum}").unwrap();
+                }
+                text
+            },
+        );
+    }
+}
+
+#[test]
+fn histograms() {
+    for seed in 0..8 {
+        check(
+            seed,
+            1000,
+            |values| {
+                let mut text = String::from("# TYPE h histogram\n");
+                for value in values {
+                    // Each has a bound of its own beside those in common.
+                    let own = value.len() + 10;
+                    for (le, count) in [("1", 1), (own.to_string().as_str(), 2), ("+Inf", 3)] {
+                        writeln!(text, "h_bucket{{a=\"{value}\",le=\"{le}\"}} {count}").unwrap();
+                    }
+                    writeln!(text, "h_sum{{a=\"{value}\"}} 5").unwrap();
+                }
+                text
+            },
+            |model| {
+                let mut text = String::from("# TYPE h histogram\n");
+                for (value, sum) in model {
+                    let own = value.len() + 10;
+                    for (le, count) in [("1", 1), (own.to_string().as_str(), 2), ("+Inf", 3)] {
+                        let count = count * sum;
+                        writeln!(text, "h_bucket{{a=\"{value}\",le=\"{le}\"}} {count}").unwrap();
+                    }
+                    writeln!(text, "h_sum{{a=\"{value}\"}} {}", 5 * sum).unwrap();
+                    writeln!(text, "h_count{{a=\"{value}\"}} {}", 3 * sum).unwrap();
+                }
+                text
+            },
+        );
+    }
+}
+
+/// The values as parts of the names of families.
+#[test]
+fn families() {
+    fn name(value: &str) -> String {
+        value.replace(['-', '\u{e4}'], "_")
+    }
+    for seed in 0..4 {
+        check(
+            seed,
+            1000,
+            |values| {
+                let lines = values.iter().map(|value| format!("f{} 1\n", name(value)));
+                lines.collect()
+            },
+            |model| {
+                let sums = model.iter().map(|(value, sum)| (name(value), sum));
+                let mut text = String::new();
+                for (name, sum) in sums.collect::<BTreeMap<_, _>>() {
+                    writeln!(text, "# TYPE f{name} untyped\nf{name} {sum}").unwrap();
+                }
+                text
+            },
+        );
+    }
+}
+
+/// What begins before a reset ends with the data from before it.
+#[test]
+fn a_view_outlives_a_reset() {
+    let gateway = Gateway::default();
+    push(&gateway, "a 1\n");
+    let view = gateway.view();
+    gateway.reset();
+    push(&gateway, "b 1\n");
+    assert_eq!(text(&view), "# TYPE a untyped\na 1\n");
+    assert_eq!(text(&gateway.view()), "# TYPE b untyped\nb 1\n");
+}
