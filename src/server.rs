@@ -2,8 +2,7 @@
 //!
 //! Invariants: a body is read whole before anything is decided, so that no byte of a rightly framed
 //! one can be taken for the next request; nothing that a client sent is echoed in a header; an
-//! answer's body is there in full before it is written, so no lock is held meanwhile. Knows no
-//! merge rules.
+//! answer is written from what nobody else waits for, a whole text or a view. Knows no merge rules.
 //!
 //! | method, path | answer |
 //! |---|---|
@@ -16,6 +15,7 @@
 
 mod answer;
 mod body;
+mod exposition;
 pub mod pool;
 mod socket;
 
@@ -265,6 +265,7 @@ fn preflight() -> Answer {
         code: 204,
         headers,
         body: Vec::new(),
+        view: None,
     }
 }
 
@@ -273,7 +274,7 @@ fn show(site: &Site, page: Page) -> (Handler, Answer) {
     match page {
         Page::Scrape => (
             Handler::Scrape,
-            Answer::new(200, EXPOSITION, site.gateway.scrape()),
+            Answer::exposition(EXPOSITION, site.gateway.view()),
         ),
         Page::Healthy => (Handler::Healthy, Answer::new(200, JSON, ALIVE)),
         Page::Ready => (Handler::Ready, Answer::new(200, JSON, ALIVE)),

@@ -6,7 +6,9 @@ use std::io::{self, Cursor, Read, Write};
 use tiny_http::{Header, ReadWrite, Request, Response, StatusCode};
 
 use super::body::Unread;
+use super::exposition::respond_exposition;
 use super::socket::Peer;
+use crate::aggregate::View;
 
 /// So much of a chunked body is read and thrown away for the client to see the answer.
 const DISCARDED_BODY_BYTES_MAX: u64 = 64 << 20;
@@ -25,6 +27,8 @@ pub struct Answer {
     pub headers: Vec<(&'static str, String)>,
     /// Whole.
     pub body: Vec<u8>,
+    /// What is rendered as its body while it is written, in place of the other one.
+    pub view: Option<View>,
 }
 
 impl Answer {
@@ -35,6 +39,15 @@ impl Answer {
             code,
             headers,
             body: body.into(),
+            view: None,
+        }
+    }
+
+    /// An answer whose body is an exposition.
+    pub fn exposition(content_type: &str, view: View) -> Answer {
+        Answer {
+            view: Some(view),
+            ..Answer::new(200, content_type, Vec::new())
         }
     }
 
@@ -48,13 +61,29 @@ impl Answer {
         self.headers.push((name, value.into()));
         self
     }
+
+    /// The headers as `tiny_http` wants them.
+    pub fn tiny_http_headers(&self) -> Vec<Header> {
+        let header = |(name, value): &(&str, String)| Header::from_bytes(*name, value.as_str());
+        // All names are ours, all values ours or checked to be ASCII: none is left out.
+        let headers = self.headers.iter().map(header);
+        headers.filter_map(Result::ok).collect()
+    }
 }
 
 /// Answers a request; what little is left of its body is read and thrown away behind the answer.
-pub fn respond(request: Request, answer: Answer) {
+pub fn respond(request: Request, mut answer: Answer) {
+    match answer.view.take() {
+        Some(view) => respond_exposition(request, answer, &view),
+        None => respond_whole(request, answer),
+    }
+}
+
+/// Answers a request with what is there in full.
+pub fn respond_whole(request: Request, answer: Answer) {
     let length = answer.body.len();
+    let headers = answer.tiny_http_headers();
     let body = Cursor::new(answer.body);
-    let headers = headers(&answer.headers);
     let response = Response::new(StatusCode(answer.code), headers, body, Some(length), None)
         // Chunks would cost a system call and a few bytes for each 8 KiB.
         .with_chunked_threshold(usize::MAX);
@@ -75,7 +104,7 @@ pub fn respond(request: Request, answer: Answer) {
 pub fn let_go(request: Request, answer: &Answer, unread: Unread) {
     let peer = Peer::of(&request);
     let code = StatusCode(answer.code);
-    let response = Response::new(code, headers(&answer.headers), io::empty(), None, None);
+    let response = Response::new(code, answer.tiny_http_headers(), io::empty(), None, None);
     let upgrade = format!("HTTP/1.1\r\nContent-Length: {}", answer.body.len());
     let mut connection = request.upgrade(&upgrade, response);
     // A client that has gone, or does not read, is not told.
@@ -110,13 +139,4 @@ fn discard(mut connection: Box<dyn ReadWrite + Send>, has_more: impl Fn() -> boo
             reads_left -= 1;
         }
     }
-}
-
-fn headers(headers: &[(&'static str, String)]) -> Vec<Header> {
-    let header = |(name, value): &(&str, String)| Header::from_bytes(*name, value.as_str());
-    // All names are ours, all values ours or checked to be ASCII: none is left out.
-    headers
-        .iter()
-        .filter_map(|pair| header(pair).ok())
-        .collect()
 }

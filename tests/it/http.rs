@@ -242,17 +242,72 @@ fn scrape_is_text_and_head_is_its_head() {
     assert_eq!(head.header("Content-Length"), Some(length.as_str()));
 }
 
-/// A long answer says its length, in one piece.
+/// A long scrape comes in chunks, whole; a client that knows none is told its length.
 #[test]
-fn a_long_scrape_is_not_chunked() {
+fn a_long_scrape_is_whole() {
     let gateway = RunningGateway::start(&[]);
-    let body: String = (0..10_000)
-        .map(|number| format!("x{{a=\"{number}\"}} 1\n"))
+    let lines = |lines: usize| -> String {
+        (0..lines)
+            .map(|number| format!("x{{a=\"{number:06}\"}} 1\n"))
+            .collect()
+    };
+    // From one piece to many, and so that the last is full or not.
+    for count in [1, 100, 4369, 4370, 10_000, 50_000] {
+        gateway.push("/metrics", &lines(count));
+        let pushes = |number: usize| {
+            [1, 100, 4369, 4370, 10_000, 50_000]
+                .iter()
+                .filter(|&&it| number < it && it <= count)
+                .count()
+        };
+        let expected: String = std::iter::once("# TYPE x untyped\n".to_owned())
+            .chain((0..count).map(|number| format!("x{{a=\"{number:06}\"}} {}\n", pushes(number))))
+            .collect();
+        let mut connection = gateway.connect();
+        for _ in 0..2 {
+            connection.send("GET", "/metrics", "TE: identity\r\n", b"");
+            assert!(connection.reply("GET").body == expected, "{count} series");
+        }
+        connection.send_bytes(b"GET /metrics HTTP/1.0\r\n\r\n");
+        let reply = connection.reply("GET");
+        assert_eq!(reply.header("Transfer-Encoding"), None);
+        assert!(reply.body == expected, "{count} series");
+        assert_eq!(connection.read_to_end(), b"");
+        let head = gateway.request("HEAD", "/metrics", "", b"");
+        assert_eq!(
+            head.header("Content-Length"),
+            Some(expected.len().to_string().as_str())
+        );
+    }
+}
+
+/// Whoever reads slowly delays nobody, and sees the sums as they were when it asked.
+#[test]
+fn a_scrape_that_nobody_reads_delays_nobody() {
+    let gateway = RunningGateway::start(&["-workers", "2"]);
+    let body: String = (0..200_000)
+        .map(|number| format!("x{{a=\"{number:06}\"}} 1\n"))
         .collect();
     assert_eq!(gateway.push("/metrics", &body).code, 200);
-    let reply = gateway.get("/metrics");
-    assert_eq!(reply.header("Transfer-Encoding"), None);
-    assert_eq!(reply.body.lines().count(), 10_001);
+    let mut slow = gateway.connect();
+    slow.send("GET", "/metrics", "", b"");
+    // It has begun, and fills what the sockets hold.
+    assert_eq!(slow.exactly(8), b"HTTP/1.1");
+    for _ in 0..3 {
+        assert_eq!(gateway.push("/metrics", &body).code, 200);
+    }
+    let sums = |scrape: &str, sum: &str| {
+        let ending = format!("\"}} {sum}");
+        assert_eq!(
+            scrape
+                .lines()
+                .filter(|line| line.ends_with(&ending))
+                .count(),
+            200_000
+        );
+    };
+    sums(&gateway.scrape(), "4");
+    sums(&slow.reply("GET").body, "1");
 }
 
 #[test]

@@ -238,12 +238,40 @@ impl Connection {
             .header("Content-Length")
             .map_or(0, |length| length.parse().unwrap());
         let is_without_body = method == "HEAD" || matches!(reply.code, 100 | 204);
-        let mut body = vec![0; if is_without_body { 0 } else { length }];
+        let body = match reply.header("Transfer-Encoding") {
+            _ if is_without_body => Vec::new(),
+            Some("chunked") => self.chunked_body(),
+            _ => self.exactly(length),
+        };
+        reply.body = String::from_utf8(body).expect("replies are UTF-8");
+        reply
+    }
+
+    /// The next bytes.
+    #[track_caller]
+    pub fn exactly(&mut self, length: usize) -> Vec<u8> {
+        let mut body = vec![0; length];
         self.reader
             .read_exact(&mut body)
             .expect("the body is as long as declared");
-        reply.body = String::from_utf8(body).expect("replies are UTF-8");
-        reply
+        body
+    }
+
+    /// RFC 9112 section 7.1, without extensions and trailers.
+    #[track_caller]
+    fn chunked_body(&mut self) -> Vec<u8> {
+        let mut body = Vec::new();
+        loop {
+            let mut size = String::new();
+            self.reader.read_line(&mut size).expect("a chunk follows");
+            let size = size.strip_suffix("\r\n").expect("a line has an end");
+            let size = usize::from_str_radix(size, 16).expect("a size is a number");
+            body.extend(self.exactly(size));
+            assert_eq!(self.exactly(2), b"\r\n");
+            if size == 0 {
+                return body;
+            }
+        }
     }
 
     /// Closes it without a farewell, as the system does for a process that is killed.

@@ -36,7 +36,14 @@ const MODULES: &[(&str, Room, &[&str])] = &[
     (
         "server",
         Room::Shell,
-        &["excerpt", "gateway", "grouping_key", "status"],
+        &[
+            "aggregate",
+            "excerpt",
+            "gateway",
+            "grouping_key",
+            "render",
+            "status",
+        ],
     ),
     ("cli", Room::Shell, &["excerpt", "listen"]),
     (
