@@ -89,17 +89,13 @@ impl<T> Sorted<T> {
         let in_order = self.order.iter();
         in_order.flat_map(|&number| {
             let leaf = &self.leaves[number as usize];
-            leaf.values
-                .iter()
-                .enumerate()
-                .map(|(slot, value)| (leaf.keys.get(slot), value))
+            leaf.keys.iter().zip(&leaf.values)
         })
     }
 
-    /// Texts of one leaf, by slot.
+    /// The texts of one leaf, by slot.
     pub(super) fn keys(&self, leaf: u32) -> impl Iterator<Item = &str> {
-        let leaf = &self.leaves[leaf as usize];
-        (0..leaf.values.len()).map(|slot| leaf.keys.get(slot))
+        self.leaves[leaf as usize].keys.iter()
     }
 
     /// The value at a place.
@@ -268,6 +264,14 @@ fn growth(length: usize) -> usize {
 impl Keys {
     fn start(&self, slot: usize) -> usize {
         slot.checked_sub(1).map_or(0, |before| self.ends[before])
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &str> {
+        self.ends.iter().scan(0, |start, &end| {
+            let text = &self.text[*start..end];
+            *start = end;
+            Some(text)
+        })
     }
 
     /// The text at a slot that there is.

@@ -11,10 +11,10 @@ use crate::aggregate::View;
 use crate::render::render;
 
 /// So much is rendered before it is written.
-const PIECE_BYTES: usize = 64 << 10;
+const PIECE_BYTES: usize = 128 << 10;
 
 /// What stands before a chunk: its size, and a line end (RFC 9112 section 7.1).
-const CHUNK_HEAD_BYTES: usize = "00010000\r\n".len();
+const CHUNK_HEAD_BYTES: usize = "00020000\r\n".len();
 
 /// Answers a request with the exposition of a view, under the headers of `answer`.
 pub fn respond_exposition(request: Request, answer: Answer, view: &View) {
