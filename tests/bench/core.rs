@@ -80,6 +80,19 @@ fn render(bencher: Bencher, kind: &str) {
     bencher.bench_local(|| whole_text(black_box(&view)));
 }
 
+/// What a reset does while it holds the lock: to free what was there comes after.
+#[divan::bench]
+fn reset_with_200_000_series(bencher: Bencher) {
+    let (body, key) = (bodies::numbers(0, 200_000), GroupingKey::default());
+    let push = of(&body, &key);
+    let loaded = || {
+        let mut aggregate = Aggregate::default();
+        add(&mut aggregate, &push);
+        aggregate
+    };
+    bencher.with_inputs(loaded).bench_local_refs(std::mem::take);
+}
+
 fn named(name: &str) -> (String, GroupingKey) {
     let (kind, path) = name.split_once(" /").expect("a kind and a path");
     (
