@@ -12,7 +12,7 @@
 //! | summary | discarded |
 //!
 //! Families by name and series by label set lie in [`Sorted`] leaves, in the order in which they
-//! are exposed; an [`Index`] beside each says where a series is. A [`View`] shares the leaves and
+//! are exposed; an index beside each says where a series is. A [`View`] shares the leaves and
 //! stays as it is while pushes go on: these copy the leaves that they write to.
 //!
 //! Knows nothing of text layout, locks or time.

@@ -1,9 +1,9 @@
 //! Where a text is in a [`Sorted`], by its hash.
 //!
-//! It only hints. A text stands at the slot that is said here or behind it, as others came in
-//! before it; and of two texts of one hash in one leaf, the hint of the one may go along with the
-//! other when that moves to another leaf. So what is not found by a hint may be there all the same:
-//! whoever wants to put it there asks the order of the texts, which is never wrong.
+//! It only hints. Within its leaf a text moves when others come in before it; and of two texts of
+//! one hash in one leaf, the hint of the one may go along with the other when that moves to another
+//! leaf. So what is not found by a hint may be there all the same: whoever wants to put it there
+//! asks the order of the texts, which is never wrong.
 
 use hashbrown::HashTable;
 
@@ -53,7 +53,7 @@ impl Index {
         let mut found = None;
         let is_it = |entry: &Entry| {
             if entry.hash == hash {
-                found = sorted.find_from(entry.hint.place(), key);
+                found = sorted.find_near(entry.hint.place(), key);
             }
             found.is_some()
         };

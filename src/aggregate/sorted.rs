@@ -103,12 +103,15 @@ impl<T> Sorted<T> {
         &self.leaves[place.leaf as usize].values[place.slot as usize]
     }
 
-    /// Where a text is, if it is in this leaf at this slot or behind it.
-    pub(super) fn find_from(&self, place: Place, key: &str) -> Option<Place> {
-        let leaf = self.leaves.get(place.leaf as usize)?;
-        let has_key = |slot: &u32| leaf.keys.get(*slot as usize) == key;
+    /// Where a text is, if it is in the leaf of this place, and most likely there.
+    pub(super) fn find_near(&self, place: Place, key: &str) -> Option<Place> {
+        let keys = &self.leaves.get(place.leaf as usize)?.keys;
+        let slot = place.slot as usize;
+        if slot < keys.ends.len() && keys.get(slot) == key {
+            return Some(place);
+        }
         #[allow(clippy::cast_possible_truncation)] // see LEAF_LENGTH_MAX
-        let slot = (place.slot..leaf.values.len() as u32).find(has_key)?;
+        let slot = keys.search(key).ok()? as u32;
         Some(Place { slot, ..place })
     }
 

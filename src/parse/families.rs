@@ -16,7 +16,7 @@ use std::borrow::Cow;
 use super::distinct::{Distinct, Distinguishable};
 use super::error::MeaningError;
 use super::histogram::{BucketLine, HistogramLines, histogram, second_series};
-use super::label_set::{canonical_text, label_text, sort_and_check};
+use super::label_set::{as_sent, canonical_text, sort_and_check};
 use super::line::{Label, number};
 use super::names::{Named, Names, Part};
 use super::plain::PlainSample;
@@ -130,7 +130,7 @@ impl<'a> Families<'a> {
             MetricType::Histogram => take_upper_bound(labels),
             _ => None,
         };
-        let labels = label_text(labels, source, self.grouping_key);
+        let labels = canonical_text(labels, as_sent(labels, source), self.grouping_key);
         self.add_sample(&sample, labels, le)
     }
 
@@ -147,7 +147,7 @@ impl<'a> Families<'a> {
         labels: &[Label<'a>],
         line_number: usize,
     ) -> Result<(), MeaningError> {
-        let text = canonical_text(labels, sample.labels, self.grouping_key);
+        let text = canonical_text(labels, sample.canonical, self.grouping_key);
         let le = sample.upper_bound;
         let sample = self.begin_sample(sample.name, sample.value, line_number)?;
         self.add_sample(&sample, text, le)

@@ -22,19 +22,15 @@ pub fn sort_and_check(labels: &mut [Label<'_>]) -> Result<(), MeaningError> {
     }
 }
 
-/// The canonical form of sorted labels with those of the path put over them. It is borrowed from
-/// the line where that is canonical as sent.
-pub fn label_text<'a>(labels: &[Label<'a>], source: &'a str, key: &GroupingKey) -> Cow<'a, str> {
-    match as_sent(labels, source) {
-        Some(text) => canonical_text(labels, text, key),
-        None => put_over(labels, key).into(),
-    }
-}
-
-/// The same where `text` is the canonical form of the labels alone.
-pub fn canonical_text<'a>(labels: &[Label<'a>], text: &'a str, key: &GroupingKey) -> Cow<'a, str> {
-    match key.labels() {
-        [] => text.into(),
+/// The canonical form of sorted labels with those of the path put over them. `as_sent` is that of
+/// the labels alone, where it stands in the body.
+pub fn canonical_text<'a>(
+    labels: &[Label<'a>],
+    as_sent: Option<&'a str>,
+    key: &GroupingKey,
+) -> Cow<'a, str> {
+    match as_sent {
+        Some(text) if key.labels().is_empty() => text.into(),
         _ => put_over(labels, key).into(),
     }
 }
@@ -70,7 +66,7 @@ fn append(text: &mut String, name: &str, value: &str) {
 
 /// The text of sorted labels if they stand in their line as they would in a label set: in this
 /// order, each with a value, nothing but commas between them, no blanks inside.
-fn as_sent<'a>(labels: &[Label<'a>], source: &'a str) -> Option<&'a str> {
+pub fn as_sent<'a>(labels: &[Label<'a>], source: &'a str) -> Option<&'a str> {
     let place = |part: &str| part.as_ptr().addr() - source.as_ptr().addr();
     let [first, ..] = labels else {
         return Some("");

@@ -6,8 +6,8 @@
 //! value  = one or more characters, none of them a quote, a backslash or a control character
 //! ```
 //!
-//! with the labels in the order of their names, each once, none of them reserved; `le` may stand
-//! before or behind the others. Such labels are canonical as they stand.
+//! with labels that each come once and are not reserved. In the order of their names, and with
+//! `le`, if it is there, before or behind the others, they are canonical as they stand.
 //!
 //! Invariant: of a line that is read here, the general way (`line`, `label_set`) makes the same.
 //! Whatever it does not know at once it leaves to that.
@@ -21,8 +21,8 @@ use crate::metric::{label_name_length, metric_name_length};
 pub struct PlainSample<'a> {
     /// Of the sample, suffix included.
     pub name: &'a str,
-    /// Canonical; without `le`.
-    pub labels: &'a str,
+    /// The labels but `le`, where they are canonical as they stand.
+    pub canonical: Option<&'a str>,
     /// The value of the label `le`, which is an ordinary one where it is not a bucket's.
     pub upper_bound: Option<&'a str>,
     /// As sent: it may be NaN or infinite.
@@ -35,14 +35,22 @@ pub struct PlainSample<'a> {
 pub struct Shape<'a> {
     name: &'a str,
     /// The names, each with what stands between it and its value: `code="`.
-    label_heads: Vec<&'a str>,
+    label_heads: Vec<LabelHead<'a>>,
+}
+
+/// A label up to its value.
+#[derive(Clone, Copy)]
+struct LabelHead<'a> {
+    text: &'a str,
+    /// Its name is behind all those before it; that of `le` does not count.
+    is_in_order: bool,
 }
 
 const UPPER_BOUND: &str = "le=\"";
 
 /// The part of a plain line between the braces.
 struct PlainLabels<'a> {
-    labels: &'a str,
+    canonical: Option<&'a str>,
     upper_bound: Option<&'a str>,
     /// Where the closing brace stands.
     end: usize,
@@ -50,7 +58,8 @@ struct PlainLabels<'a> {
 
 impl<'a> Shape<'a> {
     /// Reads the first line of `text` if it is plain, and gives it with what is left behind its
-    /// line feed; `None` behind the last line. The labels but `le` replace what `labels` held.
+    /// line feed; `None` behind the last line. The labels but `le`, sorted, replace what `labels`
+    /// held.
     pub fn plain(
         &mut self,
         text: &'a str,
@@ -59,16 +68,16 @@ impl<'a> Shape<'a> {
         labels.clear();
         let mut at = self.name_length(text)?;
         let name = self.name;
-        let (mut canonical, mut upper_bound) = ("", None);
+        let (mut canonical, mut upper_bound) = (Some(""), None);
         if text.as_bytes().get(at) == Some(&b'{') {
             let read = self.labels(text, at + 1, labels)?;
-            (canonical, upper_bound) = (read.labels, read.upper_bound);
+            (canonical, upper_bound) = (read.canonical, read.upper_bound);
             at = read.end + 1;
         }
         let (value, behind) = value(text.get(at..)?.strip_prefix(' ')?)?;
         let sample = PlainSample {
             name,
-            labels: canonical,
+            canonical,
             upper_bound,
             value,
         };
@@ -95,14 +104,15 @@ impl<'a> Shape<'a> {
     ) -> Option<PlainLabels<'a>> {
         let bytes = text.as_bytes();
         let mut bound: Option<(Range<usize>, &str)> = None;
-        let mut at = start;
+        let (mut at, mut are_in_order) = (start, true);
         for place in 0.. {
             let head = self.label_head(place, text.get(at..)?)?;
-            let value_start = at + head.len();
+            let value_start = at + head.text.len();
             let value_end = value_start + value_length(&bytes[value_start..])?;
             let value = text.get(value_start..value_end)?;
-            if head != UPPER_BOUND {
-                let name = head.strip_suffix("=\"")?;
+            are_in_order &= head.is_in_order;
+            if head.text != UPPER_BOUND {
+                let name = name(head.text);
                 labels.push(Label { name, value });
             } else if bound.replace((at..value_end + 1, value)).is_some() {
                 return None;
@@ -114,45 +124,52 @@ impl<'a> Shape<'a> {
                 _ => return None,
             }
         }
+        if !are_in_order {
+            labels.sort_unstable_by_key(|label| label.name);
+            if labels.windows(2).any(|pair| pair[0].name == pair[1].name) {
+                return None;
+            }
+        }
         let canonical = match &bound {
-            None => start..at,
-            Some((bound, _)) if bound.start == start => (bound.end + 1).min(at)..at,
-            Some((bound, _)) if bound.end == at => start..bound.start - 1,
+            None => Some(start..at),
+            Some((bound, _)) if bound.start == start => Some((bound.end + 1).min(at)..at),
+            Some((bound, _)) if bound.end == at => Some(start..bound.start - 1),
             // It would have to be cut out.
-            Some(_) => return None,
+            Some(_) => None,
         };
         Some(PlainLabels {
-            labels: text.get(canonical)?,
+            canonical: canonical
+                .filter(|_| are_in_order)
+                .and_then(|range| text.get(range)),
             upper_bound: bound.map(|(_, value)| value),
             end: at,
         })
     }
 
-    /// What stands before the value of the label at the beginning of `text`, if its name may come
-    /// behind those before it.
-    fn label_head(&mut self, place: usize, text: &'a str) -> Option<&'a str> {
+    /// What stands before the value of the label at the beginning of `text`.
+    fn label_head(&mut self, place: usize, text: &'a str) -> Option<LabelHead<'a>> {
         if let Some(head) = self.label_heads.get(place)
-            && text.starts_with(head)
+            && text.starts_with(head.text)
         {
-            return Some(head);
+            return Some(*head);
         }
         self.label_heads.truncate(place);
-        let head = text.get(..label_name_length(text.as_bytes()) + "=\"".len())?;
-        let is_label = head.len() > "=\"".len() && head.ends_with("=\"");
-        let is_bound = |head: &&&str| **head == UPPER_BOUND;
-        let before = self.label_heads.iter().rfind(|head| !is_bound(head));
-        let is_in_order = is_bound(&&head) || before.is_none_or(|before| name(before) < name(head));
-        if !is_label || !is_in_order || head.starts_with("__") {
+        let text = text.get(..label_name_length(text.as_bytes()) + "=\"".len())?;
+        if name(text).is_empty() || !text.ends_with("=\"") || text.starts_with("__") {
             return None;
         }
-        self.label_heads.push(head);
-        Some(head)
+        let is_bound = |head: &&LabelHead<'_>| head.text == UPPER_BOUND;
+        let before = self.label_heads.iter().rfind(|head| !is_bound(head));
+        let is_in_order =
+            text == UPPER_BOUND || before.is_none_or(|before| name(before.text) < name(text));
+        self.label_heads.push(LabelHead { text, is_in_order });
+        self.label_heads.last().copied()
     }
 }
 
 /// The name in a label's head.
 fn name(head: &str) -> &str {
-    head.trim_end_matches("=\"")
+    head.strip_suffix("=\"").unwrap_or_default()
 }
 
 /// The length of a plain label value, which a quote ends.

@@ -1,0 +1,53 @@
+//! The same work so many times, for a counter of instructions: see `scripts/instructions`.
+//!
+//! Usage: `fixed WORK TIMES`.
+
+use std::hint::black_box;
+
+use prometheus_aggregation_gateway::aggregate::Aggregate;
+use prometheus_aggregation_gateway::grouping_key::GroupingKey;
+use prometheus_aggregation_gateway::parse::parse;
+use prometheus_aggregation_gateway::render::whole_text;
+
+mod bodies;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [work, times] = arguments.as_slice() else {
+        panic!("usage: fixed WORK TIMES");
+    };
+    let times = times.parse().expect("a number");
+    match work.as_str() {
+        "push-numbers" => push(&bodies::numbers(0, 2000), "", times),
+        "push-unsorted" => push(&bodies::unsorted(2000), "", times),
+        "push-histograms" => push(&bodies::histograms(0, 200), "", times),
+        "push-web-application" => push(&bodies::web_application(), "job/shop", times),
+        "push-new-numbers" => {
+            (0..times).for_each(|_| push(&bodies::numbers(0, 2000), "", 1));
+        }
+        "render-numbers" => render(&bodies::numbers(0, 2000), times),
+        "render-histograms" => render(&bodies::histograms(0, 200), times),
+        _ => panic!("no such work: {work}"),
+    }
+}
+
+fn add(aggregate: &mut Aggregate, body: &str, key: &GroupingKey) {
+    let push = parse(body.as_bytes(), key).expect("it is valid");
+    let checked = aggregate.check(&push).expect("it fits");
+    aggregate.merge(&checked);
+}
+
+fn push(body: &str, path: &str, times: usize) {
+    let key = GroupingKey::from_path(path).expect("a valid path");
+    let mut aggregate = Aggregate::default();
+    (0..times).for_each(|_| add(&mut aggregate, black_box(body), &key));
+    black_box(&aggregate);
+}
+
+fn render(body: &str, times: usize) {
+    let mut aggregate = Aggregate::default();
+    add(&mut aggregate, body, &GroupingKey::default());
+    (0..times).for_each(|_| {
+        black_box(whole_text(black_box(&aggregate.view())));
+    });
+}
