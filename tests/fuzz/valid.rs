@@ -45,7 +45,10 @@ pub fn assert_push(push: &Push<'_>, body: &[u8]) {
 fn assert_numbers(push: &Push<'_>) {
     let mut series = HashSet::new();
     for number in &push.numbers {
-        assert!(series.insert((number.family, &number.labels)), "{number:?}");
+        assert!(
+            series.insert((number.family, number.labels.as_str())),
+            "{number:?}"
+        );
         assert!(number.value.is_finite(), "{number:?}");
         let family = &push.families[number.family];
         assert_reads(&family_text(family.name, "", number.labels.as_str()));
@@ -61,7 +64,7 @@ fn assert_histograms(push: &Push<'_>) {
     let mut series = HashSet::new();
     for histogram in &push.histograms {
         assert!(
-            series.insert((histogram.family, &histogram.labels)),
+            series.insert((histogram.family, histogram.labels.as_str())),
             "{histogram:?}"
         );
         let family = &push.families[histogram.family];
