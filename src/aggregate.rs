@@ -32,7 +32,7 @@ use crate::keyed_hash::KeyedHash;
 use crate::metric::{MetricType, Push, PushedFamily, base_names};
 use family::Increment;
 use index::Index;
-use sorted::Place;
+use sorted::{Place, order};
 
 /// All that was pushed since the last reset, added up.
 #[derive(Debug, Default)]
@@ -206,9 +206,10 @@ impl Aggregate {
         let mut new: Vec<usize> = (0..places.len())
             .filter(|&number| places[number].is_none())
             .collect();
-        new.sort_unstable_by_key(|&number| {
-            let increment = &increments[number];
-            (increment.family(), increment.labels().as_str())
+        new.sort_unstable_by(|&one, &other| {
+            let (one, other) = (&increments[one], &increments[other]);
+            let families = one.family().cmp(&other.family());
+            families.then_with(|| order(one.labels().as_str(), other.labels().as_str()))
         });
         Located { places, new }
     }

@@ -34,6 +34,7 @@
 //! | `pico-args` | flags | named by the owner |
 //! | `foldhash` | the keyed hash of a name, a label set | std's takes five times as long |
 //! | `hashbrown` | tables of places in lists | std keeps each key a second time |
+//! | `dlmalloc` | the allocator of static builds | musl's halves the speed of bulk pushes |
 //! | `rustix` | sockets: options, `poll`, `shutdown`, a second handle | std has none of them |
 //! | `signal-hook` | SIGTERM and SIGINT | std has no signals |
 

@@ -262,14 +262,13 @@ impl<T> Leaf<T> {
 
 /// The order of two texts by their bytes, which are compared eight at a time: the comparison that a
 /// static build has from its C library goes byte by byte.
-fn order(one: &str, other: &str) -> Ordering {
+pub(super) fn order(one: &str, other: &str) -> Ordering {
     let (mut one, mut other) = (one.as_bytes(), other.as_bytes());
     while let (Some((first, one_rest)), Some((second, other_rest))) =
         (one.split_first_chunk(), other.split_first_chunk())
     {
-        let order = u64::from_be_bytes(*first).cmp(&u64::from_be_bytes(*second));
-        if order.is_ne() {
-            return order;
+        if first != second {
+            return u64::from_be_bytes(*first).cmp(&u64::from_be_bytes(*second));
         }
         (one, other) = (one_rest, other_rest);
     }

@@ -314,12 +314,12 @@ fn names() {
 fn dependencies_have_their_row() {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("Cargo.toml is there");
     let lib = fs::read_to_string(root().join("src/lib.rs")).expect("lib.rs is there");
-    let section = manifest
-        .split("[dependencies]\n")
-        .nth(1)
-        .expect("there are dependencies");
-    let section = section.split("\n[").next().expect("split gives one");
-    let named = section.lines().filter(|line| !line.starts_with('#'));
+    let sections = manifest.split("\n[").filter(|section| {
+        let head = section.lines().next().unwrap_or_default();
+        head.ends_with("dependencies]") && !head.starts_with("dev-")
+    });
+    let lines = sections.flat_map(|section| section.lines().skip(1));
+    let named = lines.filter(|line| !line.starts_with('#'));
     let names: Vec<&str> = named
         .filter_map(|line| Some(line.split_once(" = ")?.0))
         .collect();
