@@ -68,6 +68,8 @@ fn read_text<'a>(text: &'a str, families: &mut Families<'a>) -> Result<(), Parse
                 .plain_sample(&sample, &labels, line_number)
                 .map_err(|error| meaning_error(line_number, error))?;
             behind
+        } else if let Some(behind) = text.strip_prefix('\n') {
+            Some(behind)
         } else {
             let (line, behind) = first_line(text);
             read_line(line.as_bytes(), &mut labels, families, line_number)?;

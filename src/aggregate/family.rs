@@ -192,6 +192,15 @@ impl<'a> Increment<'a> for PushedHistogram<'a> {
             for (count, bucket) in to.counts.iter_mut().zip(buckets) {
                 *count = add(*count, bucket.count);
             }
+        } else if buckets
+            .iter()
+            .all(|bucket| place(&to.upper_bounds, bucket).is_ok())
+        {
+            for bucket in buckets {
+                if let Ok(at) = place(&to.upper_bounds, bucket) {
+                    to.counts[at] = add(to.counts[at], bucket.count);
+                }
+            }
         } else {
             let united = unite(to, buckets);
             totals.series += united.len() - to.counts.len();
@@ -216,16 +225,20 @@ fn has_bounds(bounds: &[UpperBound], buckets: &[Bucket]) -> bool {
     bounds.len() == buckets.len() && bounds.iter().copied().eq(pushed)
 }
 
+/// Where the bound of a bucket is, or where it would have to go.
+fn place(bounds: &[UpperBound], bucket: &Bucket) -> Result<usize, usize> {
+    bounds.binary_search(&bucket.upper_bound)
+}
+
 /// Adds each bucket's own count to the bucket of the same upper bound; bounds that are new come
-/// between the stored ones, whose own counts they leave as they are. It costs what is stored, a
-/// pass over the bounds of this one histogram; it is done where a push has not the same bounds.
+/// between the stored ones, whose own counts they leave as they are. That alone costs what is
+/// stored: a pass over the bounds of this one histogram, once for each set of bounds.
 fn unite(stored: &Histogram, pushed: &[Bucket]) -> Vec<Bucket> {
     let counts = stored.upper_bounds.iter().zip(&stored.counts);
-    let stored = counts.map(|(&upper_bound, &count)| Bucket { upper_bound, count });
-    let mut united: Vec<Bucket> = stored.collect();
-    let stored = united.len();
+    let counts = counts.map(|(&upper_bound, &count)| Bucket { upper_bound, count });
+    let mut united: Vec<Bucket> = counts.collect();
     for bucket in pushed {
-        match united[..stored].binary_search_by_key(&bucket.upper_bound, |it| it.upper_bound) {
+        match place(&stored.upper_bounds, bucket) {
             Ok(at) => united[at].count = add(united[at].count, bucket.count),
             Err(_) => united.push(*bucket),
         }

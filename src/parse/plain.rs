@@ -48,6 +48,9 @@ struct LabelHead<'a> {
 
 const UPPER_BOUND: &str = "le=\"";
 
+/// A line with more labels is not plain: what is kept of one is small.
+const LABELS_MAX: usize = 64;
+
 /// The part of a plain line between the braces.
 struct PlainLabels<'a> {
     canonical: Option<&'a str>,
@@ -106,6 +109,9 @@ impl<'a> Shape<'a> {
         let mut bound: Option<(Range<usize>, &str)> = None;
         let (mut at, mut are_in_order) = (start, true);
         for place in 0.. {
+            if place == LABELS_MAX {
+                return None;
+            }
             let head = self.label_head(place, text.get(at..)?)?;
             let value_start = at + head.text.len();
             let value_end = value_start + value_length(&bytes[value_start..])?;

@@ -14,7 +14,7 @@ use crate::render::render;
 const PIECE_BYTES: usize = 128 << 10;
 
 /// What stands before a chunk: its size, and a line end (RFC 9112 section 7.1).
-const CHUNK_HEAD_BYTES: usize = "00020000\r\n".len();
+const CHUNK_HEAD_BYTES: usize = "0000000000020000\r\n".len();
 
 /// Answers a request with the exposition of a view, under the headers of `answer`.
 pub fn respond_exposition(request: Request, answer: Answer, view: &View) {
@@ -87,7 +87,7 @@ fn respond_in_chunks(request: Request, mut answer: Answer, view: &View) -> io::R
 
 /// Writes what stands behind the place of a chunk's head as a chunk, and leaves that place.
 fn write_chunk(writer: &mut impl Write, text: &mut Vec<u8>) -> io::Result<()> {
-    let head = format!("{:08x}\r\n", text.len() - CHUNK_HEAD_BYTES);
+    let head = format!("{:016x}\r\n", text.len() - CHUNK_HEAD_BYTES);
     text[..CHUNK_HEAD_BYTES].copy_from_slice(head.as_bytes());
     text.extend_from_slice(b"\r\n");
     writer.write_all(text)?;

@@ -148,6 +148,21 @@ fn any_two_lines() {
     }
 }
 
+/// Lines of about as many labels as a plain one may have, in order and not.
+#[test]
+fn many_labels() {
+    for count in 60..70 {
+        let mut labels: Vec<String> = (0..count)
+            .map(|number| format!("a{number:02}=\"1\""))
+            .collect();
+        check(format!("x{{{}}} 1", labels.join(",")).as_bytes());
+        labels.reverse();
+        check(format!("x{{{}}} 1", labels.join(",")).as_bytes());
+        labels.push("le=\"1\"".to_owned());
+        check(format!("{TYPES}h_bucket{{{}}} 1", labels.join(",")).as_bytes());
+    }
+}
+
 #[test]
 fn any_body() {
     for folder in ["accept", "reject"] {

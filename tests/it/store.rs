@@ -156,6 +156,30 @@ fn families() {
     }
 }
 
+/// A push of some of the bounds, of others, and of none but `+Inf`.
+#[test]
+fn bounds_in_part() {
+    let gateway = Gateway::default();
+    let buckets = |bounds: &[&str]| -> String {
+        let lines = (1..)
+            .zip(bounds)
+            .map(|(count, le)| format!("h_bucket{{le=\"{le}\"}} {count}\n"));
+        std::iter::once("# TYPE h histogram\n".to_owned())
+            .chain(lines)
+            .collect()
+    };
+    push(&gateway, &buckets(&["1", "2", "4", "+Inf"]));
+    push(&gateway, &buckets(&["2", "+Inf"]));
+    push(&gateway, &buckets(&["+Inf"]));
+    push(&gateway, &buckets(&["3", "4", "+Inf"]));
+    push(&gateway, &buckets(&["1", "2", "3", "4", "+Inf"]));
+    let expected = "# TYPE h histogram\nh_bucket{le=\"1\"} 2\nh_bucket{le=\"2\"} 5\n\
+                    h_bucket{le=\"3\"} 7\nh_bucket{le=\"4\"} 10\nh_bucket{le=\"+Inf\"} 15\n\
+                    h_sum 0\nh_count 15\n";
+    assert_eq!(text(&gateway.view()), expected);
+    assert_eq!(gateway.size().series, 7);
+}
+
 /// What begins before a reset ends with the data from before it.
 #[test]
 fn a_view_outlives_a_reset() {
