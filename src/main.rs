@@ -24,7 +24,7 @@ use rustix::net::Shutdown;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// musl's allocator maps memory anew for every long body: a third of the time of a bulk push.
+/// musl's allocator maps memory anew for every long body: a quarter of the time of a bulk push.
 #[cfg(target_env = "musl")]
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;

@@ -25,7 +25,7 @@ use std::time::Instant;
 
 use tiny_http::{Method, Request};
 
-use self::answer::{Answer, let_go, respond};
+use self::answer::{Answer, Body, let_go, respond};
 use self::body::{Unread, read_body};
 use crate::excerpt::Excerpt;
 use crate::gateway::{Gateway, Refusal};
@@ -264,8 +264,7 @@ fn preflight() -> Answer {
     Answer {
         code: 204,
         headers,
-        body: Vec::new(),
-        view: None,
+        body: Body::Text(Vec::new()),
     }
 }
 

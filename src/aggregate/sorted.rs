@@ -62,7 +62,7 @@ struct Found {
 pub struct Inserted {
     /// Where it went.
     pub place: Place,
-    /// The number of the leaf to which others moved from the leaf where it went, or would have.
+    /// The leaf that became two to make room for it.
     pub divided: Option<Divided>,
 }
 

@@ -68,6 +68,7 @@ impl<T: Distinguishable> Distinct<T> {
             Entry::Occupied(entry) => Err(*entry.get() as usize),
             Entry::Vacant(entry) => {
                 let place = self.list.len();
+                // So many are more than any body holds.
                 entry.insert(u32::try_from(place).unwrap_or(u32::MAX));
                 self.list.push(thing);
                 Ok(place)

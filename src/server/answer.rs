@@ -25,10 +25,16 @@ pub struct Answer {
     pub code: u16,
     /// Without those that depend on the body's length or on the connection.
     pub headers: Vec<(&'static str, String)>,
-    /// Whole.
-    pub body: Vec<u8>,
-    /// What is rendered as its body while it is written, in place of the other one.
-    pub view: Option<View>,
+    /// What comes behind them.
+    pub body: Body,
+}
+
+/// The body of an answer.
+pub enum Body {
+    /// There in full.
+    Text(Vec<u8>),
+    /// Rendered while it is written.
+    Exposition(View),
 }
 
 impl Answer {
@@ -38,15 +44,14 @@ impl Answer {
         Answer {
             code,
             headers,
-            body: body.into(),
-            view: None,
+            body: Body::Text(body.into()),
         }
     }
 
     /// An answer whose body is an exposition.
     pub fn exposition(content_type: &str, view: View) -> Answer {
         Answer {
-            view: Some(view),
+            body: Body::Exposition(view),
             ..Answer::new(200, content_type, Vec::new())
         }
     }
@@ -72,21 +77,26 @@ impl Answer {
 }
 
 /// Answers a request; what little is left of its body is read and thrown away behind the answer.
-pub fn respond(request: Request, mut answer: Answer) {
-    match answer.view.take() {
-        Some(view) => respond_exposition(request, answer, &view),
-        None => respond_whole(request, answer),
+pub fn respond(request: Request, answer: Answer) {
+    let headers = answer.tiny_http_headers();
+    match answer.body {
+        Body::Text(text) => respond_text(request, answer.code, headers, text),
+        Body::Exposition(view) => respond_exposition(request, answer.code, headers, &view),
     }
 }
 
 /// Answers a request with what is there in full.
-pub fn respond_whole(request: Request, answer: Answer) {
-    let length = answer.body.len();
-    let headers = answer.tiny_http_headers();
-    let body = Cursor::new(answer.body);
-    let response = Response::new(StatusCode(answer.code), headers, body, Some(length), None)
-        // Chunks would cost a system call and a few bytes for each 8 KiB.
-        .with_chunked_threshold(usize::MAX);
+pub fn respond_text(request: Request, code: u16, headers: Vec<Header>, text: Vec<u8>) {
+    let length = text.len();
+    let response = Response::new(
+        StatusCode(code),
+        headers,
+        Cursor::new(text),
+        Some(length),
+        None,
+    )
+    // Chunks would cost a system call and a few bytes for each 8 KiB.
+    .with_chunked_threshold(usize::MAX);
     // The client has gone, or does not read: there is nobody to tell.
     let _ = request.respond(response);
 }
@@ -105,12 +115,15 @@ pub fn let_go(request: Request, answer: &Answer, unread: Unread) {
     let peer = Peer::of(&request);
     let code = StatusCode(answer.code);
     let response = Response::new(code, answer.tiny_http_headers(), io::empty(), None, None);
-    let upgrade = format!("HTTP/1.1\r\nContent-Length: {}", answer.body.len());
+    let text = match &answer.body {
+        Body::Text(text) => text.as_slice(),
+        // No refusal has one.
+        Body::Exposition(_) => b"",
+    };
+    let upgrade = format!("HTTP/1.1\r\nContent-Length: {}", text.len());
     let mut connection = request.upgrade(&upgrade, response);
     // A client that has gone, or does not read, is not told.
-    let _ = connection
-        .write_all(&answer.body)
-        .and_then(|()| connection.flush());
+    let _ = connection.write_all(text).and_then(|()| connection.flush());
     if let Unread::Chunks = unread {
         // Its sender sees the answer only when it may send on.
         let mut body = (&mut connection as &mut dyn Read).take(DISCARDED_BODY_BYTES_MAX);

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use tiny_http::{HTTPVersion, Header, Method, Request, Response, StatusCode};
 
-use super::answer::{Answer, respond_whole};
+use super::answer::respond_text;
 use crate::aggregate::View;
 use crate::render::render;
 
@@ -16,19 +16,26 @@ const PIECE_BYTES: usize = 128 << 10;
 /// What stands before a chunk: its size, and a line end (RFC 9112 section 7.1).
 const CHUNK_HEAD_BYTES: usize = "0000000000020000\r\n".len();
 
-/// Answers a request with the exposition of a view, under the headers of `answer`.
-pub fn respond_exposition(request: Request, answer: Answer, view: &View) {
+/// Answers a request with the exposition of a view.
+pub fn respond_exposition(request: Request, code: u16, headers: Vec<Header>, view: &View) {
     // Whoever has gone, or does not read, is not told.
     let _ = match (request.method(), request.http_version()) {
-        (Method::Head, _) => respond_counted(request, &answer, view),
-        (_, version) if *version < HTTPVersion(1, 1) => respond_counted(request, &answer, view),
-        _ => respond_in_chunks(request, answer, view),
+        (Method::Head, _) => respond_counted(request, code, headers, view),
+        (_, version) if *version < HTTPVersion(1, 1) => {
+            respond_counted(request, code, headers, view)
+        }
+        _ => respond_in_chunks(request, code, headers, view),
     };
 }
 
-/// A client that knows no chunks, or wants no text at all, is told the length: the view is rendered
-/// twice.
-fn respond_counted(request: Request, answer: &Answer, view: &View) -> io::Result<()> {
+/// A client that knows no chunks, or wants no more than the head, is told the length: the view is
+/// rendered for that first.
+fn respond_counted(
+    request: Request,
+    code: u16,
+    headers: Vec<Header>,
+    view: &View,
+) -> io::Result<()> {
     let mut length = 0;
     let mut text = Vec::with_capacity(2 * PIECE_BYTES);
     let Ok(()) = render(view, &mut text, PIECE_BYTES, |text| {
@@ -39,7 +46,7 @@ fn respond_counted(request: Request, answer: &Answer, view: &View) -> io::Result
     length += text.len();
     text.clear();
     let is_head = *request.method() == Method::Head;
-    let head = head(&request, answer, Some(length))?;
+    let head = head(&request, code, headers, Some(length))?;
     let mut writer = request.into_writer();
     writer.write_all(&head)?;
     if !is_head {
@@ -54,8 +61,13 @@ fn respond_counted(request: Request, answer: &Answer, view: &View) -> io::Result
 }
 
 /// Chunks for a long exposition, one piece for a short one.
-fn respond_in_chunks(request: Request, mut answer: Answer, view: &View) -> io::Result<()> {
-    let head = head(&request, &answer, None)?;
+fn respond_in_chunks(
+    request: Request,
+    code: u16,
+    headers: Vec<Header>,
+    view: &View,
+) -> io::Result<()> {
+    let head = head(&request, code, headers.clone(), None)?;
     let mut request = Some(request);
     let mut writer = None;
     let mut text = Vec::with_capacity(2 * PIECE_BYTES);
@@ -64,25 +76,19 @@ fn respond_in_chunks(request: Request, mut answer: Answer, view: &View) -> io::R
         if let Some(request) = request.take() {
             writer.insert(request.into_writer()).write_all(&head)?;
         }
-        writer
-            .iter_mut()
-            .try_for_each(|writer| write_chunk(writer, text))
+        let mut writers = writer.iter_mut();
+        writers.try_for_each(|writer| write_chunk(writer, text))
     })?;
-    match (request, writer) {
-        (Some(request), _) => {
-            answer.body = text.split_off(CHUNK_HEAD_BYTES);
-            respond_whole(request, answer);
-            Ok(())
+    if let Some(request) = request {
+        respond_text(request, code, headers, text.split_off(CHUNK_HEAD_BYTES));
+    } else if let Some(mut writer) = writer {
+        if text.len() > CHUNK_HEAD_BYTES {
+            write_chunk(&mut writer, &mut text)?;
         }
-        (None, Some(mut writer)) => {
-            if text.len() > CHUNK_HEAD_BYTES {
-                write_chunk(&mut writer, &mut text)?;
-            }
-            writer.write_all(b"0\r\n\r\n")?;
-            writer.flush()
-        }
-        (None, None) => Ok(()),
+        writer.write_all(b"0\r\n\r\n")?;
+        writer.flush()?;
     }
+    Ok(())
 }
 
 /// Writes what stands behind the place of a chunk's head as a chunk, and leaves that place.
@@ -96,11 +102,15 @@ fn write_chunk(writer: &mut impl Write, text: &mut Vec<u8>) -> io::Result<()> {
 }
 
 /// The head of the answer as `tiny_http` writes it; chunked without a length.
-fn head(request: &Request, answer: &Answer, length: Option<usize>) -> io::Result<Vec<u8>> {
+fn head(
+    request: &Request,
+    code: u16,
+    headers: Vec<Header>,
+    length: Option<usize>,
+) -> io::Result<Vec<u8>> {
     const NO_REQUEST_HEADERS: &[Header] = &[];
     let mut head = Vec::new();
-    let code = StatusCode(answer.code);
-    Response::new(code, answer.tiny_http_headers(), io::empty(), length, None)
+    Response::new(StatusCode(code), headers, io::empty(), length, None)
         .with_chunked_threshold(usize::MAX)
         // Not those of the request: one of them (TE) would choose the coding.
         .raw_print(

@@ -21,6 +21,8 @@ fn main() {
         "push-numbers" => push(&bodies::numbers(0, 2000), "", times),
         "push-unsorted" => push(&bodies::unsorted(2000), "", times),
         "push-histograms" => push(&bodies::histograms(0, 200), "", times),
+        "push-line-into-1000" => push_into(1000, times),
+        "push-line-into-100000" => push_into(100_000, times),
         "push-web-application" => push(&bodies::web_application(), "job/shop", times),
         "push-new-numbers" => {
             (0..times).for_each(|_| push(&bodies::numbers(0, 2000), "", 1));
@@ -41,6 +43,19 @@ fn push(body: &str, path: &str, times: usize) {
     let key = GroupingKey::from_path(path).expect("a valid path");
     let mut aggregate = Aggregate::default();
     (0..times).for_each(|_| add(&mut aggregate, black_box(body), &key));
+    black_box(&aggregate);
+}
+
+/// A hundred pushes of one line into a family of so many series, at places all over it.
+fn push_into(series: usize, times: usize) {
+    let key = GroupingKey::default();
+    let body = bodies::numbers(0, series);
+    let mut aggregate = Aggregate::default();
+    add(&mut aggregate, &body, &key);
+    let lines: Vec<&str> = body.lines().skip(1).step_by(series / 100).collect();
+    for line in (0..times).flat_map(|_| &lines) {
+        add(&mut aggregate, line, &key);
+    }
     black_box(&aggregate);
 }
 

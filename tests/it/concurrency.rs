@@ -44,6 +44,11 @@ fn every_connection_of_a_burst_is_answered() {
 #[test]
 fn totals_are_exact() {
     let gateway = RunningGateway::start(&["-workers", "4"]);
+    // A scrape is written in several pieces, and the families of a push are in the first and last.
+    let between: String = (0..10_000)
+        .map(|number| format!("d{{a=\"{number}\"}} 1\n"))
+        .collect();
+    assert_eq!(gateway.push("/metrics", &between).code, 200);
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         let scraper = scope.spawn(|| {

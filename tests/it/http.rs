@@ -245,24 +245,17 @@ fn scrape_is_text_and_head_is_its_head() {
 /// A long scrape comes in chunks, whole; a client that knows none is told its length.
 #[test]
 fn a_long_scrape_is_whole() {
+    // From one piece to many; with 8190 lines and that of the type, the first is just full.
+    const COUNTS: [usize; 6] = [1, 100, 8189, 8190, 8191, 50_000];
     let gateway = RunningGateway::start(&[]);
-    let lines = |lines: usize| -> String {
-        (0..lines)
-            .map(|number| format!("x{{a=\"{number:06}\"}} 1\n"))
-            .collect()
-    };
-    // From one piece to many, and so that the last is full or not.
-    for count in [1, 100, 4369, 4370, 10_000, 50_000] {
-        gateway.push("/metrics", &lines(count));
-        let pushes = |number: usize| {
-            [1, 100, 4369, 4370, 10_000, 50_000]
-                .iter()
-                .filter(|&&it| number < it && it <= count)
-                .count()
-        };
-        let expected: String = std::iter::once("# TYPE x untyped\n".to_owned())
-            .chain((0..count).map(|number| format!("x{{a=\"{number:06}\"}} {}\n", pushes(number))))
-            .collect();
+    for (pushed, count) in COUNTS.into_iter().enumerate() {
+        // Those that were there before count one more with each push.
+        let sum = |number: usize| 1 + COUNTS[..pushed].iter().filter(|&&it| number < it).count();
+        let line = |number: usize, value: usize| format!("x{{a=\"{number:06}\"}} {value}\n");
+        let body: String = (0..count).map(|number| line(number, 1)).collect();
+        assert_eq!(gateway.push("/metrics", &body).code, 200);
+        let lines = (0..count).map(|number| line(number, sum(number)));
+        let expected = "# TYPE x untyped\n".to_owned() + &lines.collect::<String>();
         let mut connection = gateway.connect();
         for _ in 0..2 {
             connection.send("GET", "/metrics", "TE: identity\r\n", b"");
@@ -274,20 +267,25 @@ fn a_long_scrape_is_whole() {
         assert!(reply.body == expected, "{count} series");
         assert_eq!(connection.read_to_end(), b"");
         let head = gateway.request("HEAD", "/metrics", "", b"");
-        assert_eq!(
-            head.header("Content-Length"),
-            Some(expected.len().to_string().as_str())
-        );
+        let length = expected.len().to_string();
+        assert_eq!(head.header("Content-Length"), Some(length.as_str()));
     }
+}
+
+/// More than the sockets of a connection hold, in one push.
+fn long_body(lines: usize) -> String {
+    let filler = "x".repeat(70);
+    (0..lines)
+        .map(|number| format!("x{{a=\"{filler}{number:06}\"}} 1\n"))
+        .collect()
 }
 
 /// Whoever reads slowly delays nobody, and sees the sums as they were when it asked.
 #[test]
 fn a_scrape_that_nobody_reads_delays_nobody() {
+    const LINES: usize = 180_000;
     let gateway = RunningGateway::start(&["-workers", "2"]);
-    let body: String = (0..200_000)
-        .map(|number| format!("x{{a=\"{number:06}\"}} 1\n"))
-        .collect();
+    let body = long_body(LINES);
     assert_eq!(gateway.push("/metrics", &body).code, 200);
     let mut slow = gateway.connect();
     slow.send("GET", "/metrics", "", b"");
@@ -298,16 +296,31 @@ fn a_scrape_that_nobody_reads_delays_nobody() {
     }
     let sums = |scrape: &str, sum: &str| {
         let ending = format!("\"}} {sum}");
-        assert_eq!(
-            scrape
-                .lines()
-                .filter(|line| line.ends_with(&ending))
-                .count(),
-            200_000
-        );
+        let lines = scrape.lines().filter(|line| line.ends_with(&ending));
+        assert_eq!(lines.count(), LINES);
     };
     sums(&gateway.scrape(), "4");
+    // It has not been answered in full before: nothing could hold so much.
     sums(&slow.reply("GET").body, "1");
+}
+
+/// A scrape takes the memory of some pieces of its text, for each worker that has made one: less
+/// than 2 MiB of 15.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_scrape_takes_no_memory_of_its_own() {
+    let gateway = RunningGateway::start(&[]);
+    assert_eq!(gateway.push("/metrics", &long_body(180_000)).code, 200);
+    let length = gateway.scrape().len();
+    let before = gateway.begin_peak_memory();
+    for _ in 0..5 {
+        assert_eq!(gateway.scrape().len(), length);
+    }
+    let grown = gateway.peak_memory_bytes().saturating_sub(before);
+    assert!(
+        length > 14 << 20 && grown < 2 << 20,
+        "{grown} bytes for {length}"
+    );
 }
 
 #[test]
