@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use pico_args::Arguments;
 
@@ -17,6 +18,8 @@ use crate::listen::ListenAddress;
 pub enum Command {
     /// Serve.
     Run(Config),
+    /// Tell whether that would be possible.
+    Check(Config),
     /// Print the next resets of a schedule.
     Next(Preview),
     /// Print the help text.
@@ -36,6 +39,8 @@ pub struct Config {
     pub push_path: String,
     /// When to clear the aggregate, if ever.
     pub crontab: Option<String>,
+    /// The file that pushes and resets are kept in, if any.
+    pub journal: Option<PathBuf>,
     /// The longest body that is read, in bytes.
     pub body_bytes_max: usize,
     /// How many requests are handled at once.
@@ -92,6 +97,12 @@ pub const FLAGS: &[Flag] = &[
         help: "with -next: print those after this instant (RFC 3339) instead of now",
     },
     Flag {
+        name: "journal",
+        value: "FILE",
+        default: "",
+        help: "keep pushes and resets in this file, so that the sums outlive the process",
+    },
+    Flag {
         name: "push-path",
         value: "PATH",
         default: "/metrics/",
@@ -114,6 +125,12 @@ pub const FLAGS: &[Flag] = &[
         value: "NUMBER",
         default: "8",
         help: "how many requests are handled at once",
+    },
+    Flag {
+        name: "check",
+        value: "",
+        default: "",
+        help: "tell whether the flags and the journal's format are right, and exit",
     },
     Flag {
         name: "version",
@@ -177,16 +194,25 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, St
         crontab: given(&mut arguments, "--crontab", |expression| {
             Ok(expression.to_owned())
         })?,
+        journal: given(&mut arguments, "--journal", file)?,
         body_bytes_max: value(&mut arguments, "--max-body-bytes", number)?.get(),
         workers: value(&mut arguments, "--workers", workers)?,
     };
+    let check = arguments.contains("--check");
     let next = given(&mut arguments, "--next", number)?;
     let after = given(&mut arguments, "--after", |instant| Ok(instant.to_owned()))?;
     if let Some(argument) = arguments.finish().first() {
         return Err(unexpected(&argument.to_string_lossy()));
     }
     match (next, config.crontab, after) {
-        (None, crontab, None) => Ok(Command::Run(Config { crontab, ..config })),
+        (None, crontab, None) => {
+            let config = Config { crontab, ..config };
+            Ok(if check {
+                Command::Check(config)
+            } else {
+                Command::Run(config)
+            })
+        }
         (Some(resets), Some(crontab), after) => Ok(Command::Next(Preview {
             crontab,
             resets,
@@ -292,6 +318,13 @@ fn push_path(path: &str) -> Result<String, String> {
         return Err(format!("expected a path such as /metrics/, found {found}"));
     }
     Ok(path.trim_end_matches('/').to_owned())
+}
+
+fn file(path: &str) -> Result<PathBuf, String> {
+    match path {
+        "" => Err("expected the path of a file".to_owned()),
+        path => Ok(PathBuf::from(path)),
+    }
 }
 
 fn number(text: &str) -> Result<NonZeroUsize, String> {

@@ -1,24 +1,44 @@
 //! The one place with locks: pushes, scrapes and resets of one aggregate by many threads.
 //!
-//! Invariants: no lock is held while anything is read from or written to a network or a disk, nor
-//! while a body is parsed. Writers (push, reset) take the `writers` mutex first, so that what a
-//! push was checked against is what it is merged into, while scrapes go on. A scrape shows the
-//! aggregate between two writers. Knows nothing of HTTP or the clock.
+//! Invariants: no lock is held while anything is read from or written to a network, nor while a
+//! body is parsed. Writers (push, reset) take the `writers` mutex first: what a push was checked
+//! against is what it is merged into, and the order of the journal is that of the merges. Nobody
+//! holds the `RwLock` while the disk is written, so that scrapes, which take that alone, never wait
+//! for it. A scrape shows the aggregate between two writers. Knows nothing of HTTP or the clock.
+
+mod keeping;
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::aggregate::{Aggregate, Conflict, Size, View};
-use crate::grouping_key::GroupingKey;
+use crate::grouping_key::{GroupingKey, GroupingKeyError};
+use crate::journal::{Entry, Framed, Journal, Trouble};
 use crate::metric::SkippedSamples;
 use crate::parse::{ParseError, parse};
 use crate::render::whole_text;
 
+pub use keeping::JournalState;
+
 /// The shared aggregate.
 #[derive(Debug, Default)]
 pub struct Gateway {
-    writers: Mutex<()>,
+    writers: Mutex<Writers>,
     aggregate: RwLock<Aggregate>,
+    /// What is known of the journal without waiting for it; none without a journal.
+    journal_state: Mutex<Option<JournalState>>,
+    has_journal: bool,
+    /// Held by the one thread that writes the journal anew.
+    compaction: Mutex<()>,
+}
+
+/// What writers take turns at.
+#[derive(Debug, Default)]
+struct Writers {
+    journal: Option<Journal>,
+    /// When the window of the sums began, in unix seconds.
+    window_start: i64,
+    is_closed: bool,
 }
 
 /// What became of an accepted push.
@@ -33,32 +53,67 @@ pub struct Merged {
 /// Why a push was refused; nothing of it was merged.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Refusal {
+    /// Its path names no grouping key.
+    Path(GroupingKeyError),
     /// Its body is not in the text format, or contradicts itself.
     Invalid(ParseError),
     /// It contradicts what is stored.
     Conflict(Conflict),
+    /// It could not be kept.
+    NotKept(NotKept),
+}
+
+/// Why something right could not be kept; it was not done then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotKept {
+    /// The journal does not take it.
+    Journal(Trouble),
+    /// The sums have been handed over to another image of the process.
+    Closed,
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Refusal::Path(error) => error.fmt(to),
             Refusal::Invalid(error) => error.fmt(to),
             Refusal::Conflict(conflict) => conflict.fmt(to),
+            Refusal::NotKept(error) => error.fmt(to),
+        }
+    }
+}
+
+impl fmt::Display for NotKept {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotKept::Journal(trouble) => trouble.fmt(to),
+            NotKept::Closed => write!(to, "the gateway is being restarted; push it again"),
         }
     }
 }
 
 impl std::error::Error for Refusal {}
+impl std::error::Error for NotKept {}
 
 impl Gateway {
-    /// Adds a body in the Prometheus text format, its samples labelled with `key`.
+    /// Adds a body in the Prometheus text format, its samples labelled with what stands behind the
+    /// push path. It is in the journal, if there is one, before it is merged.
     ///
     /// # Errors
     /// A refused push has changed nothing.
-    pub fn push(&self, body: &[u8], key: &GroupingKey) -> Result<Merged, Refusal> {
-        let push = parse(body, key).map_err(Refusal::Invalid)?;
-        let _writer = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn push(&self, labels: &str, body: &[u8]) -> Result<Merged, Refusal> {
+        let key = GroupingKey::from_path(labels).map_err(Refusal::Path)?;
+        let push = parse(body, &key).map_err(Refusal::Invalid)?;
+        let is_kept = self.has_journal && !push.families.is_empty();
+        let framed = is_kept.then(|| Framed::of(Entry::Push { labels, body }));
+        let mut writers = self.open_writers().map_err(Refusal::NotKept)?;
         let checked = self.read().check(&push).map_err(Refusal::Conflict)?;
+        if let (Some(framed), Some(journal)) = (framed, &mut writers.journal) {
+            let framed = framed.ok_or(Trouble::TooLong);
+            let appended = framed.and_then(|framed| journal.append(&framed));
+            self.note(journal);
+            appended.map_err(|trouble| Refusal::NotKept(NotKept::Journal(trouble)))?;
+        }
         self.write().merge(&checked);
         Ok(Merged {
             samples: push.samples,
@@ -78,12 +133,22 @@ impl Gateway {
         whole_text(&self.view())
     }
 
-    /// Forgets everything and returns how much that was. What is freed is freed outside the locks.
-    pub fn reset(&self) -> Size {
-        let writer = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Forgets everything and returns how much that was; the window that begins then began at this
+    /// time, in unix seconds. What is freed is freed outside the locks.
+    ///
+    /// # Errors
+    /// Nothing is forgotten when that cannot be kept.
+    pub fn reset(&self, window_start: i64) -> Result<Size, NotKept> {
+        let mut writers = self.open_writers()?;
+        if let Some(journal) = &mut writers.journal {
+            let outcome = journal.reset(window_start);
+            self.note(journal);
+            outcome.map_err(NotKept::Journal)?;
+        }
+        writers.window_start = window_start;
         let cleared = std::mem::take(&mut *self.write());
-        drop(writer);
-        cleared.size()
+        drop(writers);
+        Ok(cleared.size())
     }
 
     /// How much is stored now.
@@ -92,8 +157,21 @@ impl Gateway {
         self.read().size()
     }
 
+    fn open_writers(&self) -> Result<MutexGuard<'_, Writers>, NotKept> {
+        let writers = self.writers();
+        if writers.is_closed {
+            Err(NotKept::Closed)
+        } else {
+            Ok(writers)
+        }
+    }
+
     // A lock is poisoned by a panic under it. Neither check, render nor merge panics on a checked
     // push; should one do so all the same, going on serves the senders better than going deaf.
+    fn writers(&self) -> MutexGuard<'_, Writers> {
+        self.writers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, Aggregate> {
         self.aggregate
             .read()

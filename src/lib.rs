@@ -2,7 +2,7 @@
 //! format, Prometheus scrapes the sums, and a cron schedule may clear them.
 //!
 //! ```text
-//! bytes --parse--> Push --check, merge--> Aggregate --render--> bytes
+//! bytes --parse--> Push --check, log, merge--> Aggregate --render--> bytes
 //! ```
 //!
 //! The modules in reading order. The first eight are the core: no I/O, clock, thread or lock.
@@ -17,11 +17,13 @@
 //! | [`parse`] | bytes to a push | no panic, linear time; its result is valid |
 //! | [`aggregate`] | the merge rules, the store | what is stored can be exposed |
 //! | [`render`] | an aggregate to text | same aggregate, same bytes; `parse` reads them back |
-//! | [`gateway`] | push, scrape, reset | the only locks; none held across network or disk |
+//! | [`journal`] | what was accepted, in a file | what it took is found again, once; bytes only |
+//! | [`gateway`] | push, scrape, reset | the only locks; a scrape never waits for the disk |
 //! | [`schedule`] | crontab to the next instant | each occurrence once, whatever the clock does |
 //! | [`status`] | what the gateway says of itself | atomics only |
 //! | [`listen`] | an address to a socket | bound with the options that connections inherit |
 //! | [`server`] | requests to answers | the only HTTP, the only status codes |
+//! | [`handoff`] | socket and sums to a fresh image | tried out before; bytes only |
 //! | [`cli`] | flags to a configuration | what is in a configuration can be used |
 //!
 //! The dependencies, and why each is here:
@@ -32,11 +34,12 @@
 //! | `cron` | the fields of a crontab | named by the owner |
 //! | `chrono` | calendar and time zones | named by the owner; `cron` speaks it |
 //! | `pico-args` | flags | named by the owner |
+//! | `crc32fast` | the checksums of the journal | std has none, and a table of our own is slower |
 //! | `foldhash` | the keyed hash of a name, a label set | std's takes 2.7 times as long |
 //! | `hashbrown` | tables of places in lists | std keeps each key a second time |
 //! | `dlmalloc` | the allocator of static builds | musl's takes a third longer for bulk pushes |
-//! | `rustix` | sockets: options, `poll`, `shutdown`, a second handle | std has none of them |
-//! | `signal-hook` | SIGTERM and SIGINT | std has no signals |
+//! | `nix` | blocked signals, `execve` that leaves them so | std's clears them, rustix has none |
+//! | `rustix` | sockets, files: options, `poll`, locks, handles to pass on | std has none of them |
 
 pub mod excerpt;
 pub mod keyed_hash;
@@ -49,11 +52,15 @@ pub mod parse;
 pub mod aggregate;
 pub mod render;
 
+pub mod journal;
+
 pub mod gateway;
 pub mod schedule;
 pub mod status;
 
 pub mod listen;
 pub mod server;
+
+pub mod handoff;
 
 pub mod cli;

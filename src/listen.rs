@@ -7,8 +7,12 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::str::FromStr;
 
-use rustix::net::sockopt::{set_ipv6_v6only, set_socket_reuseaddr, set_tcp_nodelay};
+use rustix::fd::OwnedFd;
+use rustix::net::sockopt::{
+    set_ipv6_v6only, set_socket_reuseaddr, set_tcp_nodelay, socket_acceptconn, socket_domain,
+};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
 use crate::excerpt::Excerpt;
 
@@ -87,6 +91,50 @@ impl ListenAddress {
             }
         }
     }
+}
+
+/// The variables by which systemd says that it has bound the sockets already (`sd_listen_fds(3)`).
+pub const SOCKET_ACTIVATION: [&str; 3] = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"];
+
+/// The first descriptor that is passed on by systemd (`sd_listen_fds(3)`).
+const FIRST_DESCRIPTOR: i32 = 3;
+
+/// Takes the socket that systemd has bound for this process, if it has: `None` if not.
+///
+/// # Errors
+/// When there are several, or what there is does not listen for TCP connections.
+pub fn from_systemd() -> io::Result<Option<TcpListener>> {
+    let [process, count, _] = SOCKET_ACTIVATION.map(|name| std::env::var(name).ok());
+    let (Some(process), Some(count)) = (process, count) else {
+        return Ok(None);
+    };
+    if process != std::process::id().to_string() {
+        return Ok(None);
+    }
+    if count != "1" {
+        let found = Excerpt::of(count);
+        let line = format!("expected one socket from systemd, LISTEN_FDS is {found}");
+        return Err(io::Error::other(line));
+    }
+    // A second handle, since the number alone is nothing that could be owned.
+    let own = pidfd_open(getpid(), PidfdFlags::empty())?;
+    let socket = pidfd_getfd(&own, FIRST_DESCRIPTOR, PidfdGetfdFlags::empty())?;
+    adopt(socket).map(Some)
+}
+
+/// Takes over a socket that was bound before.
+///
+/// # Errors
+/// When it does not listen for TCP connections.
+pub fn adopt(socket: OwnedFd) -> io::Result<TcpListener> {
+    let is_internet = |family| matches!(family, AddressFamily::INET | AddressFamily::INET6);
+    if !is_internet(socket_domain(&socket)?) || !socket_acceptconn(&socket)? {
+        return Err(io::Error::other(
+            "the socket does not listen for TCP connections",
+        ));
+    }
+    set_tcp_nodelay(&socket, true)?;
+    Ok(TcpListener::from(socket))
 }
 
 fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {

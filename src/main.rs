@@ -1,28 +1,35 @@
-//! Reads the flags, binds, starts the threads, waits for a signal, ends.
+//! Reads the flags, binds, starts the threads, waits for a signal, ends or hands over.
 //!
 //! Exit status: 0 after SIGTERM or SIGINT, and when all was printed; 1 when the system refuses what
-//! it needs, such as the address; 2 for a wrong flag, schedule or time zone.
+//! it needs, such as the address, or the journal cannot be used; 2 for a wrong flag, schedule or
+//! time zone.
+
+#[path = "main/events.rs"]
+mod events;
+#[path = "main/keep.rs"]
+mod keep;
+#[path = "main/plan.rs"]
+mod plan;
 
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use prometheus_aggregation_gateway::cli::{self, Command, Config, Preview};
-use prometheus_aggregation_gateway::excerpt::Excerpt;
-use prometheus_aggregation_gateway::gateway::Gateway;
-use prometheus_aggregation_gateway::schedule::{self, LocalZone, Schedule, SystemClock, Zone};
-use prometheus_aggregation_gateway::server::pool::{Census, wake_forgotten};
-use prometheus_aggregation_gateway::server::{self, Site};
+use chrono::Utc;
+use prometheus_aggregation_gateway::cli::{self, Command, Config};
+use prometheus_aggregation_gateway::handoff::{self, Image};
+use prometheus_aggregation_gateway::listen::{self, ListenAddress};
+use prometheus_aggregation_gateway::server::{Front, Site};
 use prometheus_aggregation_gateway::status::Status;
-use rustix::net::Shutdown;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
+
+use events::{Event, Events, Reporter};
+use keep::Source;
+use plan::{Plan, print_next};
 
 /// musl's allocator maps memory anew for every long body: a quarter of the time of a bulk push.
 #[cfg(target_env = "musl")]
@@ -54,26 +61,12 @@ fn system(line: impl Display) -> Failure {
     }
 }
 
-/// What the main thread waits for.
-enum Event {
-    Signal(i32),
-    AcceptEnded(io::Error),
-}
-
-/// When the aggregate is cleared.
-struct Plan {
-    expression: String,
-    schedule: Schedule,
-    zone: LocalZone,
-    /// The first reset is the first after this.
-    since: DateTime<Utc>,
-}
-
 fn main() -> ExitCode {
     let outcome = match cli::read(std::env::args_os().skip(1)) {
         Ok(Command::Help) => print(&cli::help()),
         Ok(Command::Version) => print(&format!("{PROGRAM} {}\n", env!("CARGO_PKG_VERSION"))),
         Ok(Command::Next(preview)) => print_next(&preview),
+        Ok(Command::Check(config)) => check(&config),
         Ok(Command::Run(config)) => run(config),
         Err(line) => Err(usage(line)),
     };
@@ -86,93 +79,133 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(config: Config) -> Result<(), Failure> {
-    let started = Utc::now();
-    let plan = config.crontab.as_deref();
-    let plan = plan.map(|crontab| plan_of(crontab, started)).transpose()?;
-    let (events, happened) = mpsc::channel();
-    watch_signals(events.clone())?;
+/// Tells whether [`run`] would get as far as binding its address.
+fn check(config: &Config) -> Result<(), Failure> {
+    handoff::is_announced().map_err(system)?;
+    plan_of(config)?;
+    match &config.journal {
+        Some(path) => keep::check_journal(path),
+        None => Ok(()),
+    }
+}
 
-    let cannot_listen = |error| system(format!("cannot listen on {}: {error}", config.listen));
-    let listener = config.listen.listen().map_err(cannot_listen)?;
-    let acceptor = Arc::new(listener.try_clone().map_err(cannot_listen)?);
-    let before = Census::take();
-    let http = Arc::new(server::accept(listener).map_err(cannot_listen)?);
+fn plan_of(config: &Config) -> Result<Option<Plan>, Failure> {
+    let crontab = config.crontab.as_deref();
+    crontab
+        .map(|crontab| Plan::new(crontab, Utc::now()))
+        .transpose()
+}
+
+fn run(config: Config) -> Result<(), Failure> {
+    let plan = plan_of(&config)?;
+    let image = Image::of_this_process().map_err(system)?;
+    let mut events = Events::new().map_err(system)?;
+    let (listener, sums, page) = match handoff::receive().map_err(system)? {
+        Some(handoff) => (
+            Some(handoff.listener),
+            Some(handoff.sums),
+            Some(handoff.page),
+        ),
+        None => (None, None, None),
+    };
+    let source = Source::open(config.journal.as_deref(), sums)?;
+    let listener = match listener {
+        Some(listener) => listen::adopt(listener).map_err(system)?,
+        None => bind(&config.listen)?,
+    };
+    let gateway = source.read(Utc::now().timestamp())?;
+    let mut plan = plan.map(|plan| plan.for_window(&gateway)).transpose()?;
     let site = Arc::new(Site {
-        gateway: Gateway::default(),
-        status: Status::new(),
+        gateway,
+        status: page.as_deref().map_or_else(Status::new, Status::restored),
         cors: config.cors,
         push_path: config.push_path,
         body_bytes_max: config.body_bytes_max,
     });
-    announce(&acceptor, &site.push_path, plan.as_ref());
-    let stop_schedule = plan
-        .map(|plan| keep_schedule(plan, Arc::clone(&site)))
-        .transpose()?;
-    let own_threads = config.workers.get() + usize::from(stop_schedule.is_some());
-    let working = start_workers(config.workers.get(), &http, &site, &events)?;
-    drop(events);
-    if let Some(before) = before {
-        let (listener, idle) = (Arc::clone(&acceptor), before.with_threads(own_threads + 1));
-        spawn("wake forgotten", move || wake_forgotten(&listener, idle))?;
+    if let Some(plan) = &mut plan {
+        plan.make_missed_reset(&site);
     }
-
-    let outcome = wait_for_end(&happened);
-    finish(&acceptor, &http, config.workers.get(), &working);
-    drop(stop_schedule);
-    outcome
+    if page.is_none() {
+        announce(&listener, &site.push_path, plan.as_ref());
+    } else {
+        site.status.count_hand_over();
+        log(&format!(
+            "{PROGRAM} {} has taken over",
+            env!("CARGO_PKG_VERSION")
+        ));
+    }
+    keep::start(&site)?;
+    let workers = config.workers.get();
+    serve(workers, &listener, &site, &mut events, plan, &image)
 }
 
-fn wait_for_end(happened: &Receiver<Event>) -> Result<(), Failure> {
-    let name = match happened.recv() {
-        Ok(Event::Signal(SIGTERM)) => "SIGTERM",
-        Ok(Event::Signal(_)) => "SIGINT",
-        Ok(Event::AcceptEnded(error)) => {
-            return Err(system(format!("accepting connections has failed: {error}")));
+/// Binds the address, unless systemd has.
+fn bind(address: &ListenAddress) -> Result<TcpListener, Failure> {
+    let inherited = listen::from_systemd();
+    let inherited = inherited.map_err(|error| system(format!("socket activation: {error}")))?;
+    inherited
+        .map_or_else(|| address.listen(), Ok)
+        .map_err(|error| system(format!("cannot listen on {address}: {error}")))
+}
+
+/// Serves until a signal ends it. A hand-over ends it as well, unless it fails: then it goes on.
+fn serve(
+    workers: usize,
+    listener: &TcpListener,
+    site: &Arc<Site>,
+    events: &mut Events,
+    mut plan: Option<Plan>,
+    image: &Image,
+) -> Result<(), Failure> {
+    loop {
+        let schedule = plan.as_ref().map(|plan| plan.keep(site)).transpose()?;
+        // The workers, and the one that wakes.
+        let front = Arc::new(Front::open(listener, workers + 1).map_err(system)?);
+        let working = start_workers(workers, &front, site, &events.reporter())?;
+        let waking = Arc::clone(&front);
+        spawn("wake forgotten", move || waking.wake_forgotten())?;
+        match wait_for_end(events, image)? {
+            End::Finish => {
+                front.finish(workers);
+                if working.recv_timeout(FINISH_DURATION_MAX) == Err(RecvTimeoutError::Timeout) {
+                    log("requests in flight were given up after 5 s");
+                }
+                keep::sync(site);
+                return Ok(());
+            }
+            End::HandOver => {
+                drop(schedule);
+                let why = keep::hand_over(image, listener, &front, site);
+                log(&format!("SIGHUP: not handed over, going on: {why}"));
+                let again = plan.map(|plan| plan.for_window(&site.gateway));
+                plan = again.transpose()?;
+            }
         }
-        Err(mpsc::RecvError) => return Err(system("all threads have ended")),
-    };
-    log(&format!("{name}: finishing the requests in flight"));
-    Ok(())
-}
-
-fn plan_of(expression: &str, since: DateTime<Utc>) -> Result<Plan, Failure> {
-    let schedule = Schedule::parse(expression, since).map_err(usage)?;
-    let zone = LocalZone::from_environment().map_err(usage)?;
-    Ok(Plan {
-        expression: expression.to_owned(),
-        schedule,
-        zone,
-        since,
-    })
-}
-
-/// Prints the next resets, one a line in local time, or the word never.
-fn print_next(preview: &Preview) -> Result<(), Failure> {
-    let after = match &preview.after {
-        None => Utc::now(),
-        Some(after) => DateTime::parse_from_rfc3339(after)
-            .map_err(|_| {
-                let found = Excerpt::of(after);
-                usage(format!(
-                    "flag -after: expected an instant such as 2026-03-29T00:59:30Z, found {found}"
-                ))
-            })?
-            .to_utc(),
-    };
-    let Plan { schedule, zone, .. } = plan_of(&preview.crontab, after)?;
-    let next = schedule
-        .occurrences(after, &zone)
-        .take(preview.resets.get());
-    let mut lines = next.map(|next| local_time(next, &zone)).peekable();
-    if lines.peek().is_none() {
-        return print("never\n");
     }
-    lines.try_for_each(|line| print(&format!("{line}\n")))
 }
 
-fn local_time(instant: DateTime<Utc>, zone: &LocalZone) -> String {
-    zone.local_time(instant).to_rfc3339()
+/// How this image of the process ends.
+enum End {
+    Finish,
+    HandOver,
+}
+
+fn wait_for_end(events: &mut Events, image: &Image) -> Result<End, Failure> {
+    loop {
+        match events.wait().map_err(system)? {
+            Event::Terminate(name) => {
+                log(&format!("{name}: finishing the requests in flight"));
+                return Ok(End::Finish);
+            }
+            Event::HandOver => match image.try_out() {
+                Ok(()) => return Ok(End::HandOver),
+                Err(why) => log(&format!("SIGHUP: not handed over, going on: {why}")),
+            },
+            Event::AcceptEnded(error) => {
+                return Err(system(format!("accepting connections has failed: {error}")));
+            }
+        }
+    }
 }
 
 /// Says where it listens, what the schedule will do, and how to push a first sample.
@@ -194,10 +227,7 @@ fn announce(listener: &TcpListener, push_path: &str, plan: Option<&Plan>) {
     log(&format!("{PROGRAM} {version} listens on {address}"));
     match plan {
         None => log("no -crontab: the sums are never cleared"),
-        Some(plan) => {
-            let next = next_reset(plan.schedule.next_after(plan.since, &plan.zone), &plan.zone);
-            log(&format!("crontab \"{}\": {next}", plan.expression));
-        }
+        Some(plan) => log(&plan.line()),
     }
     log(&format!(
         "push: echo 'some_metric 3.14' | curl --data-binary @- \
@@ -206,96 +236,25 @@ fn announce(listener: &TcpListener, push_path: &str, plan: Option<&Plan>) {
     log(&format!("scrape: curl http://{host}/metrics"));
 }
 
-fn next_reset(next: Option<DateTime<Utc>>, zone: &LocalZone) -> String {
-    match next {
-        Some(next) => {
-            format!("next reset {} ({})", local_time(next, zone), zone.name())
-        }
-        None => "warning: it never fires, the sums are never cleared".to_owned(),
-    }
-}
-
-/// Starts the thread that clears the aggregate; it ends when the sender is dropped.
-fn keep_schedule(plan: Plan, site: Arc<Site>) -> Result<Sender<()>, Failure> {
-    let (stop, stopped) = mpsc::channel();
-    // The first push may come before the thread runs.
-    say_next_reset(&site, plan.schedule.next_after(plan.since, &plan.zone));
-    spawn("schedule", move || {
-        let clock = SystemClock::new(stopped);
-        let announce = |next| say_next_reset(&site, next);
-        let Plan {
-            schedule,
-            zone,
-            since,
-            ..
-        } = &plan;
-        schedule::run(schedule, zone, &clock, *since, announce, |due| {
-            let cleared = site.gateway.reset();
-            site.status.count_reset(due.now.timestamp());
-            say_next_reset(&site, due.next);
-            let (families, series) = (cleared.families, cleared.series);
-            let next = next_reset(due.next, &plan.zone);
-            log(&format!(
-                "reset: cleared {families} families, {series} series; {next}"
-            ));
-        });
-    })?;
-    Ok(stop)
-}
-
-/// To whoever pushes, and to whoever reads the gateway's own metrics.
-fn say_next_reset(site: &Site, next: Option<DateTime<Utc>>) {
-    site.status
-        .set_next_reset(next.map(|next| next.timestamp()));
-}
-
 /// Starts the worker threads; the receiver is disconnected when the last of them has ended.
 fn start_workers(
     workers: usize,
-    http: &Arc<tiny_http::Server>,
+    front: &Arc<Front>,
     site: &Arc<Site>,
-    events: &Sender<Event>,
+    reporter: &Reporter,
 ) -> Result<Receiver<()>, Failure> {
     let (working, finished) = mpsc::channel();
     for number in 1..=workers {
-        let (http, site) = (Arc::clone(http), Arc::clone(site));
-        let (events, working) = (events.clone(), working.clone());
+        let (front, site) = (Arc::clone(front), Arc::clone(site));
+        let (reporter, working) = (reporter.clone(), working.clone());
         spawn(&format!("worker {number}"), move || {
-            if let Err(error) = server::serve(&http, &site) {
-                // No receiver: the main thread is ending already.
-                let _ = events.send(Event::AcceptEnded(error));
+            if let Err(error) = front.serve(&site) {
+                reporter.accept_ended(error);
             }
             drop(working);
         })?;
     }
     Ok(finished)
-}
-
-fn watch_signals(events: Sender<Event>) -> Result<(), Failure> {
-    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(system)?;
-    spawn("signals", move || {
-        for signal in signals.forever() {
-            let _ = events.send(Event::Signal(signal));
-        }
-    })
-}
-
-/// Stops accepting, lets the workers finish what was queued, and waits for them for a while.
-fn finish(
-    acceptor: &TcpListener,
-    http: &tiny_http::Server,
-    workers: usize,
-    working: &Receiver<()>,
-) {
-    // New connections are refused from here on, and tiny_http's accept(2) returns.
-    let _ = rustix::net::shutdown(acceptor, Shutdown::Both);
-    // Behind all queued requests; each worker takes one and ends.
-    (0..workers).for_each(|_| http.unblock());
-    let deadline = Instant::now() + FINISH_DURATION_MAX;
-    let remaining = || deadline.saturating_duration_since(Instant::now());
-    if working.recv_timeout(remaining()) == Err(RecvTimeoutError::Timeout) {
-        log("requests in flight were given up after 5 s");
-    }
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), Failure> {

@@ -55,13 +55,64 @@ pub fn whole_text(view: &View) -> Vec<u8> {
     text
 }
 
+/// Gives the exposition of a view in pieces of about `piece_bytes`, each an exposition by itself:
+/// they add up to the view, whoever pushes them in this order.
+///
+/// # Errors
+/// The first that `piece` gives; it ends there.
+pub fn render_pieces<E>(
+    view: &View,
+    piece_bytes: usize,
+    mut piece: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut text = Vec::new();
+    let mut bounds = Bounds::default();
+    for (name, family) in view.families() {
+        let mut full = |text: &mut Vec<u8>| {
+            if text.len() < piece_bytes {
+                return Ok(());
+            }
+            piece(text)?;
+            text.clear();
+            // HELP was in the piece before.
+            render_type(name, family, text);
+            Ok(())
+        };
+        render_head(name, family, &mut text);
+        match &family.series {
+            Series::Numbers(numbers) => numbers.iter().try_for_each(|(labels, value)| {
+                render_sample(&[name], labels, *value, &mut text);
+                full(&mut text)
+            })?,
+            Series::Histograms(histograms) => {
+                for (labels, histogram) in histograms.iter() {
+                    bounds.write(&histogram.upper_bounds);
+                    let whole = &mut |_: &mut Vec<u8>| Ok(());
+                    render_histogram(name, labels, histogram, &bounds, &mut text, whole)?;
+                    full(&mut text)?;
+                }
+            }
+        }
+    }
+    match text.as_slice() {
+        [] => Ok(()),
+        text => piece(text),
+    }
+}
+
 fn render_head(name: &str, family: &Family, text: &mut Vec<u8>) {
-    let metric_type = family.metric_type.as_str();
     match family.help.as_ref() {
         "" => {}
         help => append(text, &["# HELP ", name, " ", help, "\n"]),
     }
-    append(text, &["# TYPE ", name, " ", metric_type, "\n"]);
+    render_type(name, family, text);
+}
+
+fn render_type(name: &str, family: &Family, text: &mut Vec<u8>) {
+    append(
+        text,
+        &["# TYPE ", name, " ", family.metric_type.as_str(), "\n"],
+    );
 }
 
 fn render_sample(name: &[&str], labels: &str, value: f64, text: &mut Vec<u8>) {

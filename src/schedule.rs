@@ -68,6 +68,20 @@ impl Schedule {
         }
     }
 
+    /// What to say of a window that begins now, at a reset or a start: the same occurrences come
+    /// after it, and `@every` that is parsed with it as its start keeps its grid.
+    #[must_use]
+    pub fn window_start(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        match &self.crontab {
+            Crontab::Fields { .. } => now,
+            Crontab::Every { start, interval } => {
+                let next = next_on_grid(*start, *interval, now);
+                next.and_then(|next| next.checked_sub_signed(*interval))
+                    .unwrap_or(now)
+            }
+        }
+    }
+
     /// All occurrences strictly after `instant`, in order; see [`Schedule::next_after`].
     pub fn occurrences(
         &self,

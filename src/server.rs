@@ -9,28 +9,27 @@
 //! | `POST`, `PUT` push path, `/<label>/<value>...` behind it | 200, when the next reset is |
 //! | `OPTIONS` the same | 204, CORS preflight |
 //! | `GET`, `HEAD` `/metrics` | 200, the sums |
-//! | `GET`, `HEAD` `/-/healthy`, `/-/ready` | 200 |
+//! | `GET`, `HEAD` `/-/healthy`, `/-/ready` | 200; not ready: 503 |
 //! | `GET`, `HEAD` `/-/metrics` | 200, the gateway's own metrics |
 //! | another method, another path | 405 with `Allow`, 404 |
 
 mod answer;
 mod body;
 mod exposition;
-pub mod pool;
+mod front;
+mod pool;
 mod socket;
 
-use std::io;
-use std::net::TcpListener;
 use std::time::Instant;
 
 use tiny_http::{Method, Request};
 
 use self::answer::{Answer, Body, let_go, respond};
 use self::body::{Unread, read_body};
+pub use self::front::Front;
 use crate::excerpt::Excerpt;
-use crate::gateway::{Gateway, Refusal};
-use crate::grouping_key::GroupingKey;
-use crate::status::{Handler, PushResult, Status, Stored};
+use crate::gateway::{Gateway, JournalState, Refusal};
+use crate::status::{Handler, PushResult, Status, Stored, StoredJournal};
 
 /// Senders are told to wait this long after a reset, so that nobody pushes right into it.
 const NEXT_RESET_GRACE_SECONDS: i64 = 30;
@@ -53,26 +52,21 @@ pub struct Site {
     pub body_bytes_max: usize,
 }
 
-/// Starts to accept connections; requests are queued until [`serve`] takes them.
-///
-/// # Errors
-/// When the listener's own address cannot be found out.
-pub fn accept(listener: TcpListener) -> io::Result<tiny_http::Server> {
-    tiny_http::Server::from_listener(listener, None).map_err(io::Error::other)
-}
-
-/// Answers requests, one after the other, until `http.unblock()` ends it. Many threads may do so.
-///
-/// # Errors
-/// What ended the accepting of connections; `tiny_http` does not begin again.
-pub fn serve(http: &tiny_http::Server, site: &Site) -> io::Result<()> {
-    loop {
-        match http.recv() {
-            Ok(request) => handle(site, request),
-            // The kind that tiny_http gives to `unblock()`; accept(2) has none of this kind.
-            Err(error) if error.kind() == io::ErrorKind::Other => return Ok(()),
-            Err(error) => return Err(error),
-        }
+impl Site {
+    /// The page of the gateway's own metrics.
+    #[must_use]
+    pub fn status_page(&self) -> String {
+        let stored_journal = |state: JournalState| StoredJournal {
+            bytes: state.bytes,
+            snapshot_bytes: state.snapshot_bytes,
+            trouble: state.trouble.map(|trouble| trouble.to_string()),
+        };
+        let held = self.gateway.size();
+        self.status.page(&Stored {
+            families: held.families,
+            series: held.series,
+            journal: self.gateway.journal_state().map(stored_journal),
+        })
     }
 }
 
@@ -118,7 +112,7 @@ impl<'a> Place<'a> {
     }
 }
 
-fn handle(site: &Site, mut request: Request) {
+fn handle(front: &Front, site: &Site, mut request: Request) {
     let body = read_body(&mut request, site.body_bytes_max);
     let place = Place::at(path(request.url()), &site.push_path);
     let is_push = matches!(request.method(), Method::Post | Method::Put);
@@ -144,6 +138,11 @@ fn handle(site: &Site, mut request: Request) {
         _ => answer,
     };
     site.status.count_request(handler, answer.code);
+    let answer = if front.is_draining() {
+        answer.ending_connection()
+    } else {
+        answer
+    };
     match body.map_err(|error| error.unread) {
         Ok(_) | Err(Unread::Bounded) => respond(request, answer),
         Err(unread) => let_go(request, &answer, unread),
@@ -181,12 +180,8 @@ fn push(site: &Site, labels: &str, request: &Request, body: &[u8]) -> Answer {
 }
 
 fn merge(site: &Site, labels: &str, body: &[u8]) -> (PushResult, Answer) {
-    let key = match GroupingKey::from_path(labels) {
-        Ok(key) => key,
-        Err(error) => return (PushResult::Invalid, Answer::refusal(400, error)),
-    };
     let started = Instant::now();
-    match site.gateway.push(body, &key) {
+    match site.gateway.push(labels, body) {
         Ok(merged) => {
             let (samples, skipped) = (merged.samples, merged.skipped);
             site.status
@@ -194,11 +189,12 @@ fn merge(site: &Site, labels: &str, body: &[u8]) -> (PushResult, Answer) {
             (PushResult::Accepted, accepted(site.status.next_reset()))
         }
         Err(refusal) => {
-            let result = match refusal {
-                Refusal::Invalid(_) => PushResult::Invalid,
-                Refusal::Conflict(_) => PushResult::Conflict,
+            let (result, code) = match refusal {
+                Refusal::Path(_) | Refusal::Invalid(_) => (PushResult::Invalid, 400),
+                Refusal::Conflict(_) => (PushResult::Conflict, 400),
+                Refusal::NotKept(_) => (PushResult::NotKept, 503),
             };
-            (result, Answer::refusal(400, refusal))
+            (result, Answer::refusal(code, refusal))
         }
     }
 }
@@ -276,18 +272,17 @@ fn show(site: &Site, page: Page) -> (Handler, Answer) {
             Answer::exposition(EXPOSITION, site.gateway.view()),
         ),
         Page::Healthy => (Handler::Healthy, Answer::new(200, JSON, ALIVE)),
-        Page::Ready => (Handler::Ready, Answer::new(200, JSON, ALIVE)),
-        Page::Status => {
-            let held = site.gateway.size();
-            let stored = Stored {
-                families: held.families,
-                series: held.series,
+        Page::Ready => {
+            let answer = match site.gateway.not_kept() {
+                None => Answer::new(200, JSON, ALIVE),
+                Some(why) => Answer::refusal(503, why),
             };
-            (
-                Handler::Status,
-                Answer::new(200, EXPOSITION, site.status.page(stored)),
-            )
+            (Handler::Ready, answer)
         }
+        Page::Status => (
+            Handler::Status,
+            Answer::new(200, EXPOSITION, site.status_page()),
+        ),
     }
 }
 

@@ -3,7 +3,8 @@
 //! Invariant: atomics only; nobody waits for anybody here. The metrics are in a namespace of their
 //! own and are never mixed with pushed ones.
 
-use std::fmt::{self, Write};
+mod page;
+
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -55,26 +56,55 @@ pub enum PushResult {
     Unsupported,
     /// Its body did not arrive whole.
     Incomplete,
+    /// The journal does not take it, or the process is being replaced.
+    NotKept,
 }
 
 impl PushResult {
-    const ALL: [(PushResult, &str); 6] = [
+    const ALL: [(PushResult, &str); 7] = [
         (PushResult::Accepted, "accepted"),
         (PushResult::Invalid, "invalid"),
         (PushResult::Conflict, "conflict"),
         (PushResult::TooLarge, "too_large"),
         (PushResult::Unsupported, "unsupported"),
         (PushResult::Incomplete, "incomplete"),
+        (PushResult::NotKept, "not_kept"),
     ];
 }
 
+/// What is done to the journal beside appending to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upkeep {
+    /// Waiting until what was appended is on the disk.
+    Sync,
+    /// Writing it anew.
+    Compaction,
+}
+
+impl Upkeep {
+    const ALL: [(Upkeep, &str); 2] = [(Upkeep::Sync, "sync"), (Upkeep::Compaction, "compaction")];
+}
+
 /// What is stored when the page is asked for; it is kept elsewhere.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Stored {
     /// Metric families.
     pub families: usize,
     /// Time series.
     pub series: usize,
+    /// The journal, if there is one.
+    pub journal: Option<StoredJournal>,
+}
+
+/// What there is to say of a journal.
+#[derive(Clone, Debug)]
+pub struct StoredJournal {
+    /// Its length.
+    pub bytes: u64,
+    /// How much of it is its snapshot.
+    pub snapshot_bytes: u64,
+    /// Why nothing can be kept at present.
+    pub trouble: Option<String>,
 }
 
 const CODES: usize = 600;
@@ -83,7 +113,9 @@ const CODES: usize = 600;
 #[derive(Debug)]
 pub struct Status {
     started: Instant,
-    started_at: SystemTime,
+    /// Of the images of this process before this one.
+    uptime_before: Duration,
+    start_time_seconds: f64,
     pushes: [AtomicU64; PushResult::ALL.len()],
     samples: AtomicU64,
     skipped_not_a_number: AtomicU64,
@@ -92,6 +124,9 @@ pub struct Status {
     resets: AtomicU64,
     last_reset_timestamp_seconds: AtomicI64,
     next_reset_timestamp_seconds: AtomicI64,
+    hand_overs: AtomicU64,
+    upkeeps: [AtomicU64; Upkeep::ALL.len()],
+    upkeep_errors: [AtomicU64; Upkeep::ALL.len()],
     requests: Box<[[AtomicU64; CODES]]>,
     push_bytes: Histogram<7>,
     push_duration_nanoseconds: Histogram<8>,
@@ -104,10 +139,12 @@ impl Status {
     /// All counters at zero, the uptime counted from now.
     #[must_use]
     pub fn new() -> Status {
+        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let no_requests = || std::array::from_fn(|_| AtomicU64::new(0));
         Status {
             started: Instant::now(),
-            started_at: SystemTime::now(),
+            uptime_before: Duration::ZERO,
+            start_time_seconds: since_1970.unwrap_or_default().as_secs_f64(),
             pushes: Default::default(),
             samples: AtomicU64::new(0),
             skipped_not_a_number: AtomicU64::new(0),
@@ -116,6 +153,9 @@ impl Status {
             resets: AtomicU64::new(0),
             last_reset_timestamp_seconds: AtomicI64::new(NEVER),
             next_reset_timestamp_seconds: AtomicI64::new(NEVER),
+            hand_overs: AtomicU64::new(0),
+            upkeeps: Default::default(),
+            upkeep_errors: Default::default(),
             requests: Handler::ALL.iter().map(|_| no_requests()).collect(),
             push_bytes: Histogram::new([
                 100,
@@ -176,6 +216,21 @@ impl Status {
             .store(at_timestamp_seconds, Relaxed);
     }
 
+    /// Counts that this image of the process has taken over from the one before.
+    pub fn count_hand_over(&self) {
+        self.hand_overs.fetch_add(1, Relaxed);
+    }
+
+    /// Counts what was done to the journal.
+    pub fn count_upkeep(&self, upkeep: Upkeep) {
+        self.upkeeps[upkeep as usize].fetch_add(1, Relaxed);
+    }
+
+    /// Counts what could not be done to the journal.
+    pub fn count_upkeep_error(&self, upkeep: Upkeep) {
+        self.upkeep_errors[upkeep as usize].fetch_add(1, Relaxed);
+    }
+
     /// Announces the next reset, in unix seconds; `None`: there will be none.
     pub fn set_next_reset(&self, timestamp_seconds: Option<i64>) {
         self.next_reset_timestamp_seconds
@@ -187,165 +242,12 @@ impl Status {
     pub fn next_reset(&self) -> Option<i64> {
         Some(self.next_reset_timestamp_seconds.load(Relaxed)).filter(|&seconds| seconds != NEVER)
     }
-
-    /// The page: exposition text of the gateway's own metrics.
-    #[must_use]
-    pub fn page(&self, stored: Stored) -> String {
-        let mut page = String::new();
-        // A String takes whatever is written.
-        let _ = self.write(stored, &mut page);
-        page
-    }
-
-    fn write(&self, stored: Stored, to: &mut String) -> fmt::Result {
-        self.write_process(to)?;
-        head(
-            to,
-            "pushes_total",
-            "counter",
-            "Pushes, by what became of them.",
-        )?;
-        for (result, word) in PushResult::ALL {
-            let pushes = self.pushes[result as usize].load(Relaxed);
-            writeln!(to, "{PREFIX}pushes_total{{result=\"{word}\"}} {pushes}")?;
-        }
-        let samples = self.samples.load(Relaxed);
-        sample(
-            to,
-            "samples_merged_total",
-            "counter",
-            "Sample lines added up.",
-            samples,
-        )?;
-        head(
-            to,
-            "samples_skipped_total",
-            "counter",
-            "Sample lines of accepted pushes left out.",
-        )?;
-        for (reason, counter) in [
-            ("nan", &self.skipped_not_a_number),
-            ("infinite", &self.skipped_infinite),
-            ("summary", &self.skipped_summary),
-        ] {
-            let skipped = counter.load(Relaxed);
-            writeln!(
-                to,
-                "{PREFIX}samples_skipped_total{{reason=\"{reason}\"}} {skipped}"
-            )?;
-        }
-        sample(
-            to,
-            "families",
-            "gauge",
-            "Metric families stored.",
-            stored.families,
-        )?;
-        sample(to, "series", "gauge", "Time series stored.", stored.series)?;
-        self.write_resets(to)?;
-        self.write_requests(to)?;
-        self.push_bytes
-            .write(to, "push_size_bytes", "Length of accepted pushes.", 1.0)?;
-        let help = "Time to read and merge an accepted push, its transfer left out.";
-        self.push_duration_nanoseconds
-            .write(to, "push_duration_seconds", help, 1e9)
-    }
-
-    fn write_process(&self, to: &mut String) -> fmt::Result {
-        head(to, "build_info", "gauge", "1, with the version as a label.")?;
-        writeln!(
-            to,
-            "{PREFIX}build_info{{version=\"{}\"}} 1",
-            env!("CARGO_PKG_VERSION")
-        )?;
-        let since_1970 = self.started_at.duration_since(SystemTime::UNIX_EPOCH);
-        let start = since_1970.unwrap_or_default().as_secs_f64();
-        sample(
-            to,
-            "start_time_seconds",
-            "gauge",
-            "When the process started, unix time.",
-            start,
-        )?;
-        let uptime = self.started.elapsed().as_secs_f64();
-        sample(
-            to,
-            "uptime_seconds",
-            "gauge",
-            "How long the process has been running.",
-            uptime,
-        )
-    }
-
-    fn write_resets(&self, to: &mut String) -> fmt::Result {
-        let resets = self.resets.load(Relaxed);
-        sample(
-            to,
-            "resets_total",
-            "counter",
-            "How often the aggregate was cleared.",
-            resets,
-        )?;
-        let last = self.last_reset_timestamp_seconds.load(Relaxed);
-        if last != NEVER {
-            let help = "When the aggregate was last cleared, unix time.";
-            sample(to, "last_reset_timestamp_seconds", "gauge", help, last)?;
-        }
-        if let Some(next) = self.next_reset() {
-            let help = "When the aggregate will be cleared next, unix time.";
-            sample(to, "next_reset_timestamp_seconds", "gauge", help, next)?;
-        }
-        Ok(())
-    }
-
-    fn write_requests(&self, to: &mut String) -> fmt::Result {
-        head(
-            to,
-            "http_requests_total",
-            "counter",
-            "HTTP requests answered.",
-        )?;
-        for (handler, word) in Handler::ALL {
-            for (code, requests) in self.requests[handler as usize].iter().enumerate() {
-                let requests = requests.load(Relaxed);
-                if requests > 0 {
-                    writeln!(
-                        to,
-                        "{PREFIX}http_requests_total{{handler=\"{word}\",code=\"{code}\"}} \
-                         {requests}"
-                    )?;
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Default for Status {
     fn default() -> Status {
         Status::new()
     }
-}
-
-/// The namespace of the gateway's own metrics.
-const PREFIX: &str = "aggregation_gateway_";
-
-fn head(to: &mut String, name: &str, metric_type: &str, help: &str) -> fmt::Result {
-    writeln!(
-        to,
-        "# HELP {PREFIX}{name} {help}\n# TYPE {PREFIX}{name} {metric_type}"
-    )
-}
-
-fn sample(
-    to: &mut String,
-    name: &str,
-    metric_type: &str,
-    help: &str,
-    value: impl fmt::Display,
-) -> fmt::Result {
-    head(to, name, metric_type, help)?;
-    writeln!(to, "{PREFIX}{name} {value}")
 }
 
 /// A histogram of whole numbers that many threads add to.
@@ -374,28 +276,5 @@ impl<const BUCKETS: usize> Histogram<BUCKETS> {
             .map_or(&self.count_above, |at| &self.counts[at])
             .fetch_add(1, Relaxed);
         self.sum.fetch_add(value, Relaxed);
-    }
-
-    /// Writes it in a unit of which one is `per_unit` of the observed ones.
-    #[allow(clippy::cast_precision_loss)] // the page shows floats
-    fn write(&self, to: &mut String, name: &str, help: &str, per_unit: f64) -> fmt::Result {
-        head(to, name, "histogram", help)?;
-        let mut cumulative_count = 0;
-        for (bound, count) in self.upper_bounds.iter().zip(&self.counts) {
-            cumulative_count += count.load(Relaxed);
-            let bound = *bound as f64 / per_unit;
-            writeln!(
-                to,
-                "{PREFIX}{name}_bucket{{le=\"{bound}\"}} {cumulative_count}"
-            )?;
-        }
-        cumulative_count += self.count_above.load(Relaxed);
-        let sum = self.sum.load(Relaxed) as f64 / per_unit;
-        writeln!(
-            to,
-            "{PREFIX}{name}_bucket{{le=\"+Inf\"}} {cumulative_count}"
-        )?;
-        writeln!(to, "{PREFIX}{name}_sum {sum}")?;
-        writeln!(to, "{PREFIX}{name}_count {cumulative_count}")
     }
 }

@@ -67,6 +67,15 @@ impl Answer {
         self
     }
 
+    /// Tells the client to use another connection for its next request. `tiny_http` leaves out a
+    /// header of this name, so it is put behind the value of another one.
+    pub fn ending_connection(mut self) -> Answer {
+        if let Some((_, value)) = self.headers.last_mut() {
+            value.push_str("\r\nConnection: close");
+        }
+        self
+    }
+
     /// The headers as `tiny_http` wants them.
     pub fn tiny_http_headers(&self) -> Vec<Header> {
         let header = |(name, value): &(&str, String)| Header::from_bytes(*name, value.as_str());

@@ -48,11 +48,16 @@ impl Census {
         })
     }
 
-    /// How many connections have no thread, given what there was without any connection.
-    fn forgotten_since(self, idle: Census) -> usize {
-        let connections = self.descriptors.saturating_sub(idle.descriptors) / 2;
+    /// How many connections there are, given what there is without any.
+    #[must_use]
+    pub fn connections(self, idle: Census) -> usize {
+        self.descriptors.saturating_sub(idle.descriptors) / 2
+    }
+
+    /// How many of them have no thread.
+    fn forgotten(self, idle: Census) -> usize {
         let threads = self.threads.saturating_sub(idle.threads);
-        connections.saturating_sub(threads)
+        self.connections(idle).saturating_sub(threads)
     }
 
     /// The same with so many more threads.
@@ -65,26 +70,25 @@ impl Census {
     }
 }
 
-/// Wakes forgotten connections until the listener is shut down. `idle` is what this process would
-/// have without `tiny_http`: taken before [`accept`](super::accept), with what was added since.
-pub fn wake_forgotten(listener: &TcpListener, idle: Census) {
-    // The one that accepts.
-    let idle = idle.with_threads(1);
-    loop {
+/// Wakes forgotten connections until the listener is shut down or `is_over` says so. `idle` is what
+/// this process has without any connection.
+pub fn wake_forgotten(listener: &TcpListener, idle: Census, is_over: impl Fn() -> bool) {
+    while !is_over() {
         let mut polled = [PollFd::new(listener, PollFlags::IN)];
         let _ = poll(&mut polled, Some(&LOOK_INTERVAL));
         if polled[0].revents().contains(PollFlags::HUP) {
             return;
         }
         thread::sleep(LOOK_DELAY);
-        let forgotten = Census::take().map_or(0, |now| now.forgotten_since(idle));
+        let forgotten = Census::take().map_or(0, |now| now.forgotten(idle));
         for _ in 0..forgotten.min(WOKEN_MAX) {
             wake_one(listener);
         }
     }
 }
 
-fn wake_one(listener: &TcpListener) {
+/// Connects to the listener, and closes the connection at once.
+pub fn wake_one(listener: &TcpListener) {
     let Ok(address) = listener.local_addr() else {
         return;
     };

@@ -36,7 +36,7 @@ fuzz_target!(|path: &str| {
         GroupingKey::from_path(&percent_encoded(&labels)).as_ref(),
         Ok(&key)
     );
-    assert_labels_win(&key, labels);
+    assert_labels_win(path, &key, labels);
 });
 
 type Labels = BTreeMap<String, String>;
@@ -52,7 +52,7 @@ fn percent_encoded(labels: &Labels) -> String {
 }
 
 /// The labels of the key are put over those of a body; an empty one takes its label away.
-fn assert_labels_win(key: &GroupingKey, of_key: Labels) {
+fn assert_labels_win(path: &str, key: &GroupingKey, of_key: Labels) {
     let of_body = ["a", "job", "z"].map(|name| (name.to_owned(), "of body".to_owned()));
     let mut expected = Labels::from(of_body);
     expected.extend(of_key);
@@ -61,7 +61,7 @@ fn assert_labels_win(key: &GroupingKey, of_key: Labels) {
     let body = b"# TYPE x counter\nx{z=\"of body\",a=\"of body\",job=\"of body\"} 1\n";
     valid::assert_push(&parse(body, key).expect("the body is valid"), body);
     let gateway = Gateway::default();
-    gateway.push(body, key).expect("the body is valid");
+    gateway.push(path, body).expect("the body is valid");
     let scrape = String::from_utf8(gateway.scrape()).expect("a scrape is UTF-8");
     let families = valid::assert_reads(&scrape);
     let found: Labels = families[0].samples[0].labels.iter().cloned().collect();

@@ -38,14 +38,14 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     }
     let gateway = Gateway::default();
     let mut before = String::new();
-    let mut last: Option<&(GroupingKey, &[u8])> = None;
+    let mut last: Option<&(&str, &[u8])> = None;
     for push in &sequence {
-        let (key, body) = push;
+        let (path, body) = push;
         let restored = restored(&before);
-        let outcome = gateway.push(body, key);
+        let outcome = gateway.push(path, body);
         let scrape = scrape(&gateway);
         assert_eq!(
-            restored.push(body, key),
+            restored.push(path, body),
             outcome,
             "what is restored answers otherwise"
         );
@@ -55,7 +55,8 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         }
         match outcome {
             Ok(_) => {
-                let parsed = parse(body, key).expect("it was accepted");
+                let key = key(path);
+                let parsed = parse(body, &key).expect("it was accepted");
                 valid::assert_push(&parsed, body);
                 if let Some(last) = last.replace(push) {
                     assert_commutes(last, push);
@@ -73,7 +74,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
 });
 
 /// The pushes of an input; a path that is no grouping key is left out.
-fn sequence(input: &[u8]) -> impl Iterator<Item = (GroupingKey, &[u8])> {
+fn sequence(input: &[u8]) -> impl Iterator<Item = (&str, &[u8])> {
     let mut left = Some(input);
     std::iter::from_fn(move || {
         let push = left?;
@@ -86,9 +87,13 @@ fn sequence(input: &[u8]) -> impl Iterator<Item = (GroupingKey, &[u8])> {
             .unwrap_or(push.len());
         let (path, body) = push.split_at(path_end);
         let path = std::str::from_utf8(path).unwrap_or_default();
-        let key = GroupingKey::from_path(path).unwrap_or_default();
-        Some((key, body.get(1..).unwrap_or_default()))
+        let path = if GroupingKey::from_path(path).is_ok() { path } else { "" };
+        Some((path, body.get(1..).unwrap_or_default()))
     })
+}
+
+fn key(path: &str) -> GroupingKey {
+    GroupingKey::from_path(path).expect("the others were left out")
 }
 
 /// The scrape; it is valid, and as long as the gateway says.
@@ -104,7 +109,7 @@ fn scrape(gateway: &Gateway) -> String {
 /// A gateway made of a scrape, which it gives again: render, parse and merge are the identity.
 fn restored(text: &str) -> Gateway {
     let gateway = Gateway::default();
-    if let Err(error) = gateway.push(text.as_bytes(), &GroupingKey::default()) {
+    if let Err(error) = gateway.push("", text.as_bytes()) {
         panic!("the scrape is refused: {error}\n{text}");
     }
     assert_eq!(scrape(&gateway), text);
@@ -113,14 +118,17 @@ fn restored(text: &str) -> Gateway {
 
 /// Two pushes are accepted and add up to the same in either order, but where the first word counts
 /// by design: HELP texts that differ, and families that one of the two declares without series.
-fn assert_commutes(one: &(GroupingKey, &[u8]), other: &(GroupingKey, &[u8])) {
-    let parsed = [one, other].map(|(key, body)| parse(body, key).expect("it was accepted"));
+fn assert_commutes(one: &(&str, &[u8]), other: &(&str, &[u8])) {
+    let keys = [one, other].map(|(path, _)| key(path));
+    let [first, second] = [(one, &keys[0]), (other, &keys[1])]
+        .map(|((_, body), key)| parse(body, key).expect("it was accepted"));
+    let parsed = [first, second];
     if says_order_matters(&parsed) {
         return;
     }
     let [forward, backward] = [[one, other], [other, one]].map(|order| {
         let gateway = Gateway::default();
-        let accepted = order.map(|(key, body)| gateway.push(body, key).is_ok());
+        let accepted = order.map(|(path, body)| gateway.push(path, body).is_ok());
         (accepted[0] && accepted[1]).then(|| scrape(&gateway))
     });
     assert_eq!(forward, backward);

@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use prometheus_aggregation_gateway::gateway::Gateway;
-use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 
 /// What is under `data/<directory>` with this extension (none: directories), sorted.
 #[track_caller]
@@ -45,7 +44,7 @@ fn assert_scrape(gateway: &Gateway, expected: &[u8], case: &Path) {
 fn accept() {
     for case in paths("accept", "prom") {
         let gateway = Gateway::default();
-        if let Err(error) = gateway.push(&read(&case), &GroupingKey::default()) {
+        if let Err(error) = gateway.push("", &read(&case)) {
             panic!("{}: {error}", case.display());
         }
         assert_scrape(&gateway, &read(&case.with_extension("scrape")), &case);
@@ -66,10 +65,8 @@ fn reject() {
             .expect("the message comes first");
         let gateway = Gateway::default();
         let before = b"# TYPE zz_before gauge\nzz_before{a=\"1\"} 1.5\n";
-        gateway
-            .push(before, &GroupingKey::default())
-            .expect("it is valid");
-        let error = match gateway.push(&body, &GroupingKey::default()) {
+        gateway.push("", before).expect("it is valid");
+        let error = match gateway.push("", &body) {
             Ok(_) => panic!("{}: accepted", case.display()),
             Err(error) => error.to_string(),
         };
@@ -94,7 +91,7 @@ fn merge() {
             "prom",
         ) {
             let before = gateway.scrape();
-            let outcome = gateway.push(&read(&step), &GroupingKey::default());
+            let outcome = gateway.push("", &read(&step));
             match (outcome, fs::read_to_string(step.with_extension("refused"))) {
                 (Ok(_), Err(_)) => {}
                 (Err(error), Ok(expected)) => {
@@ -108,7 +105,7 @@ fn merge() {
         let scrape = read(&case.join("scrape"));
         assert_scrape(&gateway, &scrape, &case);
         let again = Gateway::default();
-        let outcome = again.push(&scrape, &GroupingKey::default());
+        let outcome = again.push("", &scrape);
         assert_eq!(outcome.err(), None, "{}, read back", case.display());
         assert_scrape(&again, &scrape, &case);
     }

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use prometheus_aggregation_gateway::gateway::Gateway;
-use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 
 use crate::running_gateway::{RunningGateway, wait_until};
 use crate::strict;
@@ -115,19 +114,18 @@ fn assert_pushes_are_whole(families: &[strict::Family]) {
 #[test]
 fn resets_fall_between_pushes() {
     let gateway = Gateway::default();
-    let key = GroupingKey::default();
     let cleared = AtomicUsize::new(0);
     thread::scope(|scope| {
         // Each push makes the same two series: a reset that split one would clear one of them.
         for _ in 0..4 {
             scope.spawn(|| {
                 while cleared.load(Ordering::Relaxed) < 100 {
-                    gateway.push(b"a 1\nb 1\n", &key).expect("it is valid");
+                    gateway.push("", b"a 1\nb 1\n").expect("it is valid");
                 }
             });
         }
         wait_until(|| {
-            let series = gateway.reset().series;
+            let series = gateway.reset(0).expect("there is no journal").series;
             // What is to be seen is there before the pushers end.
             let seen = cleared.fetch_add(usize::from(series != 0), Ordering::Relaxed);
             assert!(matches!(series, 0 | 2), "half a push was cleared");
@@ -147,13 +145,12 @@ fn resets_fall_between_pushes() {
 /// one is refused, whichever comes first.
 #[test]
 fn one_of_two_conflicting_pushes_is_refused() {
-    let key = GroupingKey::default();
     for _ in 0..2000 {
         let gateway = Gateway::default();
         let start = Barrier::new(2);
         let push = |body: &str| {
             start.wait();
-            gateway.push(body.as_bytes(), &key).is_ok()
+            gateway.push("", body.as_bytes()).is_ok()
         };
         let (histogram, counter) = thread::scope(|scope| {
             let histogram = scope.spawn(|| push("# TYPE h histogram\nh_count 1\n"));

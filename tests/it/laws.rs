@@ -16,7 +16,7 @@ const SEQUENCES: u64 = 200;
 
 #[track_caller]
 fn accept(gateway: &Gateway, body: &[u8]) {
-    if let Err(error) = gateway.push(body, &GroupingKey::default()) {
+    if let Err(error) = gateway.push("", body) {
         panic!("{error}\n{}", String::from_utf8_lossy(body));
     }
 }
@@ -137,7 +137,7 @@ fn refused_pushes_change_nothing() {
         let before = scrape(&gateway);
         let broken = broken(&mut random);
         let body = String::from_utf8_lossy(&broken.body).into_owned();
-        match gateway.push(&broken.body, &GroupingKey::default()) {
+        match gateway.push("", &broken.body) {
             Ok(_) => panic!("{} was accepted (seed {seed}):\n{body}", broken.cause),
             Err(refusal) => assert_is_one_short_line(&refusal.to_string()),
         }
@@ -157,7 +157,7 @@ fn hostile_bytes_are_survived() {
             hostile(&mut random),
         ] {
             let before = scrape(&gateway);
-            if let Err(refusal) = gateway.push(&body, &GroupingKey::default()) {
+            if let Err(refusal) = gateway.push("", &body) {
                 assert_is_one_short_line(&refusal.to_string());
                 assert_eq!(scrape(&gateway), before, "seed {seed}");
             }
@@ -182,7 +182,7 @@ fn any_sequence_leaves_a_valid_scrape() {
                 _ => push(&mut random).text.into_bytes(),
             };
             // Whether it is accepted is not the question here.
-            let _ = gateway.push(&body, &GroupingKey::default());
+            let _ = gateway.push("", &body);
             let scrape = scrape(&gateway);
             if let Some(folder) = &folder {
                 std::fs::write(folder.join(format!("{seed}.prom")), scrape).unwrap();

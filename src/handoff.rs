@@ -1,0 +1,287 @@
+//! Hands the listening socket and the sums to a fresh image of the program in this process.
+//!
+//! Invariants: what is handed over is one message with two descriptors on a socket that the new
+//! image finds as its standard input; before that, the new image has been tried out. The signals
+//! that are blocked stay blocked across it, and those that come meanwhile wait. Knows no metrics:
+//! bytes only.
+//!
+//! The message is the page of the gateway's own metrics; the first descriptor is the listening
+//! socket, the second a file in the format of the journal.
+
+use std::convert::Infallible;
+use std::env;
+use std::error::Error;
+use std::ffi::{CString, OsString};
+use std::fmt::{self, Display, Formatter};
+use std::fs::File;
+use std::io::{self, IoSlice, IoSliceMut, Read};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+
+use crate::excerpt::Excerpt;
+use crate::listen::SOCKET_ACTIVATION;
+
+/// Set for the new image, to the version of what it is given.
+const ENVIRONMENT: &str = "AGGREGATION_GATEWAY_HAND_OVER";
+
+/// The version of the message and its descriptors.
+const VERSION: &str = "1";
+
+/// The flag with which a program says whether it could take over.
+const CHECK_FLAG: &str = "-check";
+
+/// How long the new image may take to say so.
+const CHECK_DURATION_MAX: Duration = Duration::from_secs(10);
+
+/// How often it is looked at meanwhile.
+const CHECK_LOOK_INTERVAL: Duration = Duration::from_millis(1);
+
+/// What it says is cut off there.
+const CHECK_OUTPUT_BYTES_MAX: u64 = 1000;
+
+/// No page is longer.
+const MESSAGE_BYTES_MAX: usize = 1 << 17;
+
+/// What one image gives to the next.
+#[derive(Debug)]
+pub struct Handoff {
+    /// The listening socket.
+    pub listener: OwnedFd,
+    /// The sums, in the format of the journal.
+    pub sums: OwnedFd,
+    /// The page of the gateway's own metrics.
+    pub page: String,
+}
+
+/// Why this image cannot take over what it is given.
+#[derive(Debug)]
+pub enum HandoffError {
+    /// It is of a version that is not known here.
+    Version(Excerpt),
+    /// It does not come.
+    System(io::Error),
+    /// Something else comes.
+    Incomplete,
+}
+
+impl Error for HandoffError {}
+
+impl Display for HandoffError {
+    fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            HandoffError::Version(found) => write!(
+                to,
+                "what is handed over is in format {found}, this program takes format {VERSION}"
+            ),
+            HandoffError::System(error) => {
+                write!(to, "what is handed over does not arrive: {error}")
+            }
+            HandoffError::Incomplete => write!(
+                to,
+                "what is handed over is not a socket, a file and a page; {ENVIRONMENT} is not to \
+                 be set by hand"
+            ),
+        }
+    }
+}
+
+/// Tells whether this image is to take over, and could.
+///
+/// # Errors
+/// When what it would be given is of another version.
+pub fn is_announced() -> Result<bool, HandoffError> {
+    match env::var_os(ENVIRONMENT) {
+        None => Ok(false),
+        Some(version) if version == VERSION => Ok(true),
+        Some(version) => Err(HandoffError::Version(Excerpt::of(version.as_bytes()))),
+    }
+}
+
+/// Takes what the image before this one hands over, if there was one.
+///
+/// # Errors
+/// When it is not what was announced.
+pub fn receive() -> Result<Option<Handoff>, HandoffError> {
+    if !is_announced()? {
+        return Ok(None);
+    }
+    let mut message = vec![0; MESSAGE_BYTES_MAX];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let parts = &mut [IoSliceMut::new(&mut message)];
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+    let received = recvmsg(io::stdin().as_fd(), parts, &mut ancillary, flags)
+        .map_err(|error| HandoffError::System(error.into()))?;
+    let mut descriptors = ancillary.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
+        _ => None,
+    });
+    let mut descriptors = descriptors.next().into_iter().flatten();
+    message.truncate(received.bytes);
+    let received = (
+        descriptors.next(),
+        descriptors.next(),
+        String::from_utf8(message),
+    );
+    let (Some(listener), Some(sums), Ok(page)) = received else {
+        return Err(HandoffError::Incomplete);
+    };
+    close_stdin().map_err(HandoffError::System)?;
+    Ok(Some(Handoff {
+        listener,
+        sums,
+        page,
+    }))
+}
+
+/// A file without a name, in memory.
+///
+/// # Errors
+/// When the system has none.
+pub fn memory_file() -> io::Result<File> {
+    Ok(memfd_create("sums", MemfdFlags::CLOEXEC)?.into())
+}
+
+fn close_stdin() -> io::Result<()> {
+    Ok(rustix::stdio::dup2_stdin(File::open("/dev/null")?)?)
+}
+
+/// A program and its arguments.
+#[derive(Clone, Debug)]
+pub struct Image {
+    program: PathBuf,
+    name: OsString,
+    arguments: Vec<OsString>,
+}
+
+impl Image {
+    /// What this process was started as. To be called before the file may have been replaced.
+    ///
+    /// # Errors
+    /// When it cannot be found out where the program is.
+    pub fn of_this_process() -> io::Result<Image> {
+        let mut arguments = env::args_os();
+        let name = arguments.next().unwrap_or_default();
+        // A path may lead to another file than it did; a bare name was looked for in a PATH.
+        let program = if name.as_bytes().contains(&b'/') {
+            PathBuf::from(&name)
+        } else {
+            env::current_exe()?
+        };
+        let arguments = arguments.collect();
+        Ok(Image {
+            program,
+            name,
+            arguments,
+        })
+    }
+
+    /// Runs the program with its flags and `-check`, to know whether it could take over.
+    ///
+    /// # Errors
+    /// One line that says why it could not.
+    pub fn try_out(&self) -> Result<(), String> {
+        let program = self.program.display();
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).arg(CHECK_FLAG);
+        command.env(ENVIRONMENT, VERSION);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .map_err(|error| format!("{program} cannot be started: {error}"))?;
+        let status = wait(&mut child);
+        let output = child.stderr.take().map(|output| {
+            let mut said = Vec::new();
+            // What it said until then is enough.
+            let _ = output.take(CHECK_OUTPUT_BYTES_MAX).read_to_end(&mut said);
+            said
+        });
+        match status {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => {
+                let said = output.unwrap_or_default();
+                let said = String::from_utf8_lossy(&said);
+                let said = said.trim().replace('\n', "; ");
+                Err(format!(
+                    "{program} {CHECK_FLAG} ended with {status}: {said}"
+                ))
+            }
+            Err(line) => Err(format!("{program} {CHECK_FLAG} {line}")),
+        }
+    }
+
+    /// Replaces this image by a new one. Returns when that cannot be done: then all is as before.
+    #[must_use]
+    pub fn exec(&self, handoff: &Handoff) -> io::Error {
+        let Err(error) = self.send_and_exec(handoff);
+        // Whatever was there, it is the socket now.
+        let _ = close_stdin();
+        error
+    }
+
+    fn send_and_exec(&self, handoff: &Handoff) -> io::Result<Infallible> {
+        let c_string = |text: OsString| CString::new(text.into_vec());
+        let program = c_string(self.program.clone().into())?;
+        let arguments = [&self.name].into_iter().chain(&self.arguments);
+        let arguments: Vec<CString> = arguments
+            .map(|argument| c_string(argument.clone()))
+            .collect::<Result<_, _>>()?;
+        let kept = env::vars_os().filter(|(name, _)| {
+            name != ENVIRONMENT && !SOCKET_ACTIVATION.iter().any(|variable| name == variable)
+        });
+        let announced = [(ENVIRONMENT.into(), VERSION.into())];
+        let environment = kept
+            .chain(announced)
+            .map(|(mut name, value): (OsString, OsString)| {
+                name.push("=");
+                name.push(value);
+                c_string(name)
+            });
+        let environment: Vec<CString> = environment.collect::<Result<_, _>>()?;
+        let (receiver, sender) = socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )?;
+        let descriptors = [handoff.listener.as_fd(), handoff.sums.as_fd()];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+        let message = [IoSlice::new(handoff.page.as_bytes())];
+        sendmsg(&sender, &message, &mut ancillary, SendFlags::DONTWAIT)?;
+        rustix::stdio::dup2_stdin(&receiver)?;
+        Ok(nix::unistd::execve(&program, &arguments, &environment)?)
+    }
+}
+
+/// Waits for the end of a child, but not for ever.
+fn wait(child: &mut Child) -> Result<ExitStatus, String> {
+    let deadline = Instant::now() + CHECK_DURATION_MAX;
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Ok(status),
+            Ok(None) if Instant::now() < deadline => thread::sleep(CHECK_LOOK_INTERVAL),
+            Ok(None) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(format!("has not ended after {CHECK_DURATION_MAX:?}"));
+            }
+            Err(error) => return Err(format!("is lost: {error}")),
+        }
+    }
+}

@@ -1,0 +1,408 @@
+//! Pushes and resets in a file, so that they outlive the process.
+//!
+//! Invariants: what [`Journal::append`] has accepted is found again by [`Journal::open`], in its
+//! order and once, whatever ended the process; what it refused is not found. What had been on the
+//! disk once is never cut off. Knows no metrics: bytes only; takes no lock, runs no thread.
+//!
+//! # The format, version 1
+//!
+//! ```text
+//! file    = head *snapshot *( push / reset )       ; numbers are little-endian
+//! head    = magic version nonce snapshot-end window-start checksum
+//!   magic         8 bytes   "AGGJOURN"
+//!   version       u32       1
+//!   nonce         u32       drawn anew for each file
+//!   snapshot-end  u64       the offset behind the last snapshot entry
+//!   window-start  i64       when the window of the snapshot began, unix seconds
+//!   checksum      u32       CRC-32 (IEEE 802.3) of the 32 bytes before it
+//! entry   = length checksum synced kind head-checksum content
+//!   length        u32       of the content
+//!   checksum      u32       CRC-32 of the content
+//!   synced        u64       all before this offset was on the disk when this entry was written
+//!   kind          4 bytes   "snap", "push" or "rset"
+//!   head-checksum u32       CRC-32 of the nonce and the 20 bytes before it
+//! content of snap = exposition text
+//! content of push = u32 length of the path's labels, those labels, the body
+//! content of rset = i64     when the new window began, unix seconds
+//! ```
+//!
+//! A file comes into being whole: it is written beside the journal up to the end of its snapshot
+//! and renamed, so that only the entries behind the snapshot can be torn. Of those, the last one
+//! may be cut short when the process is killed, and a power cut may leave any sectors of what was
+//! written since the last sync as zeros; see `Reader::is_torn`. Anything
+//! else that is not as it was written is damage. The nonce is in the checksum of each head, so that
+//! no pushed body can contain an entry; the lengths are covered by that checksum, so that a damaged
+//! one does not look like a tail that is missing.
+
+mod error;
+mod format;
+mod log;
+mod reader;
+mod storage;
+
+use std::fmt::{self, Display, Formatter};
+use std::io;
+use std::sync::Arc;
+
+pub use error::JournalError;
+pub use format::{Entry, Framed, VERSION};
+pub use log::{Log, LogPart, Torn, read_head};
+pub use storage::{Disk, File, Storage};
+
+/// A journal is made small when it is longer than this and more than twice its snapshot.
+const COMPACTED_BYTES_MIN: u64 = 1 << 20;
+
+/// What is copied under the writers' lock when a new file takes the journal's place.
+const SWITCH_BYTES_MAX: u64 = 64 << 10;
+
+/// The journal of a running gateway.
+#[derive(Debug)]
+pub struct Journal {
+    storage: Arc<dyn Storage>,
+    log: Log,
+    trouble: Option<Trouble>,
+    /// Something is behind the last whole entry.
+    has_torn_tail: bool,
+    /// Where the last reset ends in this file; zero if there is none.
+    reset_end: u64,
+}
+
+/// Why nothing can be kept at present.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nothing can be appended, or cut off; it is tried again.
+    Append(String),
+    /// What was appended may not be on the disk, though it was to be: only a new file holds it.
+    Sync(String),
+    /// The entry is too long, whatever room there is.
+    TooLong,
+}
+
+impl Display for Trouble {
+    fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::Append(error) => write!(to, "the journal cannot be written: {error}"),
+            Trouble::Sync(error) => write!(
+                to,
+                "the journal cannot be synced: {error}; a new one is being written"
+            ),
+            Trouble::TooLong => write!(to, "an entry of the journal is at most 4 GiB long"),
+        }
+    }
+}
+
+/// A sync that is under way.
+#[derive(Debug)]
+pub struct Sync {
+    file: Arc<dyn File>,
+    nonce: u32,
+    end: u64,
+}
+
+impl Sync {
+    /// Waits for the disk.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn run(&self) -> io::Result<()> {
+        self.file.sync()
+    }
+}
+
+impl Journal {
+    /// Opens a journal, or begins one if its file is empty; gives `apply` all that is in it.
+    ///
+    /// # Errors
+    /// See [`Log::recover`].
+    pub fn open(
+        storage: Arc<dyn Storage>,
+        file: &Arc<dyn File>,
+        window_start: i64,
+        apply: impl FnMut(Entry<'_>) -> Result<(), String>,
+    ) -> Result<(Journal, Option<Torn>), JournalError> {
+        let is_new = file.length().map_err(JournalError::system("read"))? == 0;
+        let (log, torn) = if is_new {
+            let write = JournalError::system("write");
+            let mut new =
+                Replacement::begin(Place::nowhere(&storage), window_start).map_err(&write)?;
+            new.end_snapshot().map_err(&write)?;
+            storage.replace().map_err(&write)?;
+            storage.sync_folder().map_err(&write)?;
+            (new.log, None)
+        } else {
+            Log::recover(file, apply)?
+        };
+        let journal = Journal {
+            storage,
+            log,
+            trouble: None,
+            has_torn_tail: false,
+            reset_end: 0,
+        };
+        Ok((journal, torn))
+    }
+
+    /// Appends an entry. What is appended is kept; what is refused is not there.
+    ///
+    /// # Errors
+    /// As long as there is no room, or a sync has failed.
+    pub fn append(&mut self, framed: &Framed<'_>) -> Result<(), Trouble> {
+        if let Some(trouble @ Trouble::Sync(_)) = &self.trouble {
+            return Err(trouble.clone());
+        }
+        let outcome = self.without_torn_tail(|log| log.append(framed));
+        self.note(outcome)
+    }
+
+    /// Notes that everything was forgotten, even when there is no room for a note.
+    ///
+    /// # Errors
+    /// When not even that can be written.
+    pub fn reset(&mut self, window_start: i64) -> Result<(), Trouble> {
+        let framed = Framed::of(Entry::Reset { window_start }).ok_or(Trouble::TooLong)?;
+        if self.append(&framed).is_ok() {
+            self.reset_end = self.log.end();
+            return Ok(());
+        }
+        match self.log.restart(window_start) {
+            Ok(()) => {
+                self.reset_end = 0;
+                self.has_torn_tail = self.log.cut().is_err();
+                self.note(Ok(()))
+            }
+            Err(error) => {
+                let trouble = Trouble::Sync(error.to_string());
+                self.trouble = Some(trouble.clone());
+                Err(trouble)
+            }
+        }
+    }
+
+    /// Finds out whether what was refused could be appended now.
+    pub fn probe(&mut self) {
+        if let Some(Trouble::Append(_)) = self.trouble {
+            let outcome = self.without_torn_tail(|log| log.probe());
+            let _ = self.note(outcome);
+        }
+    }
+
+    fn without_torn_tail(
+        &mut self,
+        write: impl FnOnce(&mut Log) -> io::Result<()>,
+    ) -> io::Result<()> {
+        if self.has_torn_tail {
+            self.log.cut()?;
+            self.has_torn_tail = false;
+        }
+        let written = write(&mut self.log);
+        if written.is_err() {
+            self.has_torn_tail = self.log.cut().is_err();
+        }
+        written
+    }
+
+    fn note(&mut self, outcome: io::Result<()>) -> Result<(), Trouble> {
+        let trouble = outcome
+            .err()
+            .map(|error| Trouble::Append(error.to_string()));
+        self.trouble.clone_from(&trouble);
+        trouble.map_or(Ok(()), Err)
+    }
+
+    /// What is to be synced, if anything is.
+    #[must_use]
+    pub fn begin_sync(&self) -> Option<Sync> {
+        let is_due = self.log.synced() < self.log.end();
+        let may_sync = !matches!(self.trouble, Some(Trouble::Sync(_)));
+        (is_due && may_sync).then(|| Sync {
+            file: Arc::clone(self.log.file()),
+            nonce: self.log.nonce(),
+            end: self.log.end(),
+        })
+    }
+
+    /// Notes how a sync has ended. After a failed one, the system may have forgotten what could not
+    /// be written, and the next sync would succeed without it: nothing more is appended until all
+    /// is in a new file.
+    pub fn end_sync(&mut self, sync: &Sync, outcome: &io::Result<()>) {
+        if sync.nonce != self.log.nonce() {
+            return;
+        }
+        match outcome {
+            Ok(()) => self.log.set_synced(sync.end),
+            Err(error) => self.trouble = Some(Trouble::Sync(error.to_string())),
+        }
+    }
+
+    /// Notes that it is not known whether the disk has the new file in the journal's place.
+    pub fn folder_is_not_synced(&mut self, error: &io::Error) {
+        self.trouble = Some(Trouble::Sync(error.to_string()));
+    }
+
+    /// True when the file should be written anew.
+    #[must_use]
+    pub fn needs_replacement(&self) -> bool {
+        let is_long = self.log.end() > COMPACTED_BYTES_MIN.max(2 * self.log.snapshot_end());
+        is_long || self.reset_end > 0 || matches!(self.trouble, Some(Trouble::Sync(_)))
+    }
+
+    /// Where it is now: a snapshot of the sums that is taken now has all that is before.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place {
+            storage: Arc::clone(&self.storage),
+            nonce: self.log.nonce(),
+            end: self.log.end(),
+        }
+    }
+
+    /// The length of the file, as far as it is whole.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.log.end()
+    }
+
+    /// How much of the file is its snapshot.
+    #[must_use]
+    pub fn snapshot_end(&self) -> u64 {
+        self.log.snapshot_end()
+    }
+
+    /// When the window began that it was opened with, in unix seconds.
+    #[must_use]
+    pub fn window_start(&self) -> i64 {
+        self.log.window_start()
+    }
+
+    /// Why nothing can be kept at present.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&Trouble> {
+        self.trouble.as_ref()
+    }
+
+    /// What was appended since it was copied to a new file for the last time.
+    ///
+    /// # Errors
+    /// When the file was begun anew meanwhile.
+    pub fn since(&self, new: &Replacement) -> io::Result<LogPart> {
+        if new.of.nonce != self.log.nonce() {
+            return Err(io::Error::other("the journal was reset meanwhile"));
+        }
+        Ok(self.log.since(new.copied_end))
+    }
+
+    /// The file, for another image of this process.
+    #[must_use]
+    pub fn file(&self) -> &Arc<dyn File> {
+        self.log.file()
+    }
+
+    /// Puts a new file in the journal's place: it takes over what was appended since it was copied
+    /// last, which is little, and is renamed. [`Storage::sync_folder`] is to follow.
+    ///
+    /// # Errors
+    /// The journal goes on as it was.
+    pub fn switch(&mut self, mut new: Replacement) -> io::Result<()> {
+        new.copy(&self.since(&new)?)?;
+        self.storage.replace()?;
+        let has_copied_reset = self.reset_end > new.of.end;
+        self.log = new.log;
+        self.reset_end = if has_copied_reset { self.log.end() } else { 0 };
+        self.has_torn_tail = false;
+        self.trouble = None;
+        Ok(())
+    }
+}
+
+/// A place in the journal.
+#[derive(Clone, Debug)]
+pub struct Place {
+    storage: Arc<dyn Storage>,
+    nonce: u32,
+    end: u64,
+}
+
+impl Place {
+    fn nowhere(storage: &Arc<dyn Storage>) -> Place {
+        Place {
+            storage: Arc::clone(storage),
+            nonce: 0,
+            end: 0,
+        }
+    }
+
+    /// The disk that it is on.
+    #[must_use]
+    pub fn storage(&self) -> &dyn Storage {
+        &*self.storage
+    }
+}
+
+/// A file that is to take the journal's place.
+#[derive(Debug)]
+pub struct Replacement {
+    log: Log,
+    /// What the journal held before it is in the snapshot.
+    of: Place,
+    /// What the journal held before this offset is in the file.
+    copied_end: u64,
+}
+
+impl Replacement {
+    /// Begins a file with a snapshot of this window, in which all is that the journal holds before
+    /// a place.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn begin(of: Place, window_start: i64) -> io::Result<Replacement> {
+        Ok(Replacement {
+            log: Log::begin(of.storage.create()?, window_start),
+            copied_end: of.end,
+            of,
+        })
+    }
+
+    /// Appends a part of the snapshot.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn snapshot(&mut self, text: &[u8]) -> io::Result<()> {
+        self.log.append_snapshot(text)
+    }
+
+    /// Ends the snapshot, and waits until it is on the disk.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn end_snapshot(&mut self) -> io::Result<()> {
+        self.log.end_snapshot()?;
+        self.sync()
+    }
+
+    /// Takes over what was appended to the journal since the last time, unless it is so little that
+    /// the switch may do so; true when it was.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn copy_much(&mut self, journal: &LogPart) -> io::Result<bool> {
+        if journal.bytes() <= SWITCH_BYTES_MAX {
+            return Ok(false);
+        }
+        self.copy(journal)?;
+        self.sync()?;
+        Ok(true)
+    }
+
+    fn copy(&mut self, journal: &LogPart) -> io::Result<()> {
+        self.log.append_from(journal)?;
+        self.copied_end = journal.end();
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        let end = self.log.end();
+        self.log.file().sync()?;
+        self.log.set_synced(end);
+        Ok(())
+    }
+}

@@ -1,0 +1,329 @@
+//! One file of the journal: written at its end, read from its beginning.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::io::{self, ErrorKind, IoSlice};
+use std::sync::Arc;
+
+use super::JournalError;
+use super::format::{Entry, FILE_HEAD_BYTES, FileHead, Framed, HeadFault};
+use super::reader::{Next, Reader};
+use super::storage::File;
+
+/// So many zeros are written to find out whether there is room again.
+const PROBE_BYTES: usize = 4096;
+
+/// A file that entries are appended to.
+#[derive(Debug)]
+pub struct Log {
+    file: Arc<dyn File>,
+    nonce: u32,
+    /// All before it is whole entries.
+    end: u64,
+    /// All before it is on the disk.
+    synced: u64,
+    snapshot_end: u64,
+    window_start: i64,
+}
+
+/// A tail that was cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Torn {
+    /// Where it began.
+    pub offset: u64,
+    /// How long it was.
+    pub bytes: u64,
+}
+
+impl Log {
+    /// Begins an empty file; it is no journal before [`Log::end_snapshot`].
+    pub fn begin(file: Arc<dyn File>, window_start: i64) -> Log {
+        Log {
+            file,
+            nonce: new_nonce(),
+            end: FILE_HEAD_BYTES as u64,
+            synced: 0,
+            snapshot_end: 0,
+            window_start,
+        }
+    }
+
+    /// Ends the snapshot that a file begins with: what comes then, comes after it.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn end_snapshot(&mut self) -> io::Result<()> {
+        self.snapshot_end = self.end;
+        self.write_head()
+    }
+
+    fn write_head(&self) -> io::Result<()> {
+        let head = FileHead {
+            nonce: self.nonce,
+            snapshot_end: self.snapshot_end,
+            window_start: self.window_start,
+        };
+        write_whole(&*self.file, &mut [IoSlice::new(&head.bytes())], 0)
+    }
+
+    /// Reads a file, gives `apply` every entry in it, and cuts off a torn tail.
+    ///
+    /// # Errors
+    /// When what had been on the disk is not whole, or `apply` refuses an entry, with a line that
+    /// says why.
+    pub fn recover(
+        file: &Arc<dyn File>,
+        mut apply: impl FnMut(Entry<'_>) -> Result<(), String>,
+    ) -> Result<(Log, Option<Torn>), JournalError> {
+        let read = JournalError::system("read");
+        let length = file.length().map_err(&read)?;
+        let head = read_head(&**file)?;
+        let mut log = Log {
+            nonce: head.nonce,
+            end: FILE_HEAD_BYTES as u64,
+            synced: 0,
+            snapshot_end: head.snapshot_end,
+            window_start: head.window_start,
+            file: Arc::clone(file),
+        };
+        let damaged = |offset| JournalError::Damaged {
+            offset,
+            snapshot_end: head.snapshot_end,
+        };
+        let mut reader = Reader::new(&**file, log.nonce, log.end, length);
+        loop {
+            let offset = reader.offset();
+            match reader.next().map_err(&read)? {
+                Next::End | Next::Broken => break,
+                Next::Whole(kind, content) => {
+                    let entry = Entry::read(kind, content).ok_or_else(|| damaged(offset))?;
+                    if let Entry::Reset { window_start } = entry {
+                        log.window_start = window_start;
+                    }
+                    apply(entry).map_err(|line| JournalError::Refused { offset, line })?;
+                }
+            }
+        }
+        log.end = reader.offset();
+        if log.end < log.snapshot_end {
+            return Err(damaged(log.end));
+        }
+        let bytes = length.saturating_sub(log.end);
+        if bytes == 0 {
+            return Ok((log, None));
+        }
+        if !reader.is_torn().map_err(&read)? {
+            return Err(damaged(log.end));
+        }
+        log.cut()
+            .map_err(JournalError::system("cut the torn tail off"))?;
+        let offset = log.end;
+        Ok((log, Some(Torn { offset, bytes })))
+    }
+
+    /// Appends an entry: one write, unless the system takes only a part of it.
+    ///
+    /// # Errors
+    /// Some of it may be there then; [`Log::cut`] takes it away.
+    pub fn append(&mut self, framed: &Framed<'_>) -> io::Result<()> {
+        let head = framed.head(self.synced, self.nonce);
+        write_whole(&*self.file, &mut framed.parts(&head), self.end)?;
+        self.end += framed.bytes();
+        Ok(())
+    }
+
+    /// Appends the entries of another log from `from` up to `end`.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn append_from(&mut self, other: &LogPart) -> io::Result<()> {
+        let mut reader = Reader::new(&*other.file, other.nonce, other.from, other.end);
+        loop {
+            match reader.next()? {
+                Next::End => return Ok(()),
+                Next::Broken => {
+                    return Err(io::Error::new(
+                        ErrorKind::InvalidData,
+                        "what was written there is no longer whole",
+                    ));
+                }
+                Next::Whole(kind, content) => {
+                    let framed = Framed::content(kind, content).ok_or(ErrorKind::FileTooLarge)?;
+                    self.append(&framed)?;
+                }
+            }
+        }
+    }
+
+    /// What was appended since the end was `from`.
+    #[must_use]
+    pub fn since(&self, from: u64) -> LogPart {
+        LogPart {
+            file: Arc::clone(&self.file),
+            nonce: self.nonce,
+            from,
+            end: self.end,
+        }
+    }
+
+    /// Appends a part of the snapshot.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn append_snapshot(&mut self, text: &[u8]) -> io::Result<()> {
+        let framed = Framed::of(Entry::Snapshot { text }).ok_or(ErrorKind::FileTooLarge)?;
+        self.append(&framed)
+    }
+
+    /// Forgets all that is in the file, without needing more room on the disk.
+    ///
+    /// The head is overwritten, which is one sector: by its new nonce, nothing behind it is an
+    /// entry any more. It is on the disk then, so that it is safe to [`Log::cut`] the file: no
+    /// shorter file is ever seen with the head from before.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn restart(&mut self, window_start: i64) -> io::Result<()> {
+        let mut new = Log::begin(Arc::clone(&self.file), window_start);
+        if let Err(error) = new.end_snapshot().and_then(|()| new.file.sync()) {
+            // What was there is to stand there again. Whether it does, only a new file can tell.
+            let _ = self.write_head();
+            return Err(error);
+        }
+        new.synced = new.end;
+        *self = new;
+        Ok(())
+    }
+
+    /// Cuts off what is behind the last whole entry.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn cut(&self) -> io::Result<()> {
+        self.file.set_length(self.end)
+    }
+
+    /// Finds out whether there is room for more.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn probe(&self) -> io::Result<()> {
+        let zeros = [0; PROBE_BYTES];
+        let probed = write_whole(&*self.file, &mut [IoSlice::new(&zeros)], self.end);
+        let cut = self.cut();
+        probed.and(cut)
+    }
+
+    /// Notes that all before `end` is on the disk.
+    pub fn set_synced(&mut self, end: u64) {
+        self.synced = self.synced.max(end);
+    }
+
+    /// What tells this file's entries from those of others.
+    #[must_use]
+    pub fn nonce(&self) -> u32 {
+        self.nonce
+    }
+
+    /// The file itself.
+    #[must_use]
+    pub fn file(&self) -> &Arc<dyn File> {
+        &self.file
+    }
+
+    /// The length of the head and all whole entries.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// How much of that is on the disk.
+    #[must_use]
+    pub fn synced(&self) -> u64 {
+        self.synced
+    }
+
+    /// How much of that is the snapshot, with the head.
+    #[must_use]
+    pub fn snapshot_end(&self) -> u64 {
+        self.snapshot_end
+    }
+
+    /// When the window of the snapshot began; after [`Log::recover`], that of all that follows.
+    #[must_use]
+    pub fn window_start(&self) -> i64 {
+        self.window_start
+    }
+}
+
+/// Some entries of a log; they stay readable whatever becomes of it.
+#[derive(Debug)]
+pub struct LogPart {
+    file: Arc<dyn File>,
+    nonce: u32,
+    from: u64,
+    end: u64,
+}
+
+impl LogPart {
+    /// How long they are.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.end - self.from
+    }
+
+    /// Where they end.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+}
+
+/// Reads the head of a file.
+///
+/// # Errors
+/// The system's own.
+pub fn read_head(file: &dyn File) -> Result<FileHead, JournalError> {
+    let mut bytes = [0; FILE_HEAD_BYTES];
+    let mut length = 0;
+    while length < bytes.len() {
+        match file.read_at(&mut bytes[length..], length as u64) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(JournalError::System("read", error)),
+        }
+    }
+    FileHead::read(&bytes[..length]).map_err(|fault| match fault {
+        HeadFault::Foreign => JournalError::Foreign,
+        HeadFault::Version(version) => JournalError::Version(version),
+        HeadFault::Checksum => JournalError::Damaged {
+            offset: 0,
+            snapshot_end: FILE_HEAD_BYTES as u64,
+        },
+    })
+}
+
+fn write_whole(file: &dyn File, parts: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
+    let (mut parts, mut offset) = (parts, offset);
+    // Empty ones at the front are no progress.
+    IoSlice::advance_slices(&mut parts, 0);
+    while !parts.is_empty() {
+        match file.write_at(parts, offset) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                IoSlice::advance_slices(&mut parts, written);
+                offset += written as u64;
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// The standard library seeds its hashers from the system's randomness.
+fn new_nonce() -> u32 {
+    let [nonce @ .., _, _, _, _] = RandomState::new().build_hasher().finish().to_le_bytes();
+    u32::from_le_bytes(nonce)
+}

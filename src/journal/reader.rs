@@ -1,0 +1,155 @@
+//! The entries of a file, one after the other, and what to think of one that is not whole.
+
+use std::io::{self, ErrorKind};
+
+use super::format::{ENTRY_HEAD_BYTES, EntryHead, Kind};
+use super::storage::File;
+
+/// So much is read at once; an entry that is longer is read whole.
+const READ_BYTES: usize = 1 << 20;
+
+/// Disks write whole sectors, and file systems give zeros for those never written.
+const SECTOR_BYTES: u64 = 512;
+
+/// A place between two entries of a file.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    file: &'a dyn File,
+    nonce: u32,
+    offset: u64,
+    end: u64,
+    loaded: Vec<u8>,
+    loaded_at: u64,
+}
+
+/// What begins at a place.
+#[derive(Debug, PartialEq)]
+pub enum Next<'a> {
+    /// An entry as it was written.
+    Whole(Kind, &'a [u8]),
+    /// Not a whole entry.
+    Broken,
+    /// Nothing more.
+    End,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads the entries of a file from one offset up to another.
+    pub fn new(file: &'a dyn File, nonce: u32, from: u64, end: u64) -> Reader<'a> {
+        Reader {
+            file,
+            nonce,
+            offset: from,
+            end,
+            loaded: Vec::new(),
+            loaded_at: from,
+        }
+    }
+
+    /// The offset behind the last whole entry.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The next entry; the place moves behind it if it is whole.
+    pub fn next(&mut self) -> io::Result<Next<'_>> {
+        if self.offset >= self.end {
+            return Ok(Next::End);
+        }
+        let Some(head) = self.head_at(self.offset)? else {
+            return Ok(Next::Broken);
+        };
+        let begin = self.offset + ENTRY_HEAD_BYTES as u64;
+        let length = u64::from(head.length);
+        if self.end - begin < length {
+            return Ok(Next::Broken);
+        }
+        if crc32fast::hash(self.load(begin, length)?) != head.checksum {
+            return Ok(Next::Broken);
+        }
+        self.offset = begin + length;
+        Ok(Next::Whole(head.kind, self.load(begin, length)?))
+    }
+
+    /// Tells whether the broken entry at this place is the torn tail of a writing that was cut
+    /// short, or damage to what was there before.
+    ///
+    /// It is torn if no other entry begins behind it. A power cut may leave more than that: of what
+    /// was written since the last sync, some sectors may be there and others read as zeros. So it
+    /// is torn as well if a sector of it was never written, and no entry behind it says that this
+    /// place was on the disk before.
+    pub fn is_torn(&mut self) -> io::Result<bool> {
+        let mut is_last = true;
+        for at in self.offset + 1..self.end {
+            if let Some(head) = self.head_at(at)? {
+                if head.synced > self.offset {
+                    return Ok(false);
+                }
+                is_last = false;
+            }
+        }
+        Ok(is_last || self.lacks_a_sector()?)
+    }
+
+    fn lacks_a_sector(&mut self) -> io::Result<bool> {
+        let content = match self.head_at(self.offset)? {
+            Some(head) => u64::from(head.length),
+            None => 0,
+        };
+        let end = self.offset + ENTRY_HEAD_BYTES as u64 + content;
+        let mut sector = self.offset.next_multiple_of(SECTOR_BYTES);
+        while sector < end.min(self.end) {
+            if self
+                .load(sector, SECTOR_BYTES)?
+                .iter()
+                .all(|&byte| byte == 0)
+            {
+                return Ok(true);
+            }
+            sector += SECTOR_BYTES;
+        }
+        Ok(false)
+    }
+
+    fn head_at(&mut self, offset: u64) -> io::Result<Option<EntryHead>> {
+        let nonce = self.nonce;
+        let bytes = self.load(offset, ENTRY_HEAD_BYTES as u64)?;
+        Ok(EntryHead::read(bytes, nonce))
+    }
+
+    /// These bytes of the file; fewer where it ends.
+    fn load(&mut self, offset: u64, length: u64) -> io::Result<&[u8]> {
+        let end = self.end.min(offset + length);
+        let is_loaded =
+            self.loaded_at <= offset && end <= self.loaded_at + self.loaded.len() as u64;
+        if !is_loaded {
+            let wanted = (end - offset).max(READ_BYTES as u64).min(self.end - offset);
+            self.fill(offset, wanted)?;
+        }
+        let place = |offset| {
+            let place = usize::try_from(offset - self.loaded_at);
+            place.map_err(|_| io::Error::from(ErrorKind::OutOfMemory))
+        };
+        Ok(&self.loaded[place(offset)?..place(end)?])
+    }
+
+    fn fill(&mut self, offset: u64, wanted: u64) -> io::Result<()> {
+        let wanted = usize::try_from(wanted).map_err(|_| ErrorKind::OutOfMemory)?;
+        self.loaded_at = offset;
+        self.loaded.clear();
+        self.loaded.resize(wanted, 0);
+        let mut filled = 0;
+        while filled < wanted {
+            match self
+                .file
+                .read_at(&mut self.loaded[filled..], offset + filled as u64)
+            {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(length) => filled += length,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}

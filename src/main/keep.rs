@@ -1,0 +1,186 @@
+//! Where the sums come from at the start, the threads that keep the journal, and the hand-over.
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use prometheus_aggregation_gateway::gateway::Gateway;
+use prometheus_aggregation_gateway::handoff::{Handoff, Image, memory_file};
+use prometheus_aggregation_gateway::journal::{Disk, File, JournalError, read_head};
+use prometheus_aggregation_gateway::server::{Front, Site};
+use prometheus_aggregation_gateway::status::Upkeep;
+use std::net::TcpListener;
+
+use super::{Failure, log, spawn, system};
+
+/// The disk has what is older than this and the time that a sync takes.
+const SYNC_INTERVAL: Duration = Duration::from_millis(500);
+
+/// How often to look whether the journal should be written anew.
+const COMPACTION_LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How long to wait after that has failed.
+const COMPACTION_RETRY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long requests in flight are waited for before a hand-over.
+const DRAIN_DURATION_MAX: Duration = Duration::from_secs(2);
+
+/// The sums of before, not read yet.
+pub enum Source {
+    Nothing,
+    Journal(PathBuf, Disk, Arc<dyn File>),
+    Memory(Arc<dyn File>),
+}
+
+impl Source {
+    /// Opens the journal, if there is to be one, and locks it; `sums` is what another image of this
+    /// process has handed over.
+    pub fn open(journal: Option<&Path>, sums: Option<OwnedFd>) -> Result<Source, Failure> {
+        let Some(path) = journal else {
+            let memory = sums.map(|sums| Source::Memory(Arc::new(fs::File::from(sums))));
+            return Ok(memory.unwrap_or(Source::Nothing));
+        };
+        let opened = match sums {
+            None => Disk::open(path),
+            Some(sums) => Disk::adopt(path, sums),
+        };
+        let (disk, file) = opened.map_err(|error| of_journal(path, &error))?;
+        if file.length().is_ok_and(|length| length > 0) {
+            read_head(&*file).map_err(|error| of_journal(path, &error))?;
+        }
+        Ok(Source::Journal(path.to_owned(), disk, file))
+    }
+
+    /// Reads them. Without any, the window began at this time, in unix seconds.
+    pub fn read(self, window_start: i64) -> Result<Gateway, Failure> {
+        let started = Instant::now();
+        let (path, disk, file) = match self {
+            Source::Nothing => return Ok(Gateway::in_memory(window_start)),
+            Source::Memory(file) => {
+                let taken_over = Gateway::take_over(&file);
+                return taken_over.map_err(|error| system(format!("sums handed over: {error}")));
+            }
+            Source::Journal(path, disk, file) => (path, disk, file),
+        };
+        let (gateway, torn) = Gateway::open(Arc::new(disk), &file, window_start)
+            .map_err(|error| of_journal(&path, &error))?;
+        let path = path.display();
+        if let Some(torn) = torn {
+            log(&format!(
+                "journal {path}: {} bytes cut off at byte {}: they were still being written when \
+                 the process or the machine ended",
+                torn.bytes, torn.offset
+            ));
+        }
+        let size = gateway.size();
+        log(&format!(
+            "journal {path}: {} families, {} series, read in {:.3} s",
+            size.families,
+            size.series,
+            started.elapsed().as_secs_f64()
+        ));
+        Ok(gateway)
+    }
+}
+
+/// Tells whether the journal could be read, without locking it.
+pub fn check_journal(path: &Path) -> Result<(), Failure> {
+    match fs::File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(of_journal(path, &JournalError::System("open", error))),
+        Ok(file) if file.metadata().is_ok_and(|metadata| metadata.len() == 0) => Ok(()),
+        Ok(file) => match read_head(&file) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(of_journal(path, &error)),
+        },
+    }
+}
+
+fn of_journal(path: &Path, error: &JournalError) -> Failure {
+    system(format!("journal {}: {error}", path.display()))
+}
+
+/// How many threads [`start`] starts.
+pub fn threads(site: &Site) -> usize {
+    if site.gateway.journal_state().is_some() {
+        2
+    } else {
+        0
+    }
+}
+
+/// Starts the threads that keep the journal on the disk, and small.
+pub fn start(site: &Arc<Site>) -> Result<(), Failure> {
+    if threads(site) == 0 {
+        return Ok(());
+    }
+    let of_sync = Arc::clone(site);
+    spawn("journal sync", move || {
+        let mut trouble = None;
+        loop {
+            thread::sleep(SYNC_INTERVAL);
+            sync(&of_sync);
+            let now = of_sync.gateway.not_kept();
+            if now != trouble {
+                log(&match &now {
+                    Some(why) => format!("pushes are refused: {why}"),
+                    None => "pushes are accepted again".to_owned(),
+                });
+                trouble = now;
+            }
+        }
+    })?;
+    let of_compaction = Arc::clone(site);
+    spawn("journal compact", move || {
+        loop {
+            thread::sleep(match of_compaction.gateway.compact_journal() {
+                Ok(false) => COMPACTION_LOOK_INTERVAL,
+                Ok(true) => {
+                    of_compaction.status.count_upkeep(Upkeep::Compaction);
+                    COMPACTION_LOOK_INTERVAL
+                }
+                Err(error) => {
+                    of_compaction.status.count_upkeep_error(Upkeep::Compaction);
+                    log(&format!("the journal cannot be written anew: {error}"));
+                    COMPACTION_RETRY_INTERVAL
+                }
+            });
+        }
+    })
+}
+
+/// Has on the disk what was appended to the journal.
+pub fn sync(site: &Site) {
+    match site.gateway.sync_journal() {
+        Ok(false) => {}
+        Ok(true) => site.status.count_upkeep(Upkeep::Sync),
+        Err(error) => {
+            site.status.count_upkeep_error(Upkeep::Sync);
+            log(&format!("the journal cannot be synced: {error}"));
+        }
+    }
+}
+
+/// Hands the socket and the sums to a new image, which goes on in this process. Returns why that
+/// was not possible; then the gateway takes pushes, but the front is drained.
+pub fn hand_over(image: &Image, listener: &TcpListener, front: &Front, site: &Site) -> String {
+    front.drain(DRAIN_DURATION_MAX);
+    let handed_over = || -> io::Result<Handoff> {
+        let memory = || Ok(Arc::new(memory_file()?) as Arc<dyn File>);
+        Ok(Handoff {
+            sums: site.gateway.close(memory)?.descriptor()?,
+            listener: listener.try_clone()?.into(),
+            page: site.status_page(),
+        })
+    };
+    let error = match handed_over() {
+        Ok(handoff) => image.exec(&handoff),
+        Err(error) => error,
+    };
+    site.gateway.reopen();
+    error.to_string()
+}

@@ -1,0 +1,165 @@
+//! When the sums are cleared, and the thread that does it.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use prometheus_aggregation_gateway::cli::Preview;
+use prometheus_aggregation_gateway::excerpt::Excerpt;
+use prometheus_aggregation_gateway::gateway::{Gateway, NotKept};
+use prometheus_aggregation_gateway::schedule::{self, Due, LocalZone, Schedule, SystemClock, Zone};
+use prometheus_aggregation_gateway::server::Site;
+
+use super::{Failure, log, print, spawn, usage};
+
+/// How long to wait before a reset that could not be kept is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A schedule and the zone that it is read in.
+#[derive(Clone)]
+pub struct Plan {
+    expression: String,
+    schedule: Schedule,
+    zone: LocalZone,
+    /// The first reset is the first after this.
+    since: DateTime<Utc>,
+}
+
+impl Plan {
+    pub fn new(expression: &str, since: DateTime<Utc>) -> Result<Plan, Failure> {
+        let schedule = Schedule::parse(expression, since).map_err(usage)?;
+        let zone = LocalZone::from_environment().map_err(usage)?;
+        Ok(Plan {
+            expression: expression.to_owned(),
+            schedule,
+            zone,
+            since,
+        })
+    }
+
+    /// The plan for the window that the gateway is in, which may have begun in another process.
+    pub fn for_window(self, gateway: &Gateway) -> Result<Plan, Failure> {
+        let start = DateTime::from_timestamp(gateway.window_start(), 0);
+        Plan::new(&self.expression, start.unwrap_or(self.since))
+    }
+
+    fn next(&self) -> Option<DateTime<Utc>> {
+        self.schedule.next_after(self.since, &self.zone)
+    }
+
+    fn describe(&self, next: Option<DateTime<Utc>>) -> String {
+        match next {
+            Some(next) => {
+                let (next, zone) = (local_time(next, &self.zone), self.zone.name());
+                format!("next reset {next} ({zone})")
+            }
+            None => "warning: it never fires, the sums are never cleared".to_owned(),
+        }
+    }
+
+    /// One line that says what it will do.
+    pub fn line(&self) -> String {
+        let next = self.describe(self.next());
+        format!("crontab \"{}\": {next}", self.expression)
+    }
+
+    /// Makes the reset that would have been made, had the process been running: senders were told
+    /// of it, and have pushed what they counted since.
+    pub fn make_missed_reset(&mut self, site: &Site) {
+        let now = Utc::now();
+        let missed = self.next().filter(|next| *next <= now);
+        if let Some(occurrence) = missed {
+            let due = Due {
+                occurrence,
+                now,
+                next: self.schedule.next_after(now, &self.zone),
+            };
+            self.reset(site, due);
+            self.since = self.schedule.window_start(now);
+        }
+    }
+
+    fn reset(&self, site: &Site, due: Due) {
+        let window_start = self.schedule.window_start(due.now).timestamp();
+        let mut has_said_why = false;
+        let cleared = loop {
+            match site.gateway.reset(window_start) {
+                Ok(cleared) => break cleared,
+                // The image that takes over will make it.
+                Err(NotKept::Closed) => return,
+                Err(why @ NotKept::Journal(_)) => {
+                    if !has_said_why {
+                        log(&format!("reset: not made yet: {why}"));
+                        has_said_why = true;
+                    }
+                    thread::sleep(RETRY_INTERVAL);
+                }
+            }
+        };
+        site.status.count_reset(due.now.timestamp());
+        say_next_reset(site, due.next);
+        let (families, series) = (cleared.families, cleared.series);
+        let next = self.describe(due.next);
+        log(&format!(
+            "reset: cleared {families} families, {series} series; {next}"
+        ));
+    }
+
+    /// Starts the thread that clears the sums; it ends when the sender is dropped.
+    pub fn keep(&self, site: &Arc<Site>) -> Result<Sender<()>, Failure> {
+        let (stop, stopped) = mpsc::channel();
+        let (plan, site) = (self.clone(), Arc::clone(site));
+        // The first push may come before the thread runs.
+        say_next_reset(&site, plan.next());
+        spawn("schedule", move || {
+            let clock = SystemClock::new(stopped);
+            let announce = |next| say_next_reset(&site, next);
+            let reset = |due| plan.reset(&site, due);
+            schedule::run(
+                &plan.schedule,
+                &plan.zone,
+                &clock,
+                plan.since,
+                announce,
+                reset,
+            );
+        })?;
+        Ok(stop)
+    }
+}
+
+/// To whoever pushes, and to whoever reads the gateway's own metrics.
+fn say_next_reset(site: &Site, next: Option<DateTime<Utc>>) {
+    site.status
+        .set_next_reset(next.map(|next| next.timestamp()));
+}
+
+/// Prints the next resets, one a line in local time, or the word never.
+pub fn print_next(preview: &Preview) -> Result<(), Failure> {
+    let after = match &preview.after {
+        None => Utc::now(),
+        Some(after) => DateTime::parse_from_rfc3339(after)
+            .map_err(|_| {
+                let found = Excerpt::of(after);
+                usage(format!(
+                    "flag -after: expected an instant such as 2026-03-29T00:59:30Z, found {found}"
+                ))
+            })?
+            .to_utc(),
+    };
+    let Plan { schedule, zone, .. } = Plan::new(&preview.crontab, after)?;
+    let next = schedule
+        .occurrences(after, &zone)
+        .take(preview.resets.get());
+    let mut lines = next.map(|next| local_time(next, &zone)).peekable();
+    if lines.peek().is_none() {
+        return print("never\n");
+    }
+    lines.try_for_each(|line| print(&format!("{line}\n")))
+}
+
+fn local_time(instant: DateTime<Utc>, zone: &LocalZone) -> String {
+    zone.local_time(instant).to_rfc3339()
+}

@@ -1,0 +1,304 @@
+//! The page of the gateway's own metrics: to text, and back for the next image of the process.
+
+use std::collections::HashMap;
+use std::fmt::{self, Write};
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use super::{Handler, Histogram, NEVER, PushResult, Status, Stored, StoredJournal, Upkeep};
+
+/// The namespace of the gateway's own metrics.
+const PREFIX: &str = "aggregation_gateway_";
+
+fn head(to: &mut String, name: &str, metric_type: &str, help: &str) -> fmt::Result {
+    writeln!(
+        to,
+        "# HELP {PREFIX}{name} {help}\n# TYPE {PREFIX}{name} {metric_type}"
+    )
+}
+
+fn sample(
+    to: &mut String,
+    name: &str,
+    metric_type: &str,
+    help: &str,
+    value: impl fmt::Display,
+) -> fmt::Result {
+    head(to, name, metric_type, help)?;
+    writeln!(to, "{PREFIX}{name} {value}")
+}
+
+/// A family of counters: its name, its HELP, and its series with their labels in braces.
+type Counters<'a> = (&'static str, &'static str, Vec<(String, &'a AtomicU64)>);
+
+const PUSH_BYTES: &str = "push_size_bytes";
+const PUSH_DURATION: &str = "push_duration_seconds";
+const REQUESTS: &str = "http_requests_total";
+const NANOSECONDS: f64 = 1e9;
+
+impl Status {
+    /// The page: exposition text of the gateway's own metrics.
+    #[must_use]
+    pub fn page(&self, stored: &Stored) -> String {
+        let mut page = String::new();
+        // A String takes whatever is written.
+        let _ = self.write(stored, &mut page);
+        page
+    }
+
+    /// Goes on counting where the page of the image before this one ends.
+    #[must_use]
+    pub fn restored(page: &str) -> Status {
+        let lines = page
+            .lines()
+            .filter_map(|line| line.strip_prefix(PREFIX)?.rsplit_once(' '));
+        let values: HashMap<&str, &str> = lines.collect();
+        let mut status = Status::new();
+        if let Some(seconds) = read(&values, "start_time_seconds") {
+            status.start_time_seconds = seconds;
+        }
+        let uptime = read(&values, "uptime_seconds")
+            .and_then(|uptime| Duration::try_from_secs_f64(uptime).ok());
+        status.uptime_before = uptime.unwrap_or_default();
+        let last_reset = read(&values, "last_reset_timestamp_seconds");
+        status.last_reset_timestamp_seconds = last_reset.unwrap_or(NEVER).into();
+        let restore = |counter: &AtomicU64, series: &str| {
+            counter.store(read(&values, series).unwrap_or(0), Relaxed);
+        };
+        for (name, _, series) in status.counters() {
+            for (labels, counter) in series {
+                restore(counter, &format!("{name}{labels}"));
+            }
+        }
+        for (handler, code, counter) in status.requests() {
+            restore(
+                counter,
+                &format!("{REQUESTS}{}", request_labels(handler, code)),
+            );
+        }
+        status.push_bytes.restore(&values, PUSH_BYTES, 1.0);
+        status
+            .push_duration_nanoseconds
+            .restore(&values, PUSH_DURATION, NANOSECONDS);
+        status
+    }
+
+    fn counters(&self) -> Vec<Counters<'_>> {
+        let alone = |counter| vec![(String::new(), counter)];
+        let labelled =
+            |name: &str, value: &str, counter| (format!("{{{name}=\"{value}\"}}"), counter);
+        let pushes = PushResult::ALL
+            .iter()
+            .map(|&(result, word)| labelled("result", word, &self.pushes[result as usize]));
+        let skipped = [
+            ("nan", &self.skipped_not_a_number),
+            ("infinite", &self.skipped_infinite),
+            ("summary", &self.skipped_summary),
+        ];
+        let skipped = skipped.map(|(word, counter)| labelled("reason", word, counter));
+        vec![
+            (
+                "pushes_total",
+                "Pushes, by what became of them.",
+                pushes.collect(),
+            ),
+            (
+                "samples_merged_total",
+                "Sample lines added up.",
+                alone(&self.samples),
+            ),
+            (
+                "samples_skipped_total",
+                "Sample lines of accepted pushes left out.",
+                skipped.into(),
+            ),
+            (
+                "resets_total",
+                "How often the aggregate was cleared.",
+                alone(&self.resets),
+            ),
+            (
+                "hand_overs_total",
+                "How often a new image of the process took over.",
+                alone(&self.hand_overs),
+            ),
+            (
+                "journal_upkeep_total",
+                "What was done to the journal beside appending.",
+                Upkeep::ALL
+                    .iter()
+                    .map(|&(upkeep, word)| {
+                        labelled("operation", word, &self.upkeeps[upkeep as usize])
+                    })
+                    .collect(),
+            ),
+            (
+                "journal_upkeep_errors_total",
+                "What could not be done to it.",
+                Upkeep::ALL
+                    .iter()
+                    .map(|&(upkeep, word)| {
+                        labelled("operation", word, &self.upkeep_errors[upkeep as usize])
+                    })
+                    .collect(),
+            ),
+        ]
+    }
+
+    fn requests(&self) -> impl Iterator<Item = (&'static str, usize, &AtomicU64)> {
+        Handler::ALL.iter().flat_map(|&(handler, word)| {
+            let codes = self.requests[handler as usize].iter().enumerate();
+            codes.map(move |(code, counter)| (word, code, counter))
+        })
+    }
+
+    fn write(&self, stored: &Stored, to: &mut String) -> fmt::Result {
+        self.write_process(to)?;
+        for (name, help, series) in self.counters() {
+            head(to, name, "counter", help)?;
+            for (labels, counter) in series {
+                writeln!(to, "{PREFIX}{name}{labels} {}", counter.load(Relaxed))?;
+            }
+        }
+        let (families, series) = (stored.families, stored.series);
+        sample(to, "families", "gauge", "Metric families stored.", families)?;
+        sample(to, "series", "gauge", "Time series stored.", series)?;
+        if let Some(journal) = &stored.journal {
+            write_journal(journal, to)?;
+        }
+        self.write_resets(to)?;
+        self.write_requests(to)?;
+        let help = "Length of accepted pushes.";
+        self.push_bytes.write(to, PUSH_BYTES, help, 1.0)?;
+        let help = "Time to read and merge an accepted push, its transfer left out.";
+        self.push_duration_nanoseconds
+            .write(to, PUSH_DURATION, help, NANOSECONDS)
+    }
+
+    fn write_process(&self, to: &mut String) -> fmt::Result {
+        let version = env!("CARGO_PKG_VERSION");
+        head(to, "build_info", "gauge", "1, with the version as a label.")?;
+        writeln!(to, "{PREFIX}build_info{{version=\"{version}\"}} 1")?;
+        let (start, help) = (
+            self.start_time_seconds,
+            "When the process started, unix time.",
+        );
+        sample(to, "start_time_seconds", "gauge", help, start)?;
+        let uptime = (self.uptime_before + self.started.elapsed()).as_secs_f64();
+        let help = "How long the process has been running.";
+        sample(to, "uptime_seconds", "gauge", help, uptime)
+    }
+
+    fn write_resets(&self, to: &mut String) -> fmt::Result {
+        let last = self.last_reset_timestamp_seconds.load(Relaxed);
+        if last != NEVER {
+            let help = "When the aggregate was last cleared, unix time.";
+            sample(to, "last_reset_timestamp_seconds", "gauge", help, last)?;
+        }
+        if let Some(next) = self.next_reset() {
+            let help = "When the aggregate will be cleared next, unix time.";
+            sample(to, "next_reset_timestamp_seconds", "gauge", help, next)?;
+        }
+        Ok(())
+    }
+
+    /// Of those that never were, nothing is said: there are thousands.
+    fn write_requests(&self, to: &mut String) -> fmt::Result {
+        head(to, REQUESTS, "counter", "HTTP requests answered.")?;
+        for (handler, code, counter) in self.requests() {
+            let requests = counter.load(Relaxed);
+            if requests > 0 {
+                let labels = request_labels(handler, code);
+                writeln!(to, "{PREFIX}{REQUESTS}{labels} {requests}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn request_labels(handler: &str, code: usize) -> String {
+    format!("{{handler=\"{handler}\",code=\"{code}\"}}")
+}
+
+fn write_journal(journal: &StoredJournal, to: &mut String) -> fmt::Result {
+    let help = "Length of the journal.";
+    sample(to, "journal_size_bytes", "gauge", help, journal.bytes)?;
+    let help = "How much of the journal is its snapshot.";
+    sample(
+        to,
+        "journal_snapshot_bytes",
+        "gauge",
+        help,
+        journal.snapshot_bytes,
+    )?;
+    let help = "1 when pushes can be kept, 0 when they are refused for the reason below.";
+    let up = u8::from(journal.trouble.is_none());
+    sample(to, "journal_up", "gauge", help, up)?;
+    if let Some(trouble) = &journal.trouble {
+        head(
+            to,
+            "journal_trouble_info",
+            "gauge",
+            "1, with the reason as a label.",
+        )?;
+        let reason = trouble
+            .replace('\\', r"\\")
+            .replace('"', r#"\""#)
+            .replace('\n', r"\n");
+        writeln!(to, "{PREFIX}journal_trouble_info{{reason=\"{reason}\"}} 1")?;
+    }
+    Ok(())
+}
+
+fn read<T: FromStr>(values: &HashMap<&str, &str>, series: &str) -> Option<T> {
+    values.get(series)?.parse().ok()
+}
+
+impl<const BUCKETS: usize> Histogram<BUCKETS> {
+    /// Writes it in a unit of which one is `per_unit` of the observed ones.
+    #[allow(clippy::cast_precision_loss)] // the page shows floats
+    fn write(&self, to: &mut String, name: &str, help: &str, per_unit: f64) -> fmt::Result {
+        head(to, name, "histogram", help)?;
+        let mut cumulative_count = 0;
+        for (bound, count) in self.upper_bounds.iter().zip(&self.counts) {
+            cumulative_count += count.load(Relaxed);
+            let bound = *bound as f64 / per_unit;
+            writeln!(
+                to,
+                "{PREFIX}{name}_bucket{{le=\"{bound}\"}} {cumulative_count}"
+            )?;
+        }
+        cumulative_count += self.count_above.load(Relaxed);
+        let sum = self.sum.load(Relaxed) as f64 / per_unit;
+        writeln!(
+            to,
+            "{PREFIX}{name}_bucket{{le=\"+Inf\"}} {cumulative_count}"
+        )?;
+        writeln!(to, "{PREFIX}{name}_sum {sum}")?;
+        writeln!(to, "{PREFIX}{name}_count {cumulative_count}")
+    }
+
+    /// Sets it to what the page said of it.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // the page showed a u64
+    fn restore(&self, values: &HashMap<&str, &str>, name: &str, per_unit: f64) {
+        let read_count = |bound: &str| {
+            let series = format!("{name}_bucket{{le=\"{bound}\"}}");
+            read::<u64>(values, &series).unwrap_or(0)
+        };
+        let mut below = 0;
+        #[allow(clippy::cast_precision_loss)] // as it was written
+        let bounds = self
+            .upper_bounds
+            .map(|bound| (bound as f64 / per_unit).to_string());
+        let buckets = bounds.iter().map(String::as_str).chain(["+Inf"]);
+        for (bound, count) in buckets.zip(self.counts.iter().chain([&self.count_above])) {
+            let cumulative_count = read_count(bound);
+            count.store(cumulative_count.saturating_sub(below), Relaxed);
+            below = cumulative_count;
+        }
+        let sum: Option<f64> = read(values, &format!("{name}_sum"));
+        self.sum
+            .store((sum.unwrap_or(0.0) * per_unit).round() as u64, Relaxed);
+    }
+}
