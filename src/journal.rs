@@ -120,6 +120,8 @@ impl Journal {
         window_start: i64,
         apply: impl FnMut(Entry<'_>) -> Result<(), String>,
     ) -> Result<(Journal, Option<Torn>), JournalError> {
+        // Of a replacement that was not finished.
+        let _ = storage.discard();
         let is_new = file.length().map_err(JournalError::system("read"))? == 0;
         let (log, torn) = if is_new {
             let write = JournalError::system("write");
@@ -150,8 +152,7 @@ impl Journal {
         if let Some(trouble @ Trouble::Sync(_)) = &self.trouble {
             return Err(trouble.clone());
         }
-        let outcome = self.without_torn_tail(|log| log.append(framed));
-        self.note(outcome)
+        self.write(|log| log.append(framed))
     }
 
     /// Notes that everything was forgotten, even when there is no room for a note.
@@ -164,49 +165,48 @@ impl Journal {
             self.reset_end = self.log.end();
             return Ok(());
         }
-        match self.log.restart(window_start) {
-            Ok(()) => {
-                self.reset_end = 0;
-                self.has_torn_tail = self.log.cut().is_err();
-                self.note(Ok(()))
-            }
-            Err(error) => {
-                let trouble = Trouble::Sync(error.to_string());
-                self.trouble = Some(trouble.clone());
-                Err(trouble)
-            }
+        if let Err(error) = self.log.restart(window_start) {
+            return self.refuse(Trouble::Sync(error.to_string()));
+        }
+        self.reset_end = 0;
+        self.has_torn_tail = true;
+        self.trouble = None;
+        Ok(())
+    }
+
+    /// Cuts off what is behind the last whole entry, if anything is, and finds out whether what was
+    /// refused could be appended now.
+    pub fn mend(&mut self) {
+        let is_refusing = matches!(self.trouble, Some(Trouble::Append(_)));
+        let is_broken = matches!(self.trouble, Some(Trouble::Sync(_)));
+        if is_refusing || self.has_torn_tail && !is_broken {
+            // What is in the way is noted.
+            let _ = self.write(|log| log.probe());
         }
     }
 
-    /// Finds out whether what was refused could be appended now.
-    pub fn probe(&mut self) {
-        if let Some(Trouble::Append(_)) = self.trouble {
-            let outcome = self.without_torn_tail(|log| log.probe());
-            let _ = self.note(outcome);
-        }
-    }
-
-    fn without_torn_tail(
-        &mut self,
-        write: impl FnOnce(&mut Log) -> io::Result<()>,
-    ) -> io::Result<()> {
+    fn write(&mut self, write: impl FnOnce(&mut Log) -> io::Result<()>) -> Result<(), Trouble> {
         if self.has_torn_tail {
-            self.log.cut()?;
+            if let Err(error) = self.log.cut() {
+                return self.refuse(Trouble::Append(error.to_string()));
+            }
+            // Else a power cut could leave some of it between the entries to come.
+            if let Err(error) = self.log.file().sync() {
+                return self.refuse(Trouble::Sync(error.to_string()));
+            }
             self.has_torn_tail = false;
         }
-        let written = write(&mut self.log);
-        if written.is_err() {
+        if let Err(error) = write(&mut self.log) {
             self.has_torn_tail = self.log.cut().is_err();
+            return self.refuse(Trouble::Append(error.to_string()));
         }
-        written
+        self.trouble = None;
+        Ok(())
     }
 
-    fn note(&mut self, outcome: io::Result<()>) -> Result<(), Trouble> {
-        let trouble = outcome
-            .err()
-            .map(|error| Trouble::Append(error.to_string()));
-        self.trouble.clone_from(&trouble);
-        trouble.map_or(Ok(()), Err)
+    fn refuse(&mut self, trouble: Trouble) -> Result<(), Trouble> {
+        self.trouble = Some(trouble.clone());
+        Err(trouble)
     }
 
     /// What is to be synced, if anything is.

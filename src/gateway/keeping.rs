@@ -121,7 +121,7 @@ impl Gateway {
             let Some(journal) = &mut writers.journal else {
                 return Ok(false);
             };
-            journal.probe();
+            journal.mend();
             self.note(journal);
             journal.begin_sync()
         };

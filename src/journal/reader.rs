@@ -96,17 +96,17 @@ impl<'a> Reader<'a> {
             Some(head) => u64::from(head.length),
             None => 0,
         };
-        let end = self.offset + ENTRY_HEAD_BYTES as u64 + content;
-        let mut sector = self.offset.next_multiple_of(SECTOR_BYTES);
-        while sector < end.min(self.end) {
-            if self
-                .load(sector, SECTOR_BYTES)?
-                .iter()
-                .all(|&byte| byte == 0)
-            {
+        let end = self
+            .end
+            .min(self.offset + ENTRY_HEAD_BYTES as u64 + content);
+        let mut begin = self.offset;
+        while begin < end {
+            let sector_end = end.min((begin + 1).next_multiple_of(SECTOR_BYTES));
+            let in_sector = self.load(begin, sector_end - begin)?;
+            if in_sector.iter().all(|&byte| byte == 0) {
                 return Ok(true);
             }
-            sector += SECTOR_BYTES;
+            begin = sector_end;
         }
         Ok(false)
     }

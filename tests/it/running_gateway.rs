@@ -3,8 +3,10 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,6 +16,31 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// How long anything may take before a test gives up. Machines are slow and busy at times.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A folder that goes with its test.
+pub struct ScratchFolder(PathBuf);
+
+impl ScratchFolder {
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for ScratchFolder {
+    fn drop(&mut self) {
+        // What is left is in the folder for that.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+pub fn scratch_folder() -> ScratchFolder {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let name = format!("gateway-test-{}-{number}", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    fs::create_dir_all(&path).expect("a folder for tests can be made");
+    ScratchFolder(path)
+}
 
 /// Waits for a condition.
 #[track_caller]
@@ -54,10 +81,30 @@ impl RunningGateway {
     #[track_caller]
     pub fn start_on(address: &str, flags: &[&str]) -> RunningGateway {
         let arguments = [&["-listen", address], flags].concat();
-        let mut process = command(&arguments)
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary was built");
+        let mut command = command(&arguments);
+        let process = command.stderr(Stdio::piped()).spawn();
+        RunningGateway::of(process.expect("the binary was built"))
+    }
+
+    /// Starts another program than the one that was built.
+    #[track_caller]
+    pub fn start_program(program: &Path, flags: &[&str]) -> RunningGateway {
+        let mut command = Command::new(program);
+        let command = command.args(["-listen", "127.0.0.1:0"]).args(flags);
+        let process = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn();
+        RunningGateway::of(process.expect("the program is there"))
+    }
+
+    /// Waits until a process listens that says on its piped stderr where.
+    #[track_caller]
+    pub fn of(process: Child) -> RunningGateway {
+        let mut gateway = RunningGateway::watch(process);
+        gateway.wait_until_it_listens();
+        gateway
+    }
+
+    /// Reads what a process says on its piped stderr.
+    pub fn watch(mut process: Child) -> RunningGateway {
         let lines = BufReader::new(process.stderr.take().expect("it is piped")).lines();
         let (sender, stderr) = channel();
         thread::spawn(move || {
@@ -65,17 +112,20 @@ impl RunningGateway {
                 .map_while(Result::ok)
                 .try_for_each(|line| sender.send(line))
         });
-        let mut gateway = RunningGateway {
+        RunningGateway {
             process,
             stderr: Mutex::new(stderr),
             address: ([127, 0, 0, 1], 0).into(),
-        };
-        let line = gateway.wait_for_line(" listens on ");
+        }
+    }
+
+    #[track_caller]
+    pub fn wait_until_it_listens(&mut self) {
+        let line = self.wait_for_line(" listens on ");
         let (_, address) = line.split_once(" listens on ").expect("it was waited for");
         let (_, port) = address.rsplit_once(':').expect("an address has a port");
         let port = port.trim_end_matches(" (IPv6 and IPv4)").parse();
-        gateway.address.set_port(port.expect("a port is a number"));
-        gateway
+        self.address.set_port(port.expect("a port is a number"));
     }
 
     /// Waits for a line on stderr that contains `text`.

@@ -1,0 +1,253 @@
+//! The journal on a disk that fails, fills up, or loses what was not synced.
+
+use std::sync::Arc;
+
+use prometheus_aggregation_gateway::gateway::{Gateway, NotKept, Refusal};
+use prometheus_aggregation_gateway::journal::{
+    Entry, Framed, Journal, Replacement, Storage, Trouble,
+};
+
+use crate::journal::{HEAD_BYTES, open, reopened, scrape};
+use crate::memory_disk::MemoryDisk;
+use crate::random::Random;
+
+/// A power cut takes only what came after the last sync, and what is left is a state that was.
+#[test]
+fn a_power_cut_takes_the_unsynced_end() {
+    for seed in 0..2000 {
+        let mut random = Random::new(seed);
+        let disk = MemoryDisk::with(b"");
+        let gateway = reopened(&disk);
+        let mut states = vec![scrape(&gateway)];
+        let mut synced = 0;
+        for number in 0..random.below(30) {
+            match random.below(8) {
+                0 => {
+                    gateway.sync_journal().unwrap();
+                    synced = states.len() - 1;
+                }
+                1 if gateway.reset(number as i64).is_ok() => states.push(scrape(&gateway)),
+                2 => {
+                    gateway.compact_journal().unwrap();
+                }
+                _ => {
+                    let comment = "#".repeat(random.below(2000));
+                    let body = format!("n{} {number}\n{comment}\n", random.below(3));
+                    gateway.push("", body.as_bytes()).unwrap();
+                    states.push(scrape(&gateway));
+                }
+            }
+        }
+        let left = disk.after_power_cut(&mut random);
+        let (gateway, _) = open(&left).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        let found = scrape(&gateway);
+        assert!(
+            states[synced..].contains(&found),
+            "seed {seed}: {found} of {states:#?}"
+        );
+    }
+}
+
+/// Whichever operation of the disk fails, and the next few with it: what is refused is not there,
+/// what is accepted is, and when the disk works again so does the journal.
+#[test]
+fn a_failing_disk_loses_and_doubles_nothing() {
+    // More than a sector, so that each has one of its own; of many lengths, so that what is left of
+    // one sticks out behind the next.
+    let body = |number: i64| {
+        format!(
+            "a 1\nb{number} 1\n#{}\n",
+            "#".repeat(1900 - 600 * (number % 3) as usize)
+        )
+    };
+    let sequence = |gateway: &Gateway| {
+        for number in 0..12 {
+            let before = scrape(gateway);
+            let outcome = gateway.push("", body(number).as_bytes());
+            if outcome.is_err() {
+                assert!(matches!(outcome, Err(Refusal::NotKept(_))));
+                assert_eq!(scrape(gateway), before);
+            }
+            match number {
+                3 | 8 => drop(gateway.sync_journal()),
+                5 => drop(gateway.reset(number)),
+                6 | 9 => drop(gateway.compact_journal()),
+                _ => {}
+            }
+        }
+    };
+    let disk = MemoryDisk::with(b"");
+    let gateway = reopened(&disk);
+    disk.fail(0..0);
+    sequence(&gateway);
+    let operations = disk.operations();
+    assert!(operations > 20);
+    for first in 0..operations {
+        for count in [1, 2, 3, usize::MAX - first] {
+            let disk = MemoryDisk::with(b"");
+            let gateway = reopened(&disk);
+            disk.fail(first..first + count);
+            sequence(&gateway);
+            disk.fail(0..0);
+            let live = scrape(&gateway);
+            // Killed now, it is what it was.
+            let killed = MemoryDisk::with(&disk.bytes());
+            let (again, _) = open(&killed).expect("it was only killed");
+            assert_eq!(
+                scrape(&again),
+                live,
+                "operations {first} to {first} + {count} fail"
+            );
+            // One look of each thread, and it works again.
+            gateway.sync_journal().unwrap();
+            gateway.compact_journal().unwrap();
+            gateway.push("", b"more 1\n").unwrap();
+            gateway.sync_journal().unwrap();
+            assert_eq!(gateway.not_kept(), None);
+            let live = scrape(&gateway);
+            assert_eq!(scrape(&reopened(&disk)), live);
+            let left = disk.after_power_cut(&mut Random::new(first as u64));
+            let (left, _) = open(&left).expect("it was synced");
+            assert_eq!(
+                scrape(&left),
+                live,
+                "operations {first} to {first} + {count} fail"
+            );
+        }
+    }
+}
+
+/// A sector that was lost after it had been on the disk is damage, not a tail.
+#[test]
+fn a_lost_sector_of_what_was_synced_is_damage() {
+    let disk = MemoryDisk::with(b"");
+    let gateway = reopened(&disk);
+    let body = format!("#{}\na 1\n", "#".repeat(2000));
+    gateway.push("", body.as_bytes()).unwrap();
+    let losing = |bytes: &[u8]| {
+        let mut bytes = bytes.to_vec();
+        bytes[1024..1536].fill(0);
+        open(&MemoryDisk::with(&bytes))
+    };
+    // In the last second it was never there.
+    gateway.push("", b"a 1\n").unwrap();
+    let (unsynced, torn) = losing(&disk.bytes()).expect("a power cut may do that");
+    assert_eq!(scrape(&unsynced), "");
+    assert_eq!(torn.expect("it is cut off").offset, HEAD_BYTES as u64);
+    gateway.sync_journal().unwrap();
+    gateway.push("", b"a 1\n").unwrap();
+    let damaged = losing(&disk.bytes()).expect_err("the last entry says that it was there");
+    let line = damaged.to_string();
+    assert!(
+        line.starts_with("it is damaged at byte 36: an entry is not whole"),
+        "{line}"
+    );
+}
+
+/// A reset without room for a note is one event, too, for who looks after a power cut.
+#[test]
+fn a_power_cut_does_not_split_a_reset_without_room() {
+    for seed in 0..200 {
+        let disk = MemoryDisk::with(b"");
+        let gateway = reopened(&disk);
+        let body = format!("#{}\na 1\n", "#".repeat(2000));
+        gateway.push("", body.as_bytes()).unwrap();
+        gateway.reset(1).unwrap();
+        gateway.push("", body.as_bytes()).unwrap();
+        gateway.compact_journal().unwrap();
+        gateway.push("", body.as_bytes()).unwrap();
+        disk.fill_up(disk.bytes().len());
+        gateway.reset(2).unwrap();
+        disk.fill_up(usize::MAX);
+        if seed % 2 == 0 {
+            gateway.push("", body.as_bytes()).unwrap();
+        }
+        let left = disk.after_power_cut(&mut Random::new(seed));
+        let (left, _) = open(&left).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        let found = (left.window_start(), scrape(&left));
+        let is_after = found.0 == 2 && ["", "# TYPE a untyped\na 1\n"].contains(&&*found.1);
+        assert!(is_after, "seed {seed}: {found:?}");
+    }
+}
+
+/// What happens while a sync or a compaction is under way is not taken to be a part of it.
+#[test]
+fn what_comes_meanwhile_is_not_forgotten() {
+    let disk = MemoryDisk::with(b"");
+    let storage: Arc<dyn Storage> = Arc::new(disk.clone());
+    let (mut journal, _) = Journal::open(storage, &disk.file(), 0, |_| Ok(())).unwrap();
+    let push = || {
+        Framed::of(Entry::Push {
+            labels: "",
+            body: b"a 1\n",
+        })
+        .expect("it is short")
+    };
+    journal.append(&push()).unwrap();
+    let sync = journal.begin_sync().expect("something is not synced");
+    journal.append(&push()).unwrap();
+    journal.end_sync(&sync, &sync.run());
+    let sync = journal.begin_sync().expect("the second push is not synced");
+    journal.end_sync(&sync, &sync.run());
+    assert!(journal.begin_sync().is_none());
+
+    journal.reset(1).unwrap();
+    let mut new = Replacement::begin(journal.place(), 1).unwrap();
+    journal.append(&push()).unwrap();
+    journal.reset(2).unwrap();
+    new.end_snapshot().unwrap();
+    journal.switch(new).unwrap();
+    assert!(
+        journal.needs_replacement(),
+        "the second reset left something"
+    );
+    let mut new = Replacement::begin(journal.place(), 2).unwrap();
+    new.end_snapshot().unwrap();
+    journal.switch(new).unwrap();
+    assert!(!journal.needs_replacement());
+
+    // A reset that begins the file anew takes away what was to be copied.
+    journal.append(&push()).unwrap();
+    let mut new = Replacement::begin(journal.place(), 2).unwrap();
+    new.end_snapshot().unwrap();
+    disk.fill_up(disk.bytes().len());
+    journal.reset(3).unwrap();
+    assert!(journal.switch(new).is_err());
+}
+
+/// On a full disk pushes are refused and the sums stay; a reset needs no room, and makes some.
+#[test]
+fn a_full_disk_refuses_until_there_is_room() {
+    let disk = MemoryDisk::with(b"");
+    let gateway = reopened(&disk);
+    gateway.push("", b"a 1\n").unwrap();
+    let full = disk.bytes().len();
+    disk.fill_up(full);
+    let refused = gateway.push("", b"a 1\n").unwrap_err();
+    assert!(matches!(
+        &refused,
+        Refusal::NotKept(NotKept::Journal(Trouble::Append(_)))
+    ));
+    assert_eq!(gateway.not_kept().map(Refusal::NotKept), Some(refused));
+    assert_eq!(scrape(&gateway), "# TYPE a untyped\na 1\n");
+    gateway.sync_journal().unwrap();
+    assert!(gateway.not_kept().is_some(), "there is still no room");
+    disk.fill_up(full + 5000);
+    gateway.sync_journal().unwrap();
+    assert_eq!(gateway.not_kept(), None);
+    disk.fill_up(full);
+    assert!(gateway.push("", b"a 1\n").is_err());
+    gateway.reset(5).unwrap();
+    assert_eq!(scrape(&gateway), "");
+    let again = reopened_after_cut(&disk);
+    assert_eq!((scrape(&again), again.window_start()), (String::new(), 5));
+    let short = b"b 1\n";
+    gateway.push("", short).unwrap();
+    assert_eq!(scrape(&reopened(&disk)), "# TYPE b untyped\nb 1\n");
+}
+
+/// A reset on a full disk leaves what it could not cut off yet.
+fn reopened_after_cut(disk: &MemoryDisk) -> Gateway {
+    let (gateway, _) = open(&MemoryDisk::with(&disk.bytes())).expect("it is whole");
+    gateway
+}

@@ -1,0 +1,277 @@
+//! SIGHUP: a fresh image of the program goes on in the same process, on the same socket.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+
+use rustix::process::Signal;
+
+use crate::running_gateway::{RunningGateway, command, scratch_folder};
+
+const HAND_OVERS: &str = "aggregation_gateway_hand_overs_total";
+
+#[track_caller]
+fn hand_over(gateway: &RunningGateway) {
+    gateway.signal(Signal::HUP);
+    gateway.wait_for_line(" has taken over");
+}
+
+/// Sums, the gateway's own counters and the process stay.
+#[test]
+fn everything_goes_on() {
+    let folder = scratch_folder();
+    let journal = folder.path().join("sums");
+    let journal = journal.to_str().expect("it is ours");
+    for flags in [&[][..], &["-journal", journal]] {
+        let gateway = RunningGateway::start(flags);
+        let body = "# HELP h Help.\n# TYPE h histogram\nh_bucket{le=\"1\"} 2\nh_sum 3\nh_count 4\n";
+        for round in 1..=3 {
+            assert_eq!(
+                gateway
+                    .push("/metrics/job/a", "# TYPE a counter\na 0.1\n")
+                    .code,
+                200
+            );
+            assert_eq!(gateway.push("/metrics", body).code, 200);
+            assert_eq!(gateway.push("/metrics", "a{\n").code, 400);
+            let before = (gateway.scrape(), counters(&gateway));
+            hand_over(&gateway);
+            let after = (gateway.scrape(), counters(&gateway));
+            assert_eq!(after, before);
+            assert_eq!(gateway.own_metric(HAND_OVERS), f64::from(round));
+        }
+        let start = gateway.own_metric("aggregation_gateway_start_time_seconds");
+        let uptime = gateway.own_metric("aggregation_gateway_uptime_seconds");
+        assert!(uptime > 0.0 && start > 1.7e9);
+    }
+}
+
+/// The gateway's own counters, without what counts itself and what time is in.
+#[track_caller]
+fn counters(gateway: &RunningGateway) -> Vec<String> {
+    let changing = [HAND_OVERS, "uptime", "scrape", "status", "journal_"];
+    let page = gateway.get("/-/metrics").body;
+    let lines = page.lines().map(str::to_owned);
+    lines
+        .filter(|line| !changing.iter().any(|word| line.contains(word)))
+        .collect()
+}
+
+/// While it is handed over again and again, nobody is refused and no acknowledged push is lost.
+#[test]
+fn nobody_is_refused() {
+    let gateway = RunningGateway::start(&[]);
+    let is_over = AtomicBool::new(false);
+    let acknowledged: Vec<u32> = thread::scope(|scope| {
+        let push = || {
+            let mut acknowledged = 0;
+            while !is_over.load(Relaxed) {
+                // Connects, and waits for the whole answer.
+                let reply = gateway.push("/metrics", "# TYPE a counter\na 1\n");
+                assert!(matches!(reply.code, 200 | 503), "{reply:?}");
+                acknowledged += u32::from(reply.code == 200);
+            }
+            acknowledged
+        };
+        let pushers: Vec<_> = (0..4).map(|_| scope.spawn(push)).collect();
+        for _ in 0..5 {
+            hand_over(&gateway);
+        }
+        is_over.store(true, Relaxed);
+        let joined = pushers
+            .into_iter()
+            .map(|pusher| pusher.join().expect("no panic"));
+        joined.collect()
+    });
+    let total: u32 = acknowledged.iter().sum();
+    assert!(total > 0);
+    assert_eq!(gateway.scrape(), format!("# TYPE a counter\na {total}\n"));
+}
+
+/// A client that keeps its connection is told to use another one, and a request whose body is
+/// still coming is waited for.
+#[test]
+fn requests_in_flight_are_finished() {
+    let gateway = RunningGateway::start(&[]);
+    let body = format!("x 1\n{}", "#".repeat(2000));
+    let head = format!(
+        "POST /metrics HTTP/1.1\r\nContent-Length: {}\r\nExpect: 100-continue\r\n\r\n",
+        body.len()
+    );
+    let mut connection = gateway.connect();
+    connection.send_bytes(head.as_bytes());
+    // A worker says so when it begins to read.
+    assert_eq!(connection.reply("POST").code, 100);
+    connection.send_bytes(&body.as_bytes()[..1500]);
+    let mut kept = gateway.connect();
+    gateway.signal(Signal::HUP);
+    // Until it drains, connections are kept.
+    loop {
+        kept.send("GET", "/-/healthy", "", b"");
+        if kept.reply("GET").header("Connection") == Some("close") {
+            break;
+        }
+    }
+    // Nobody is let in now, and nobody refused.
+    let mut waiting = gateway.connect();
+    waiting.send("GET", "/-/healthy", "", b"");
+    connection.send_bytes(&body.as_bytes()[1500..]);
+    let reply = connection.reply("POST");
+    assert_eq!(
+        (reply.code, reply.header("Connection")),
+        (200, Some("close"))
+    );
+    gateway.wait_for_line(" has taken over");
+    assert_eq!(waiting.reply("GET").code, 200);
+    assert_eq!(gateway.scrape(), "# TYPE x untyped\nx 1\n");
+}
+
+/// `@every` counts from the start of the first image.
+#[test]
+fn the_schedule_keeps_its_time() {
+    let gateway = RunningGateway::start(&["-crontab", "@every 1h"]);
+    let next = gateway.push("/metrics", "x 1\n").body;
+    let deadline = std::time::Instant::now() + std::time::Duration::from_millis(1100);
+    while std::time::Instant::now() < deadline {
+        hand_over(&gateway);
+    }
+    assert_eq!(gateway.push("/metrics", "x 1\n").body, next);
+}
+
+/// When the new program would not run, the old one goes on, and says why.
+#[test]
+fn a_broken_program_does_not_take_over() {
+    let folder = scratch_folder();
+    let program = folder.path().join("gateway");
+    // By another process: one that is just being started by another test would hold a file open
+    // that this one writes, and a program that is being written cannot be run.
+    let replace = |by: &str| {
+        let new = folder.path().join("new");
+        let mut install = Command::new("install");
+        let status = install.arg("--mode=755").arg(by).arg(&new).status();
+        assert!(status.expect("coreutils are there").success());
+        fs::rename(&new, &program).expect("it is beside it");
+    };
+    let script = |text: &str| {
+        let path = folder.path().join("script");
+        fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("the folder can be written");
+        replace(path.to_str().expect("it is ours"));
+    };
+    let copy = || replace(env!("CARGO_BIN_EXE_prometheus-aggregation-gateway"));
+    copy();
+    let gateway = RunningGateway::start_program(&program, &[]);
+    gateway.push("/metrics", "x 1\n");
+    let check = |line: &str| {
+        gateway.signal(Signal::HUP);
+        let refused = gateway.wait_for_line("SIGHUP: ");
+        assert!(
+            refused.starts_with("SIGHUP: not handed over, going on: "),
+            "{refused}"
+        );
+        assert!(refused.contains(line), "{refused}");
+        assert_eq!(gateway.push("/metrics", "x 1\n").code, 200);
+    };
+    script("echo unknown flag >&2; exit 2");
+    check("-check ended with exit status: 2: unknown flag");
+    fs::remove_file(&program).expect("it is there");
+    check("cannot be started: No such file or directory");
+    // It says yes, and then cannot be run.
+    script("exec chmod a-x \"$0\"");
+    check("Permission denied");
+    copy();
+    hand_over(&gateway);
+    assert_eq!(gateway.scrape(), "# TYPE x untyped\nx 4\n");
+}
+
+#[test]
+fn check_tells_what_would_be_refused() {
+    #[track_caller]
+    fn check(flags: &[&str], environment: &[(&str, &str)], status: i32, line: &str) {
+        let mut command = command(&[flags, &["-check"]].concat());
+        let output = command.envs(environment.iter().copied()).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(
+            (output.status.code(), stderr.contains(line)),
+            (Some(status), true),
+            "{stderr}"
+        );
+    }
+    let folder = scratch_folder();
+    let path = folder.path().join("sums");
+    let journal = path.to_str().expect("it is ours");
+    check(&["-journal", journal, "-crontab", "@daily"], &[], 0, "");
+    assert!(!path.exists(), "it was only asked");
+    check(&["-crontab", "@never"], &[], 2, "crontab");
+    check(
+        &["-journal", ""],
+        &[],
+        2,
+        "flag -journal: expected the path of a file",
+    );
+    fs::write(&path, "AGGJOURN\x09\0\0\0").unwrap();
+    check(
+        &["-journal", journal],
+        &[],
+        1,
+        "it is in format 9, this program reads format 1",
+    );
+    let announced = "AGGREGATION_GATEWAY_HAND_OVER";
+    check(&[], &[(announced, "1")], 0, "");
+    check(
+        &[],
+        &[(announced, "2")],
+        1,
+        "is in format `2`, this program takes format 1",
+    );
+    let output = command(&[]).env(announced, "1").output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        stderr.contains("what is handed over does not arrive"),
+        "{stderr}"
+    );
+}
+
+/// systemd passes the socket as descriptor 3 (sd_listen_fds(3)).
+#[test]
+fn a_socket_can_be_passed_by_systemd() {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let activate = "exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=$1 exec \"$2\" -listen :1";
+    let program = env!("CARGO_BIN_EXE_prometheus-aggregation-gateway");
+    let start = |count: &str, socket: OwnedFd| {
+        let mut shell = Command::new("sh");
+        let shell = shell
+            .args(["-c", activate, "sh", count, program])
+            .stdin(socket);
+        shell
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("there is a shell")
+    };
+    let gateway = RunningGateway::of(start("1", socket.try_clone().unwrap().into()));
+    assert_eq!(gateway.address, address);
+    gateway.push("/metrics", "x 1\n");
+    hand_over(&gateway);
+    assert_eq!(gateway.push("/metrics", "x 1\n").code, 200);
+    assert_eq!(gateway.scrape(), "# TYPE x untyped\nx 2\n");
+    for (count, socket, line) in [
+        (
+            "2",
+            OwnedFd::from(socket),
+            "expected one socket from systemd, LISTEN_FDS is `2`",
+        ),
+        (
+            "1",
+            fs::File::open("/dev/null").unwrap().into(),
+            "socket activation: ",
+        ),
+    ] {
+        let output = start(count, socket).wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.contains(line), "{stderr}");
+        assert_eq!(output.status.code(), Some(1));
+    }
+}

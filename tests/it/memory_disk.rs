@@ -1,0 +1,268 @@
+//! A disk in memory for the journal: it keeps for sure only what was synced, sector by sector, and
+//! fails when it is told to.
+
+use std::collections::BTreeSet;
+use std::io::{self, ErrorKind, IoSlice};
+use std::ops::Range;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex};
+
+use prometheus_aggregation_gateway::journal::{File, Storage};
+
+use crate::random::Random;
+
+const SECTOR_BYTES: usize = 512;
+
+/// A file as the system shows it, and as it is on the disk.
+#[derive(Clone, Debug, Default)]
+struct Content {
+    now: Vec<u8>,
+    on_disk: Vec<u8>,
+    /// The sectors that the system still means to write.
+    dirty: BTreeSet<usize>,
+}
+
+#[derive(Debug)]
+pub struct MemoryFile {
+    content: Mutex<Content>,
+    faults: Arc<Mutex<Faults>>,
+}
+
+/// Which operations fail, counted from zero, and how long a file may be.
+#[derive(Debug)]
+struct Faults {
+    operations: usize,
+    failing: Range<usize>,
+    bytes_max: usize,
+}
+
+#[derive(Debug)]
+struct Folder {
+    journal: Arc<MemoryFile>,
+    created: Option<Arc<MemoryFile>>,
+    /// What the disk knows as the journal.
+    on_disk: Arc<MemoryFile>,
+}
+
+#[derive(Clone, Debug)]
+pub struct MemoryDisk {
+    folder: Arc<Mutex<Folder>>,
+    faults: Arc<Mutex<Faults>>,
+}
+
+fn fault() -> io::Error {
+    io::Error::other("the disk fails on purpose")
+}
+
+impl Faults {
+    fn next(&mut self) -> io::Result<()> {
+        let number = self.operations;
+        self.operations += 1;
+        if self.failing.contains(&number) {
+            Err(fault())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl MemoryFile {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Content> {
+        self.content
+            .lock()
+            .expect("no test panics while it holds it")
+    }
+
+    fn next(&self) -> io::Result<()> {
+        self.faults.lock().expect("nobody panics with it").next()
+    }
+}
+
+impl File for MemoryFile {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.lock().now.len() as u64)
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let content = self.lock();
+        let rest = content.now.get(offset as usize..).unwrap_or_default();
+        let length = rest.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&rest[..length]);
+        Ok(length)
+    }
+
+    /// A write that fails has written the half of what it was given.
+    fn write_at(&self, parts: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+        let mut bytes: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
+        let bytes_max = self.faults.lock().expect("nobody panics with it").bytes_max;
+        let outcome = self.next();
+        if outcome.is_err() {
+            bytes.truncate(bytes.len() / 2);
+        }
+        let mut content = self.lock();
+        let begin = offset as usize;
+        let room = bytes_max.max(content.now.len()).saturating_sub(begin);
+        bytes.truncate(room);
+        if room == 0 {
+            return Err(ErrorKind::StorageFull.into());
+        }
+        let end = begin + bytes.len();
+        let length = content.now.len().max(end);
+        content.now.resize(length, 0);
+        content.now[begin..end].copy_from_slice(&bytes);
+        content
+            .dirty
+            .extend(begin / SECTOR_BYTES..end.div_ceil(SECTOR_BYTES));
+        outcome.map(|()| bytes.len())
+    }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        self.next()?;
+        self.lock().now.resize(length as usize, 0);
+        Ok(())
+    }
+
+    /// After a failed sync the system forgets what it meant to write, as Linux does.
+    fn sync(&self) -> io::Result<()> {
+        let outcome = self.next();
+        let mut content = self.lock();
+        let dirty = std::mem::take(&mut content.dirty);
+        if outcome.is_ok() {
+            content.write(dirty.into_iter());
+            let length = content.now.len();
+            content.on_disk.resize(length, 0);
+        }
+        outcome
+    }
+
+    fn descriptor(&self) -> io::Result<OwnedFd> {
+        Err(ErrorKind::Unsupported.into())
+    }
+}
+
+impl Content {
+    fn write(&mut self, sectors: impl Iterator<Item = usize>) {
+        for sector in sectors {
+            let begin = sector * SECTOR_BYTES;
+            let end = self.now.len().min(begin + SECTOR_BYTES);
+            if begin < end {
+                let length = self.on_disk.len().max(end);
+                self.on_disk.resize(length, 0);
+                self.on_disk[begin..end].copy_from_slice(&self.now[begin..end]);
+            }
+        }
+    }
+}
+
+impl MemoryDisk {
+    /// A disk whose journal holds these bytes.
+    pub fn with(bytes: &[u8]) -> MemoryDisk {
+        let faults = Arc::new(Mutex::new(Faults {
+            operations: 0,
+            failing: 0..0,
+            bytes_max: usize::MAX,
+        }));
+        let journal = file(bytes, &faults);
+        let folder = Folder {
+            on_disk: Arc::clone(&journal),
+            journal,
+            created: None,
+        };
+        MemoryDisk {
+            folder: Arc::new(Mutex::new(folder)),
+            faults,
+        }
+    }
+
+    /// The journal's file, as it is opened.
+    pub fn file(&self) -> Arc<dyn File> {
+        let folder = self.folder.lock().expect("nobody panics with it");
+        Arc::clone(&folder.journal) as Arc<dyn File>
+    }
+
+    pub fn bytes(&self) -> Vec<u8> {
+        let folder = self.folder.lock().expect("nobody panics with it");
+        folder.journal.lock().now.clone()
+    }
+
+    /// Lets these operations from now on fail.
+    pub fn fail(&self, failing: Range<usize>) {
+        let mut faults = self.faults.lock().expect("nobody panics with it");
+        faults.operations = 0;
+        faults.failing = failing;
+    }
+
+    /// Lets no file become longer.
+    pub fn fill_up(&self, bytes_max: usize) {
+        self.faults.lock().expect("nobody panics with it").bytes_max = bytes_max;
+    }
+
+    /// How many operations there were since [`MemoryDisk::fail`].
+    pub fn operations(&self) -> usize {
+        self.faults
+            .lock()
+            .expect("nobody panics with it")
+            .operations
+    }
+
+    /// What a power cut leaves: what was synced, and of the rest some sectors.
+    pub fn after_power_cut(&self, random: &mut Random) -> MemoryDisk {
+        let folder = self.folder.lock().expect("nobody panics with it");
+        let may_be = [&folder.on_disk, &folder.journal];
+        let mut content = random.pick(&may_be).lock().clone();
+        let written = content
+            .dirty
+            .clone()
+            .into_iter()
+            .filter(|_| random.percent(50));
+        let written: Vec<usize> = written.collect();
+        content.write(written.into_iter());
+        // The length may be there without the sectors, and they are zeros then.
+        let (on_disk, now) = (content.on_disk.len(), content.now.len());
+        let length = on_disk.min(now) + random.below(on_disk.abs_diff(now) + 1);
+        content.on_disk.resize(length, 0);
+        MemoryDisk::with(&content.on_disk)
+    }
+}
+
+fn file(bytes: &[u8], faults: &Arc<Mutex<Faults>>) -> Arc<MemoryFile> {
+    Arc::new(MemoryFile {
+        content: Mutex::new(Content {
+            now: bytes.to_vec(),
+            on_disk: bytes.to_vec(),
+            dirty: BTreeSet::new(),
+        }),
+        faults: Arc::clone(faults),
+    })
+}
+
+impl Storage for MemoryDisk {
+    fn create(&self) -> io::Result<Arc<dyn File>> {
+        let mut faults = self.faults.lock().expect("nobody panics with it");
+        faults.next()?;
+        let created = file(b"", &self.faults);
+        let mut folder = self.folder.lock().expect("nobody panics with it");
+        folder.created = Some(Arc::clone(&created));
+        Ok(created)
+    }
+
+    fn discard(&self) -> io::Result<()> {
+        self.folder.lock().expect("nobody panics with it").created = None;
+        Ok(())
+    }
+
+    fn replace(&self) -> io::Result<()> {
+        self.faults.lock().expect("nobody panics with it").next()?;
+        let mut folder = self.folder.lock().expect("nobody panics with it");
+        let created = folder.created.take().ok_or(ErrorKind::NotFound)?;
+        folder.journal = created;
+        Ok(())
+    }
+
+    fn sync_folder(&self) -> io::Result<()> {
+        self.faults.lock().expect("nobody panics with it").next()?;
+        let mut folder = self.folder.lock().expect("nobody panics with it");
+        folder.on_disk = Arc::clone(&folder.journal);
+        Ok(())
+    }
+}
