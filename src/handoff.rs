@@ -167,24 +167,20 @@ pub struct Image {
 
 impl Image {
     /// What this process was started as. To be called before the file may have been replaced.
-    ///
-    /// # Errors
-    /// When it cannot be found out where the program is.
-    pub fn of_this_process() -> io::Result<Image> {
+    #[must_use]
+    pub fn of_this_process() -> Image {
         let mut arguments = env::args_os();
         let name = arguments.next().unwrap_or_default();
         // A path may lead to another file than it did; a bare name was looked for in a PATH.
-        let program = if name.as_bytes().contains(&b'/') {
-            PathBuf::from(&name)
-        } else {
-            env::current_exe()?
-        };
+        let is_path = name.as_bytes().contains(&b'/');
+        let found = env::current_exe().ok().filter(|_| !is_path);
+        let program = found.unwrap_or_else(|| PathBuf::from(&name));
         let arguments = arguments.collect();
-        Ok(Image {
+        Image {
             program,
             name,
             arguments,
-        })
+        }
     }
 
     /// Runs the program with its flags and `-check`, to know whether it could take over.

@@ -98,7 +98,7 @@ fn plan_of(config: &Config) -> Result<Option<Plan>, Failure> {
 
 fn run(config: Config) -> Result<(), Failure> {
     let plan = plan_of(&config)?;
-    let image = Image::of_this_process().map_err(system)?;
+    let image = Image::of_this_process();
     let mut events = Events::new().map_err(system)?;
     let (listener, sums, page) = match handoff::receive().map_err(system)? {
         Some(handoff) => (

@@ -196,7 +196,7 @@ impl Gateway {
     /// or what is written to `memory`.
     ///
     /// # Errors
-    /// When the sums cannot be written, or the journal may lack some of them.
+    /// When the sums cannot be written, or the file of the journal may lack some of them.
     pub fn close(
         &self,
         memory: impl FnOnce() -> io::Result<Arc<dyn File>>,
