@@ -30,7 +30,6 @@ use rustix::net::{
 };
 
 use crate::excerpt::Excerpt;
-use crate::listen::SOCKET_ACTIVATION;
 
 /// Set for the new image, to the version of what it is given.
 const ENVIRONMENT: &str = "AGGREGATION_GATEWAY_HAND_OVER";
@@ -236,9 +235,7 @@ impl Image {
         let arguments: Vec<CString> = arguments
             .map(|argument| c_string(argument.clone()))
             .collect::<Result<_, _>>()?;
-        let kept = env::vars_os().filter(|(name, _)| {
-            name != ENVIRONMENT && !SOCKET_ACTIVATION.iter().any(|variable| name == variable)
-        });
+        let kept = env::vars_os().filter(|(name, _)| name != ENVIRONMENT);
         let announced = [(ENVIRONMENT.into(), VERSION.into())];
         let environment = kept
             .chain(announced)

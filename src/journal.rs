@@ -63,6 +63,8 @@ pub struct Journal {
     trouble: Option<Trouble>,
     /// Something is behind the last whole entry.
     has_torn_tail: bool,
+    /// There was no room for a new file, or it could not be put in the journal's place.
+    has_failed_replacement: bool,
     /// Where the last reset ends in this file; zero if there is none.
     reset_end: u64,
 }
@@ -120,8 +122,6 @@ impl Journal {
         window_start: i64,
         apply: impl FnMut(Entry<'_>) -> Result<(), String>,
     ) -> Result<(Journal, Option<Torn>), JournalError> {
-        // Of a replacement that was not finished.
-        let _ = storage.discard();
         let is_new = file.length().map_err(JournalError::system("read"))? == 0;
         let (log, torn) = if is_new {
             let write = JournalError::system("write");
@@ -132,13 +132,19 @@ impl Journal {
             storage.sync_folder().map_err(&write)?;
             (new.log, None)
         } else {
+            // The image before may have ended between putting it there and waiting for the disk.
+            storage
+                .sync_folder()
+                .map_err(JournalError::system("sync the folder of"))?;
             Log::recover(file, apply)?
         };
         let journal = Journal {
             storage,
             log,
             trouble: None,
-            has_torn_tail: false,
+            // It was cut off, but is not known to be so on the disk.
+            has_torn_tail: torn.is_some(),
+            has_failed_replacement: false,
             reset_end: 0,
         };
         Ok((journal, torn))
@@ -161,7 +167,9 @@ impl Journal {
     /// When not even that can be written.
     pub fn reset(&mut self, window_start: i64) -> Result<(), Trouble> {
         let framed = Framed::of(Entry::Reset { window_start }).ok_or(Trouble::TooLong)?;
-        if self.append(&framed).is_ok() {
+        // A note may still find room in the last sector; to make room, the file is begun anew.
+        let has_room = self.trouble.is_none() && !self.has_failed_replacement;
+        if has_room && self.append(&framed).is_ok() {
             self.reset_end = self.log.end();
             return Ok(());
         }
@@ -169,7 +177,10 @@ impl Journal {
             return self.refuse(Trouble::Sync(error.to_string()));
         }
         self.reset_end = 0;
+        // It makes the room; if it fails, it is done before the next entry.
+        let _ = self.log.cut();
         self.has_torn_tail = true;
+        self.has_failed_replacement = false;
         self.trouble = None;
         Ok(())
     }
@@ -197,7 +208,8 @@ impl Journal {
             self.has_torn_tail = false;
         }
         if let Err(error) = write(&mut self.log) {
-            self.has_torn_tail = self.log.cut().is_err();
+            let _ = self.log.cut();
+            self.has_torn_tail = true;
             return self.refuse(Trouble::Append(error.to_string()));
         }
         self.trouble = None;
@@ -237,6 +249,11 @@ impl Journal {
     /// Notes that it is not known whether the disk has the new file in the journal's place.
     pub fn folder_is_not_synced(&mut self, error: &io::Error) {
         self.trouble = Some(Trouble::Sync(error.to_string()));
+    }
+
+    /// Notes that the file could not be written anew: a reset is to make room then.
+    pub fn replacement_has_failed(&mut self) {
+        self.has_failed_replacement = true;
     }
 
     /// True when the file should be written anew.
@@ -309,6 +326,7 @@ impl Journal {
         self.log = new.log;
         self.reset_end = if has_copied_reset { self.log.end() } else { 0 };
         self.has_torn_tail = false;
+        self.has_failed_replacement = false;
         self.trouble = None;
         Ok(())
     }
@@ -379,18 +397,15 @@ impl Replacement {
         self.sync()
     }
 
-    /// Takes over what was appended to the journal since the last time, unless it is so little that
-    /// the switch may do so; true when it was.
+    /// Takes over what was appended to the journal since the last time, and waits until it is on
+    /// the disk; true when what is appended meanwhile is likely to be little enough for the switch.
     ///
     /// # Errors
     /// The system's own.
-    pub fn copy_much(&mut self, journal: &LogPart) -> io::Result<bool> {
-        if journal.bytes() <= SWITCH_BYTES_MAX {
-            return Ok(false);
-        }
+    pub fn catch_up(&mut self, journal: &LogPart) -> io::Result<bool> {
         self.copy(journal)?;
         self.sync()?;
-        Ok(true)
+        Ok(journal.bytes() <= SWITCH_BYTES_MAX)
     }
 
     fn copy(&mut self, journal: &LogPart) -> io::Result<()> {

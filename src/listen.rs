@@ -94,7 +94,7 @@ impl ListenAddress {
 }
 
 /// The variables by which systemd says that it has bound the sockets already (`sd_listen_fds(3)`).
-pub const SOCKET_ACTIVATION: [&str; 3] = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"];
+const SOCKET_ACTIVATION: [&str; 2] = ["LISTEN_PID", "LISTEN_FDS"];
 
 /// The first descriptor that is passed on by systemd (`sd_listen_fds(3)`).
 const FIRST_DESCRIPTOR: i32 = 3;
@@ -104,13 +104,9 @@ const FIRST_DESCRIPTOR: i32 = 3;
 /// # Errors
 /// When there are several, or what there is does not listen for TCP connections.
 pub fn from_systemd() -> io::Result<Option<TcpListener>> {
-    let [process, count, _] = SOCKET_ACTIVATION.map(|name| std::env::var(name).ok());
-    let (Some(process), Some(count)) = (process, count) else {
+    let Some(count) = systemd_sockets() else {
         return Ok(None);
     };
-    if process != std::process::id().to_string() {
-        return Ok(None);
-    }
     if count != "1" {
         let found = Excerpt::of(count);
         let line = format!("expected one socket from systemd, LISTEN_FDS is {found}");
@@ -120,6 +116,18 @@ pub fn from_systemd() -> io::Result<Option<TcpListener>> {
     let own = pidfd_open(getpid(), PidfdFlags::empty())?;
     let socket = pidfd_getfd(&own, FIRST_DESCRIPTOR, PidfdGetfdFlags::empty())?;
     adopt(socket).map(Some)
+}
+
+/// True if systemd holds the socket as well; that also is so for the images that come after the one
+/// that it was passed to.
+#[must_use]
+pub fn is_shared() -> bool {
+    systemd_sockets().is_some()
+}
+
+fn systemd_sockets() -> Option<String> {
+    let [process, count] = SOCKET_ACTIVATION.map(|name| std::env::var(name).ok());
+    count.filter(|_| process == Some(std::process::id().to_string()))
 }
 
 /// Takes over a socket that was bound before.

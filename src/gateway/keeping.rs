@@ -151,7 +151,9 @@ impl Gateway {
                 _ => return Ok(false),
             }
         };
-        let replaced = Replacement::begin(place.clone(), window_start).and_then(|mut new| {
+        let begun = Replacement::begin(place.clone(), window_start);
+        let may_discard = begun.is_ok();
+        let replaced = begun.and_then(|mut new| {
             render_pieces(&view, SNAPSHOT_ENTRY_BYTES, |text| new.snapshot(text))?;
             drop(view);
             new.end_snapshot()?;
@@ -159,9 +161,16 @@ impl Gateway {
         });
         if let Err(error) = replaced {
             // It would take the room that the journal lacks.
-            let _ = place.storage().discard();
+            if may_discard {
+                let _ = place.storage().discard();
+            }
+            if let Some(journal) = &mut self.writers().journal {
+                journal.replacement_has_failed();
+            }
             return Err(error);
         }
+        // What the switch has copied may have been on the disk before.
+        self.sync_journal()?;
         let outcome = place.storage().sync_folder();
         if let (Err(error), Some(journal)) = (&outcome, &mut self.writers().journal) {
             journal.folder_is_not_synced(error);
@@ -176,7 +185,7 @@ impl Gateway {
                 Some(journal) => journal.since(&new)?,
                 None => return Ok(()),
             };
-            if !new.copy_much(&appended)? {
+            if new.catch_up(&appended)? {
                 break;
             }
         }

@@ -154,6 +154,10 @@ impl Disk {
 
 impl Storage for Disk {
     fn create(&self) -> io::Result<Arc<dyn File>> {
+        // What has that name may be another gateway's journal.
+        if let Ok(file) = fs::File::open(self.new_path()) {
+            lock(&file)?;
+        }
         self.discard()?;
         // Only a new file is not somebody's link to another one.
         let file = OpenOptions::new()
@@ -162,7 +166,10 @@ impl Storage for Disk {
             .create_new(true)
             .open(self.new_path())?;
         lock(&file)?;
-        file.set_permissions(fs::metadata(&self.path)?.permissions())?;
+        // Should somebody have removed the journal, it is put back.
+        if let Ok(metadata) = fs::metadata(&self.path) {
+            file.set_permissions(metadata.permissions())?;
+        }
         Ok(Arc::new(file))
     }
 

@@ -9,8 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use prometheus_aggregation_gateway::gateway::Gateway;
-use prometheus_aggregation_gateway::handoff::{Handoff, Image, memory_file};
-use prometheus_aggregation_gateway::journal::{Disk, File, JournalError, read_head};
+use prometheus_aggregation_gateway::handoff::{Handoff, Image, is_announced, memory_file};
+use prometheus_aggregation_gateway::journal::{Disk, File, JournalError, Storage, read_head};
 use prometheus_aggregation_gateway::server::{Front, Site};
 use prometheus_aggregation_gateway::status::Upkeep;
 use std::net::TcpListener;
@@ -49,6 +49,15 @@ impl Source {
             Some(sums) => Disk::adopt(path, sums),
         };
         let (disk, file) = opened.map_err(|error| of_journal(path, &error))?;
+        // It will be written anew, beside itself.
+        match disk.create().and_then(|_| disk.discard()) {
+            // A full disk is no reason not to go on with what is on it.
+            Err(error) if error.kind() != io::ErrorKind::StorageFull => {
+                let error = JournalError::System("write a new file beside", error);
+                return Err(of_journal(path, &error));
+            }
+            Ok(()) | Err(_) => {}
+        }
         if file.length().is_ok_and(|length| length > 0) {
             read_head(&*file).map_err(|error| of_journal(path, &error))?;
         }
@@ -71,8 +80,8 @@ impl Source {
         let path = path.display();
         if let Some(torn) = torn {
             log(&format!(
-                "journal {path}: {} bytes cut off at byte {}: they were still being written when \
-                 the process or the machine ended",
+                "journal {path}: {} bytes cut off at byte {}: cut short when the process or \
+                 the machine ended, or damaged",
                 torn.bytes, torn.offset
             ));
         }
@@ -87,10 +96,12 @@ impl Source {
     }
 }
 
-/// Tells whether the journal could be read, without locking it.
+/// Tells whether the journal could be read, without locking it. It need not be there, unless it is
+/// another image's that is to be handed over.
 pub fn check_journal(path: &Path) -> Result<(), Failure> {
+    let may_be_new = !is_announced().map_err(system)?;
     match fs::File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && may_be_new => Ok(()),
         Err(error) => Err(of_journal(path, &JournalError::System("open", error))),
         Ok(file) if file.metadata().is_ok_and(|metadata| metadata.len() == 0) => Ok(()),
         Ok(file) => match read_head(&file) {
@@ -168,6 +179,9 @@ pub fn sync(site: &Site) {
 /// Hands the socket and the sums to a new image, which goes on in this process. Returns why that
 /// was not possible; then the gateway takes pushes, but the front is drained.
 pub fn hand_over(image: &Image, listener: &TcpListener, front: &Front, site: &Site) -> String {
+    if let Some(trouble) = site.gateway.not_kept() {
+        return trouble.to_string();
+    }
     front.drain(DRAIN_DURATION_MAX);
     let handed_over = || -> io::Result<Handoff> {
         let memory = || Ok(Arc::new(memory_file()?) as Arc<dyn File>);

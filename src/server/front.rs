@@ -12,10 +12,11 @@ use tiny_http::Server;
 
 use super::pool::{Census, wake_forgotten, wake_one};
 use super::{Site, handle};
+use crate::listen::is_shared;
 
 /// How long nothing may happen before the front is taken to be at rest. A client that has just
 /// connected is on its way to send a request, one that keeps its connection may send another.
-const REST_DURATION: Duration = Duration::from_millis(50);
+const REST_DURATION: Duration = Duration::from_millis(250);
 
 const LOOK_INTERVAL: Duration = Duration::from_millis(1);
 
@@ -91,11 +92,7 @@ impl Front {
     /// Stops accepting, without closing the socket for those who connect, and waits until the
     /// requests of the accepted connections are answered: for each of the two, at most `patience`.
     pub fn drain(&self, patience: Duration) {
-        self.is_draining.store(true, SeqCst);
-        // accept(2) finds nothing to accept then and fails, at which tiny_http gives it up. The one
-        // call that is under way already waits for a connection.
-        let _ = self.listener.set_nonblocking(true);
-        wake_one(&self.listener);
+        self.stop_accepting();
         let has_stopped = || self.has_stopped_accepting.load(SeqCst);
         wait(patience, has_stopped);
         let mut answered = self.answered.load(SeqCst);
@@ -115,11 +112,24 @@ impl Front {
         });
     }
 
-    /// Closes the socket for new connections, and has so many workers end once what is queued is
-    /// answered.
+    /// Stops accepting, without closing the socket for those who connect.
+    fn stop_accepting(&self) {
+        self.is_draining.store(true, SeqCst);
+        // accept(2) finds nothing to accept then and fails, at which tiny_http gives it up. The one
+        // call that is under way already waits for a connection.
+        let _ = self.listener.set_nonblocking(true);
+        wake_one(&self.listener);
+    }
+
+    /// Closes the socket for new connections, unless it is systemd's as well, and has so many
+    /// workers end once what is queued is answered.
     pub fn finish(&self, workers: usize) {
-        // tiny_http's accept(2) returns by it.
-        let _ = rustix::net::shutdown(&self.listener, Shutdown::Both);
+        if is_shared() {
+            self.stop_accepting();
+        } else {
+            // tiny_http's accept(2) returns by it.
+            let _ = rustix::net::shutdown(&self.listener, Shutdown::Both);
+        }
         // Behind all queued requests; each worker takes one and ends.
         (0..workers).for_each(|_| self.http.unblock());
     }

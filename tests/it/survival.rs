@@ -72,8 +72,8 @@ fn it_says_what_it_finds() {
     let mut file = OpenOptions::new().append(true).open(&path).unwrap();
     file.write_all(b"torn").unwrap();
     let gateway = start(&format!(
-        "journal {path}: 4 bytes cut off at byte {length}: they were still being written when the \
-         process or the machine ended"
+        "journal {path}: 4 bytes cut off at byte {length}: cut short when the process or the \
+         machine ended, or damaged"
     ));
     gateway.wait_for_line(&format!("journal {path}: 2 families, 3 series, read in "));
 }

@@ -44,9 +44,16 @@ const MODULES: &[(&str, Room, &[&str])] = &[
     (
         "server",
         Room::Shell,
-        &["aggregate", "excerpt", "gateway", "render", "status"],
+        &[
+            "aggregate",
+            "excerpt",
+            "gateway",
+            "listen",
+            "render",
+            "status",
+        ],
     ),
-    ("handoff", Room::Shell, &["excerpt", "listen"]),
+    ("handoff", Room::Shell, &["excerpt"]),
     ("cli", Room::Shell, &["excerpt", "listen"]),
     (
         "main",
