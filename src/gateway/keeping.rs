@@ -18,6 +18,10 @@ use crate::render::render_pieces;
 /// How long an entry of a snapshot is, about. Reading one takes a few times as much memory.
 const SNAPSHOT_ENTRY_BYTES: usize = 1 << 20;
 
+/// Senders that are as quick as the disk could not be caught up with: pushes wait after so many
+/// tries, for as long as it takes to copy what came during the last one.
+const CATCH_UPS_MAX: usize = 3;
+
 /// How a journal is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalState {
@@ -180,7 +184,7 @@ impl Gateway {
     }
 
     fn switch_journal(&self, mut new: Replacement) -> io::Result<()> {
-        loop {
+        for _ in 0..CATCH_UPS_MAX {
             let appended = match &self.writers().journal {
                 Some(journal) => journal.since(&new)?,
                 None => return Ok(()),
