@@ -14,16 +14,17 @@ use std::error::Error;
 use std::ffi::{CString, OsString};
 use std::fmt::{self, Display, Formatter};
 use std::fs::File;
-use std::io::{self, IoSlice, IoSliceMut, Read};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
@@ -34,7 +35,7 @@ use crate::excerpt::Excerpt;
 /// Set for the new image, to the version of what it is given.
 const ENVIRONMENT: &str = "AGGREGATION_GATEWAY_HAND_OVER";
 
-/// The version of the message and its descriptors.
+/// The version of the message and its descriptors, and with it of what they give access to.
 const VERSION: &str = "1";
 
 /// The flag with which a program says whether it could take over.
@@ -47,7 +48,10 @@ const CHECK_DURATION_MAX: Duration = Duration::from_secs(10);
 const CHECK_LOOK_INTERVAL: Duration = Duration::from_millis(1);
 
 /// What it says is cut off there.
-const CHECK_OUTPUT_BYTES_MAX: u64 = 1000;
+const CHECK_OUTPUT_BYTES_MAX: usize = 1000;
+
+/// What a program says on its standard output that could take over.
+pub const CHECK_ANSWER: &str = "ok\n";
 
 /// No page is longer.
 const MESSAGE_BYTES_MAX: usize = 1 << 17;
@@ -191,32 +195,25 @@ impl Image {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).arg(CHECK_FLAG);
         command.env(ENVIRONMENT, VERSION);
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
-        let mut child = command
-            .spawn()
-            .map_err(|error| format!("{program} cannot be started: {error}"))?;
-        let status = wait(&mut child);
-        let output = child.stderr.take().map(|output| {
-            let mut said = Vec::new();
-            // What it said until then is enough.
-            let _ = output.take(CHECK_OUTPUT_BYTES_MAX).read_to_end(&mut said);
-            said
-        });
-        match status {
-            Ok(status) if status.success() => Ok(()),
-            Ok(status) => {
-                let said = output.unwrap_or_default();
-                let said = String::from_utf8_lossy(&said);
-                let said = said.trim().replace('\n', "; ");
-                Err(format!(
-                    "{program} {CHECK_FLAG} ended with {status}: {said}"
-                ))
-            }
-            Err(line) => Err(format!("{program} {CHECK_FLAG} {line}")),
+        let [Ok(answer), Ok(complaint)] = [short_file(), short_file()] else {
+            return Err("there is no memory for what it says".to_owned());
+        };
+        let mut run = || -> io::Result<Child> {
+            command.stdin(Stdio::null());
+            command
+                .stdout(answer.try_clone()?)
+                .stderr(complaint.try_clone()?);
+            command.spawn()
+        };
+        let mut child = run().map_err(|error| format!("{program} cannot be started: {error}"))?;
+        let status = wait(&mut child).map_err(|line| format!("{program} {CHECK_FLAG} {line}"))?;
+        if status.success() && said(&answer) == CHECK_ANSWER {
+            return Ok(());
         }
+        let complaint = said(&complaint).trim().replace('\n', "; ");
+        Err(format!(
+            "{program} {CHECK_FLAG} ended with {status}: {complaint}"
+        ))
     }
 
     /// Replaces this image by a new one. Returns when that cannot be done: then all is as before.
@@ -260,6 +257,23 @@ impl Image {
         rustix::stdio::dup2_stdin(&receiver)?;
         Ok(nix::unistd::execve(&program, &arguments, &environment)?)
     }
+}
+
+/// A file for what a program says: nobody has to read it meanwhile, and it never becomes longer.
+fn short_file() -> io::Result<File> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let file = File::from(memfd_create("output", flags)?);
+    file.set_len(CHECK_OUTPUT_BYTES_MAX as u64)?;
+    fcntl_add_seals(&file, SealFlags::GROW)?;
+    Ok(file)
+}
+
+/// What a program has written to such a file.
+fn said(file: &File) -> String {
+    let mut bytes = [0; CHECK_OUTPUT_BYTES_MAX];
+    let length = file.read_at(&mut bytes, 0).unwrap_or(0);
+    let bytes = bytes[..length].split(|&byte| byte == 0).next();
+    String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned()
 }
 
 /// Waits for the end of a child, but not for ever.

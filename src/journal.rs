@@ -1,8 +1,9 @@
 //! Pushes and resets in a file, so that they outlive the process.
 //!
 //! Invariants: what [`Journal::append`] has accepted is found again by [`Journal::open`], in its
-//! order and once, whatever ended the process; what it refused is not found. What had been on the
-//! disk once is never cut off. Knows no metrics: bytes only; takes no lock, runs no thread.
+//! order and once, whatever ended the process; what it refused is not found. What is not as it was
+//! written is never read, and only what cannot have been on the disk is cut off. Knows no metrics:
+//! bytes only; takes no lock, runs no thread.
 //!
 //! # The format, version 1
 //!
@@ -29,10 +30,10 @@
 //! A file comes into being whole: it is written beside the journal up to the end of its snapshot
 //! and renamed, so that only the entries behind the snapshot can be torn. Of those, the last one
 //! may be cut short when the process is killed, and a power cut may leave any sectors of what was
-//! written since the last sync as zeros; see `Reader::is_torn`. Anything
-//! else that is not as it was written is damage. The nonce is in the checksum of each head, so that
-//! no pushed body can contain an entry; the lengths are covered by that checksum, so that a damaged
-//! one does not look like a tail that is missing.
+//! written since the last sync as zeros; see `Reader::is_torn`. Anything else that is not as it was
+//! written is damage. The nonce is in the checksum of each head, so that no pushed body can contain
+//! an entry; the lengths are covered by that checksum, so that a damaged one does not look like a
+//! tail that is missing.
 
 mod error;
 mod format;
@@ -136,7 +137,12 @@ impl Journal {
             storage
                 .sync_folder()
                 .map_err(JournalError::system("sync the folder of"))?;
-            Log::recover(file, apply)?
+            let (log, torn) = Log::recover(file, apply)?;
+            if torn.is_some() {
+                log.cut()
+                    .map_err(JournalError::system("cut the torn tail off"))?;
+            }
+            (log, torn)
         };
         let journal = Journal {
             storage,
@@ -297,15 +303,11 @@ impl Journal {
         self.trouble.as_ref()
     }
 
-    /// What was appended since it was copied to a new file for the last time.
-    ///
-    /// # Errors
-    /// When the file was begun anew meanwhile.
-    pub fn since(&self, new: &Replacement) -> io::Result<LogPart> {
-        if new.of.nonce != self.log.nonce() {
-            return Err(io::Error::other("the journal was reset meanwhile"));
-        }
-        Ok(self.log.since(new.copied_end))
+    /// What was appended since it was copied to a new file for the last time; `None` if a reset has
+    /// begun the file anew meanwhile.
+    #[must_use]
+    pub fn since(&self, new: &Replacement) -> Option<LogPart> {
+        (new.of.nonce == self.log.nonce()).then(|| self.log.since(new.copied_end))
     }
 
     /// The file, for another image of this process.
@@ -315,12 +317,16 @@ impl Journal {
     }
 
     /// Puts a new file in the journal's place: it takes over what was appended since it was copied
-    /// last, which is little, and is renamed. [`Storage::sync_folder`] is to follow.
+    /// last, which is little, and is renamed. [`Storage::sync_folder`] is to follow. False if the
+    /// new file is of no use, since the journal was begun anew meanwhile.
     ///
     /// # Errors
     /// The journal goes on as it was.
-    pub fn switch(&mut self, mut new: Replacement) -> io::Result<()> {
-        new.copy(&self.since(&new)?)?;
+    pub fn switch(&mut self, mut new: Replacement) -> io::Result<bool> {
+        let Some(appended) = self.since(&new) else {
+            return Ok(false);
+        };
+        new.copy(&appended)?;
         self.storage.replace()?;
         let has_copied_reset = self.reset_end > new.of.end;
         self.log = new.log;
@@ -328,7 +334,7 @@ impl Journal {
         self.has_torn_tail = false;
         self.has_failed_replacement = false;
         self.trouble = None;
-        Ok(())
+        Ok(true)
     }
 }
 

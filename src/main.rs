@@ -79,14 +79,15 @@ fn main() -> ExitCode {
     }
 }
 
-/// Tells whether [`run`] would get as far as binding its address.
+/// Tells whether [`run`] would get as far as binding its address, as far as one can see without
+/// locking or making anything.
 fn check(config: &Config) -> Result<(), Failure> {
     handoff::is_announced().map_err(system)?;
     plan_of(config)?;
-    match &config.journal {
-        Some(path) => keep::check_journal(path),
-        None => Ok(()),
+    if let Some(path) = &config.journal {
+        keep::check_journal(path)?;
     }
+    print(handoff::CHECK_ANSWER)
 }
 
 fn plan_of(config: &Config) -> Result<Option<Plan>, Failure> {
@@ -164,7 +165,7 @@ fn serve(
         let working = start_workers(workers, &front, site, &events.reporter())?;
         let waking = Arc::clone(&front);
         spawn("wake forgotten", move || waking.wake_forgotten())?;
-        match wait_for_end(events, image)? {
+        match wait_for_end(events, image, site)? {
             End::Finish => {
                 front.finish(workers);
                 if working.recv_timeout(FINISH_DURATION_MAX) == Err(RecvTimeoutError::Timeout) {
@@ -190,14 +191,14 @@ enum End {
     HandOver,
 }
 
-fn wait_for_end(events: &mut Events, image: &Image) -> Result<End, Failure> {
+fn wait_for_end(events: &mut Events, image: &Image, site: &Site) -> Result<End, Failure> {
     loop {
         match events.wait().map_err(system)? {
             Event::Terminate(name) => {
                 log(&format!("{name}: finishing the requests in flight"));
                 return Ok(End::Finish);
             }
-            Event::HandOver => match image.try_out() {
+            Event::HandOver => match keep::may_hand_over(image, site) {
                 Ok(()) => return Ok(End::HandOver),
                 Err(why) => log(&format!("SIGHUP: not handed over, going on: {why}")),
             },

@@ -10,7 +10,7 @@ use super::{Gateway, NotKept, Writers};
 use crate::aggregate::{Aggregate, View};
 use crate::grouping_key::GroupingKey;
 use crate::journal::{
-    Entry, File, Journal, JournalError, Log, Replacement, Storage, Torn, Trouble,
+    Entry, File, Journal, JournalError, Log, LogPart, Place, Replacement, Storage, Torn, Trouble,
 };
 use crate::parse::parse;
 use crate::render::render_pieces;
@@ -155,23 +155,12 @@ impl Gateway {
                 _ => return Ok(false),
             }
         };
-        let begun = Replacement::begin(place.clone(), window_start);
-        let may_discard = begun.is_ok();
-        let replaced = begun.and_then(|mut new| {
-            render_pieces(&view, SNAPSHOT_ENTRY_BYTES, |text| new.snapshot(text))?;
-            drop(view);
-            new.end_snapshot()?;
-            self.switch_journal(new)
-        });
-        if let Err(error) = replaced {
-            // It would take the room that the journal lacks.
-            if may_discard {
-                let _ = place.storage().discard();
-            }
-            if let Some(journal) = &mut self.writers().journal {
-                journal.replacement_has_failed();
-            }
-            return Err(error);
+        let replaced = self.replace_journal(&place, view, window_start);
+        if let (Err(_), Some(journal)) = (&replaced, &mut self.writers().journal) {
+            journal.replacement_has_failed();
+        }
+        if !replaced? {
+            return Ok(false);
         }
         // What the switch has copied may have been on the disk before.
         self.sync_journal()?;
@@ -183,26 +172,48 @@ impl Gateway {
         outcome.map(|()| true)
     }
 
-    fn switch_journal(&self, mut new: Replacement) -> io::Result<()> {
+    /// Writes a new file and puts it in the journal's place; false if it is of no use any more.
+    fn replace_journal(&self, place: &Place, view: View, window_start: i64) -> io::Result<bool> {
+        let mut new = Replacement::begin(place.clone(), window_start)?;
+        let written = render_pieces(&view, SNAPSHOT_ENTRY_BYTES, |text| new.snapshot(text));
+        // Pushes copy what it holds.
+        drop(view);
+        let replaced = written
+            .and_then(|()| new.end_snapshot())
+            .and_then(|()| self.switch_journal(new));
+        if !matches!(replaced, Ok(true)) {
+            // It would take the room that the journal may lack.
+            let _ = place.storage().discard();
+        }
+        replaced
+    }
+
+    fn appended_since(&self, new: &Replacement) -> Option<LogPart> {
+        self.writers().journal.as_ref()?.since(new)
+    }
+
+    fn switch_journal(&self, mut new: Replacement) -> io::Result<bool> {
         for _ in 0..CATCH_UPS_MAX {
-            let appended = match &self.writers().journal {
-                Some(journal) => journal.since(&new)?,
-                None => return Ok(()),
+            let Some(appended) = self.appended_since(&new) else {
+                return Ok(false);
             };
             if new.catch_up(&appended)? {
                 break;
             }
         }
         let mut writers = self.writers();
-        if writers.is_closed {
-            return Err(io::Error::other("the journal is being handed over"));
+        match &mut *writers {
+            Writers {
+                journal: Some(journal),
+                is_closed: false,
+                ..
+            } => {
+                let switched = journal.switch(new);
+                self.note(journal);
+                switched
+            }
+            _ => Ok(false),
         }
-        let Some(journal) = &mut writers.journal else {
-            return Ok(());
-        };
-        let switched = journal.switch(new);
-        self.note(journal);
-        switched
     }
 
     /// Refuses pushes and resets from here on, and gives the file that holds the sums: the journal,

@@ -81,7 +81,7 @@ impl Display for JournalError {
                 } else {
                     write!(
                         to,
-                        "an entry is not whole, and others follow; restore it from a copy, or \
+                        "what was written there is another thing now; restore it from a copy, or \
                          keep what is before (truncate --size={offset} FILE), or move it away to \
                          begin anew"
                     )

@@ -13,6 +13,9 @@ use super::storage::File;
 /// So many zeros are written to find out whether there is room again.
 const PROBE_BYTES: usize = 4096;
 
+/// What a disk writes at once, or not at all.
+pub const SECTOR_BYTES: usize = 512;
+
 /// A file that entries are appended to.
 #[derive(Debug)]
 pub struct Log {
@@ -54,19 +57,19 @@ impl Log {
     /// The system's own.
     pub fn end_snapshot(&mut self) -> io::Result<()> {
         self.snapshot_end = self.end;
-        self.write_head()
+        let head = self.head().bytes();
+        write_whole(&*self.file, &mut [IoSlice::new(&head)], 0)
     }
 
-    fn write_head(&self) -> io::Result<()> {
-        let head = FileHead {
+    fn head(&self) -> FileHead {
+        FileHead {
             nonce: self.nonce,
             snapshot_end: self.snapshot_end,
             window_start: self.window_start,
-        };
-        write_whole(&*self.file, &mut [IoSlice::new(&head.bytes())], 0)
+        }
     }
 
-    /// Reads a file, gives `apply` every entry in it, and cuts off a torn tail.
+    /// Reads a file and gives `apply` every entry in it, up to a torn tail.
     ///
     /// # Errors
     /// When what had been on the disk is not whole, or `apply` refuses an entry, with a line that
@@ -115,8 +118,6 @@ impl Log {
         if !reader.is_torn().map_err(&read)? {
             return Err(damaged(log.end));
         }
-        log.cut()
-            .map_err(JournalError::system("cut the torn tail off"))?;
         let offset = log.end;
         Ok((log, Some(Torn { offset, bytes })))
     }
@@ -177,17 +178,23 @@ impl Log {
 
     /// Forgets all that is in the file, without needing more room on the disk.
     ///
-    /// The head is overwritten, which is one sector: by its new nonce, nothing behind it is an
-    /// entry any more. It is on the disk then, so that it is safe to [`Log::cut`] the file: no
-    /// shorter file is ever seen with the head from before.
+    /// Its first sector is overwritten, at once or not at all: with a new head, by whose nonce
+    /// nothing behind it is an entry any more, and zeros, as if that had never been written. It is
+    /// on the disk then, so that it is safe to [`Log::cut`] the file: no shorter file is ever seen
+    /// with the head from before.
     ///
     /// # Errors
-    /// The system's own.
+    /// The system's own. What was there stands there again, if the system lets it.
     pub fn restart(&mut self, window_start: i64) -> io::Result<()> {
         let mut new = Log::begin(Arc::clone(&self.file), window_start);
-        if let Err(error) = new.end_snapshot().and_then(|()| new.file.sync()) {
-            // What was there is to stand there again. Whether it does, only a new file can tell.
-            let _ = self.write_head();
+        new.snapshot_end = new.end;
+        let mut before = [0; SECTOR_BYTES];
+        let length = read_whole(&*self.file, &mut before)?;
+        let mut sector = [0; SECTOR_BYTES];
+        sector[..FILE_HEAD_BYTES].copy_from_slice(&new.head().bytes());
+        let write = |bytes: &[u8]| write_whole(&*self.file, &mut [IoSlice::new(bytes)], 0);
+        if let Err(error) = write(&sector[..length]).and_then(|()| self.file.sync()) {
+            let _ = write(&before[..length]);
             return Err(error);
         }
         new.synced = new.end;
@@ -285,15 +292,7 @@ impl LogPart {
 /// The system's own.
 pub fn read_head(file: &dyn File) -> Result<FileHead, JournalError> {
     let mut bytes = [0; FILE_HEAD_BYTES];
-    let mut length = 0;
-    while length < bytes.len() {
-        match file.read_at(&mut bytes[length..], length as u64) {
-            Ok(0) => break,
-            Ok(read) => length += read,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(JournalError::System("read", error)),
-        }
-    }
+    let length = read_whole(file, &mut bytes).map_err(JournalError::system("read"))?;
     FileHead::read(&bytes[..length]).map_err(|fault| match fault {
         HeadFault::Foreign => JournalError::Foreign,
         HeadFault::Version(version) => JournalError::Version(version),
@@ -302,6 +301,20 @@ pub fn read_head(file: &dyn File) -> Result<FileHead, JournalError> {
             snapshot_end: FILE_HEAD_BYTES as u64,
         },
     })
+}
+
+/// Reads the first bytes of a file, and tells how many there are.
+fn read_whole(file: &dyn File, bytes: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while length < bytes.len() {
+        match file.read_at(&mut bytes[length..], length as u64) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length)
 }
 
 fn write_whole(file: &dyn File, parts: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {

@@ -8,8 +8,8 @@ use super::storage::File;
 /// So much is read at once; an entry that is longer is read whole.
 const READ_BYTES: usize = 1 << 20;
 
-/// Disks write whole sectors, and file systems give zeros for those never written.
-const SECTOR_BYTES: u64 = 512;
+/// File systems give zeros for sectors that were never written.
+const SECTOR_BYTES: u64 = super::log::SECTOR_BYTES as u64;
 
 /// A place between two entries of a file.
 #[derive(Debug)]
@@ -74,32 +74,21 @@ impl<'a> Reader<'a> {
     /// Tells whether the broken entry at this place is the torn tail of a writing that was cut
     /// short, or damage to what was there before.
     ///
-    /// It is torn if no other entry begins behind it. A power cut may leave more than that: of what
-    /// was written since the last sync, some sectors may be there and others read as zeros. So it
-    /// is torn as well if a sector of it was never written, and no entry behind it says that this
-    /// place was on the disk before.
+    /// Who is killed has written a beginning of it, with which the file ends. A power cut may leave
+    /// some sectors of what was written since the last sync and zeros for the others: it is torn as
+    /// well if a sector of it was never written, unless an entry behind it says that it had been.
     pub fn is_torn(&mut self) -> io::Result<bool> {
-        let mut is_last = true;
-        for at in self.offset + 1..self.end {
-            if let Some(head) = self.head_at(at)? {
-                if head.synced > self.offset {
-                    return Ok(false);
-                }
-                is_last = false;
-            }
+        let content = self.head_at(self.offset)?;
+        let content_bytes = content.map_or(0, |head| u64::from(head.length));
+        let bytes = ENTRY_HEAD_BYTES as u64 + content_bytes;
+        if self.end - self.offset < bytes {
+            return Ok(true);
         }
-        Ok(is_last || self.lacks_a_sector()?)
+        Ok(self.lacks_a_sector(bytes)? && !self.was_on_disk()?)
     }
 
-    fn lacks_a_sector(&mut self) -> io::Result<bool> {
-        let content = match self.head_at(self.offset)? {
-            Some(head) => u64::from(head.length),
-            None => 0,
-        };
-        let end = self
-            .end
-            .min(self.offset + ENTRY_HEAD_BYTES as u64 + content);
-        let mut begin = self.offset;
+    fn lacks_a_sector(&mut self, bytes: u64) -> io::Result<bool> {
+        let (mut begin, end) = (self.offset, self.offset + bytes);
         while begin < end {
             let sector_end = end.min((begin + 1).next_multiple_of(SECTOR_BYTES));
             let in_sector = self.load(begin, sector_end - begin)?;
@@ -107,6 +96,17 @@ impl<'a> Reader<'a> {
                 return Ok(true);
             }
             begin = sector_end;
+        }
+        Ok(false)
+    }
+
+    /// True if an entry behind this place says that the place was on the disk.
+    fn was_on_disk(&mut self) -> io::Result<bool> {
+        for at in self.offset + 1..self.end {
+            let head = self.head_at(at)?;
+            if head.is_some_and(|head| head.synced > self.offset) {
+                return Ok(true);
+            }
         }
         Ok(false)
     }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +14,6 @@ use prometheus_aggregation_gateway::handoff::{Handoff, Image, is_announced, memo
 use prometheus_aggregation_gateway::journal::{Disk, File, JournalError, Storage, read_head};
 use prometheus_aggregation_gateway::server::{Front, Site};
 use prometheus_aggregation_gateway::status::Upkeep;
-use std::net::TcpListener;
 
 use super::{Failure, log, spawn, system};
 
@@ -80,8 +80,8 @@ impl Source {
         let path = path.display();
         if let Some(torn) = torn {
             log(&format!(
-                "journal {path}: {} bytes cut off at byte {}: cut short when the process or \
-                 the machine ended, or damaged",
+                "journal {path}: {} bytes cut off at byte {}: it was being written when \
+                 the process or the machine ended",
                 torn.bytes, torn.offset
             ));
         }
@@ -99,8 +99,12 @@ impl Source {
 /// Tells whether the journal could be read, without locking it. It need not be there, unless it is
 /// another image's that is to be handed over.
 pub fn check_journal(path: &Path) -> Result<(), Failure> {
-    let may_be_new = !is_announced().map_err(system)?;
-    match fs::File::open(path) {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let has_folder = folder.is_none_or(Path::is_dir);
+    let may_be_new = has_folder && !is_announced().map_err(system)?;
+    match fs::OpenOptions::new().read(true).write(true).open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound && may_be_new => Ok(()),
         Err(error) => Err(of_journal(path, &JournalError::System("open", error))),
         Ok(file) if file.metadata().is_ok_and(|metadata| metadata.len() == 0) => Ok(()),
@@ -176,12 +180,17 @@ pub fn sync(site: &Site) {
     }
 }
 
+/// Tells whether a hand-over is likely to succeed, or why not.
+pub fn may_hand_over(image: &Image, site: &Site) -> Result<(), String> {
+    match site.gateway.not_kept() {
+        Some(trouble) => Err(trouble.to_string()),
+        None => image.try_out(),
+    }
+}
+
 /// Hands the socket and the sums to a new image, which goes on in this process. Returns why that
 /// was not possible; then the gateway takes pushes, but the front is drained.
 pub fn hand_over(image: &Image, listener: &TcpListener, front: &Front, site: &Site) -> String {
-    if let Some(trouble) = site.gateway.not_kept() {
-        return trouble.to_string();
-    }
     front.drain(DRAIN_DURATION_MAX);
     let handed_over = || -> io::Result<Handoff> {
         let memory = || Ok(Arc::new(memory_file()?) as Arc<dyn File>);

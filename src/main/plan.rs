@@ -76,28 +76,29 @@ impl Plan {
                 now,
                 next: self.schedule.next_after(now, &self.zone),
             };
-            self.reset(site, due);
-            self.since = self.schedule.window_start(now);
+            // Else it stays due, and is what the schedule begins with.
+            if self.reset(site, due).is_ok() {
+                self.since = self.schedule.window_start(now);
+            }
         }
     }
 
-    fn reset(&self, site: &Site, due: Due) {
-        let window_start = self.schedule.window_start(due.now).timestamp();
+    /// Makes a reset as soon as it can be kept.
+    fn reset_in_the_end(&self, site: &Site, due: Due) {
         let mut has_said_why = false;
-        let cleared = loop {
-            match site.gateway.reset(window_start) {
-                Ok(cleared) => break cleared,
-                // The image that takes over will make it.
-                Err(NotKept::Closed) => return,
-                Err(why @ NotKept::Journal(_)) => {
-                    if !has_said_why {
-                        log(&format!("reset: not made yet: {why}"));
-                        has_said_why = true;
-                    }
-                    thread::sleep(RETRY_INTERVAL);
-                }
+        // The image that takes over will make it.
+        while let Err(why @ NotKept::Journal(_)) = self.reset(site, due) {
+            if !has_said_why {
+                log(&format!("reset: not made yet: {why}"));
+                has_said_why = true;
             }
-        };
+            thread::sleep(RETRY_INTERVAL);
+        }
+    }
+
+    fn reset(&self, site: &Site, due: Due) -> Result<(), NotKept> {
+        let window_start = self.schedule.window_start(due.now).timestamp();
+        let cleared = site.gateway.reset(window_start)?;
         site.status.count_reset(due.now.timestamp());
         say_next_reset(site, due.next);
         let (families, series) = (cleared.families, cleared.series);
@@ -105,6 +106,7 @@ impl Plan {
         log(&format!(
             "reset: cleared {families} families, {series} series; {next}"
         ));
+        Ok(())
     }
 
     /// Starts the thread that clears the sums; it ends when the sender is dropped.
@@ -116,7 +118,7 @@ impl Plan {
         spawn("schedule", move || {
             let clock = SystemClock::new(stopped);
             let announce = |next| say_next_reset(&site, next);
-            let reset = |due| plan.reset(&site, due);
+            let reset = |due| plan.reset_in_the_end(&site, due);
             schedule::run(
                 &plan.schedule,
                 &plan.zone,

@@ -41,9 +41,11 @@ impl Front {
     /// When the system has no more handles, or the listener's own address cannot be found out.
     pub fn open(listener: &TcpListener, threads_to_come: usize) -> io::Result<Front> {
         listener.set_nonblocking(false)?;
-        let (own, accepting) = (listener.try_clone()?, listener.try_clone()?);
-        // tiny_http's accepting thread is one more.
+        let own = listener.try_clone()?;
+        // tiny_http has a thread that accepts, and the handle that it accepts from only as long as
+        // it does: without the handle, so that no connection is overlooked when it is gone.
         let idle = Census::take().map(|census| census.with_threads(threads_to_come + 1));
+        let accepting = listener.try_clone()?;
         let http = Server::from_listener(accepting, None).map_err(io::Error::other)?;
         Ok(Front {
             http,

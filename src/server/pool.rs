@@ -6,11 +6,12 @@
 //! (`TaskPool::spawn`; a burst of 6 to a fresh process hung in 29 of 40 tries.)
 //!
 //! Every connection should have a thread, so those without one can be counted: a connection is two
-//! file descriptors. One more connection, closed at once, wakes one of them: there is no idle
-//! thread then, so the pool starts a new one, which looks into the queue when it is done.
+//! sockets among the file descriptors. One more connection, closed at once, wakes one of them:
+//! there is no idle thread then, so the pool starts a new one, which looks into the queue then.
 
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::ffi::OsStrExt;
 use std::thread;
 use std::time::Duration;
 
@@ -30,10 +31,10 @@ const WOKEN_MAX: usize = 8;
 
 const WAKE_DURATION_MAX: Duration = Duration::from_secs(1);
 
-/// How many file descriptors and threads this process has.
+/// How many sockets and threads this process has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Census {
-    descriptors: usize,
+    sockets: usize,
     threads: usize,
 }
 
@@ -41,17 +42,22 @@ impl Census {
     /// Counts them; `None` where there is no `/proc`.
     #[must_use]
     pub fn take() -> Option<Census> {
-        let count = |folder| fs::read_dir(folder).map(Iterator::count).ok();
+        let is_socket = |entry: &DirEntry| {
+            let target = fs::read_link(entry.path());
+            target.is_ok_and(|target| target.as_os_str().as_bytes().starts_with(b"socket:"))
+        };
+        let descriptors = fs::read_dir("/proc/self/fd").ok()?.filter_map(Result::ok);
         Some(Census {
-            descriptors: count("/proc/self/fd")?,
-            threads: count("/proc/self/task")?,
+            sockets: descriptors.filter(is_socket).count(),
+            threads: fs::read_dir("/proc/self/task").ok()?.count(),
         })
     }
 
-    /// How many connections there are, given what there is without any.
+    /// How many connections there are, given what there is without any. One socket more may be
+    /// there and counts for none: that from which `tiny_http` accepts, or one that is looked at.
     #[must_use]
     pub fn connections(self, idle: Census) -> usize {
-        self.descriptors.saturating_sub(idle.descriptors) / 2
+        self.sockets.saturating_sub(idle.sockets) / 2
     }
 
     /// How many of them have no thread.

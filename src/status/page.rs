@@ -86,63 +86,34 @@ impl Status {
 
     fn counters(&self) -> Vec<Counters<'_>> {
         let alone = |counter| vec![(String::new(), counter)];
-        let labelled =
-            |name: &str, value: &str, counter| (format!("{{{name}=\"{value}\"}}"), counter);
-        let pushes = PushResult::ALL
-            .iter()
-            .map(|&(result, word)| labelled("result", word, &self.pushes[result as usize]));
+        let pushes = PushResult::ALL.map(|(result, word)| (word, &self.pushes[result as usize]));
         let skipped = [
             ("nan", &self.skipped_not_a_number),
             ("infinite", &self.skipped_infinite),
             ("summary", &self.skipped_summary),
         ];
-        let skipped = skipped.map(|(word, counter)| labelled("reason", word, counter));
+        let upkeeps = Upkeep::ALL.map(|(upkeep, word)| (word, &self.upkeeps[upkeep as usize]));
+        let errors = Upkeep::ALL.map(|(upkeep, word)| (word, &self.upkeep_errors[upkeep as usize]));
+        let help = "Sample lines of accepted pushes left out.";
+        let skipped = ("samples_skipped_total", help, labelled("reason", skipped));
+        let help = "How often a new image of the process took over.";
+        let hand_overs = ("hand_overs_total", help, alone(&self.hand_overs));
+        let help = "What was done to the journal beside appending.";
+        let upkeeps = ("journal_upkeep_total", help, labelled("operation", upkeeps));
+        let help = "What could not be done to it.";
+        let errors = (
+            "journal_upkeep_errors_total",
+            help,
+            labelled("operation", errors),
+        );
+        let help = "Pushes, by what became of them.";
+        let pushes = ("pushes_total", help, labelled("result", pushes));
+        let help = "Sample lines added up.";
+        let samples = ("samples_merged_total", help, alone(&self.samples));
+        let help = "How often the aggregate was cleared.";
+        let resets = ("resets_total", help, alone(&self.resets));
         vec![
-            (
-                "pushes_total",
-                "Pushes, by what became of them.",
-                pushes.collect(),
-            ),
-            (
-                "samples_merged_total",
-                "Sample lines added up.",
-                alone(&self.samples),
-            ),
-            (
-                "samples_skipped_total",
-                "Sample lines of accepted pushes left out.",
-                skipped.into(),
-            ),
-            (
-                "resets_total",
-                "How often the aggregate was cleared.",
-                alone(&self.resets),
-            ),
-            (
-                "hand_overs_total",
-                "How often a new image of the process took over.",
-                alone(&self.hand_overs),
-            ),
-            (
-                "journal_upkeep_total",
-                "What was done to the journal beside appending.",
-                Upkeep::ALL
-                    .iter()
-                    .map(|&(upkeep, word)| {
-                        labelled("operation", word, &self.upkeeps[upkeep as usize])
-                    })
-                    .collect(),
-            ),
-            (
-                "journal_upkeep_errors_total",
-                "What could not be done to it.",
-                Upkeep::ALL
-                    .iter()
-                    .map(|&(upkeep, word)| {
-                        labelled("operation", word, &self.upkeep_errors[upkeep as usize])
-                    })
-                    .collect(),
-            ),
+            pushes, samples, skipped, resets, hand_overs, upkeeps, errors,
         ]
     }
 
@@ -219,6 +190,14 @@ impl Status {
 
 fn request_labels(handler: &str, code: usize) -> String {
     format!("{{handler=\"{handler}\",code=\"{code}\"}}")
+}
+
+fn labelled<'a, const WORDS: usize>(
+    label: &str,
+    counters: [(&str, &'a AtomicU64); WORDS],
+) -> Vec<(String, &'a AtomicU64)> {
+    let series = |(word, counter)| (format!("{{{label}=\"{word}\"}}"), counter);
+    counters.map(series).into()
 }
 
 fn write_journal(journal: &StoredJournal, to: &mut String) -> fmt::Result {

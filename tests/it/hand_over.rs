@@ -6,10 +6,11 @@ use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::running_gateway::{RunningGateway, command, scratch_folder};
+use crate::running_gateway::{Connection, RunningGateway, command, scratch_folder, wait_until};
 
 const HAND_OVERS: &str = "aggregation_gateway_hand_overs_total";
 
@@ -97,15 +98,7 @@ fn nobody_is_refused() {
 fn requests_in_flight_are_finished() {
     let gateway = RunningGateway::start(&[]);
     let body = format!("x 1\n{}", "#".repeat(2000));
-    let head = format!(
-        "POST /metrics HTTP/1.1\r\nContent-Length: {}\r\nExpect: 100-continue\r\n\r\n",
-        body.len()
-    );
-    let mut connection = gateway.connect();
-    connection.send_bytes(head.as_bytes());
-    // A worker says so when it begins to read.
-    assert_eq!(connection.reply("POST").code, 100);
-    connection.send_bytes(&body.as_bytes()[..1500]);
+    let mut connection = gateway.begin_push(body.len(), &body.as_bytes()[..1500]);
     let mut kept = gateway.connect();
     gateway.signal(Signal::HUP);
     // Until it drains, connections are kept.
@@ -129,13 +122,68 @@ fn requests_in_flight_are_finished() {
     assert_eq!(gateway.scrape(), "# TYPE x untyped\nx 1\n");
 }
 
+/// However few connections there are, each may send what it is about to send.
+#[test]
+fn the_last_connection_is_waited_for() {
+    let gateway = RunningGateway::start(&[]);
+    for round in 1..=10 {
+        let mut kept = gateway.connect();
+        let push = |kept: &mut Connection| {
+            kept.send("POST", "/metrics", "", b"x 1\n");
+            kept.reply("POST")
+        };
+        assert_eq!(push(&mut kept).code, 200);
+        gateway.signal(Signal::HUP);
+        // The new program is tried out first; then the connection is to be ended.
+        let answers = std::iter::repeat_with(|| push(&mut kept));
+        let mut answers = answers.skip_while(|reply| reply.header("Connection").is_none());
+        let last = answers.next().expect("it repeats");
+        assert_eq!(
+            (last.code, last.header("Connection")),
+            (200, Some("close")),
+            "round {round}"
+        );
+        gateway.wait_for_line(" has taken over");
+    }
+}
+
+/// A connection on which nothing comes is given a while, be it the only one; without any, there is
+/// nothing to wait for.
+#[test]
+fn a_silent_connection_is_given_time() {
+    let rest = Duration::from_millis(250);
+    let gateway = RunningGateway::start(&[]);
+    let timed = || {
+        let start = Instant::now();
+        hand_over(&gateway);
+        start.elapsed()
+    };
+    for count in 1..=3 {
+        let connections = (0..count).map(|_| {
+            let mut kept = gateway.connect();
+            kept.send("POST", "/metrics", "", b"x 1\n");
+            assert_eq!(kept.reply("POST").code, 200);
+            kept
+        });
+        let connections: Vec<Connection> = connections.collect();
+        let duration = timed();
+        assert!(
+            duration >= rest,
+            "{count} connections were given {duration:?}"
+        );
+        drop(connections);
+    }
+    // Machines are slow at times, but not always.
+    wait_until(|| timed() < rest);
+}
+
 /// `@every` counts from the start of the first image.
 #[test]
 fn the_schedule_keeps_its_time() {
     let gateway = RunningGateway::start(&["-crontab", "@every 1h"]);
     let next = gateway.push("/metrics", "x 1\n").body;
-    let deadline = std::time::Instant::now() + std::time::Duration::from_millis(1100);
-    while std::time::Instant::now() < deadline {
+    let deadline = Instant::now() + Duration::from_millis(1100);
+    while Instant::now() < deadline {
         hand_over(&gateway);
     }
     assert_eq!(gateway.push("/metrics", "x 1\n").body, next);
@@ -178,12 +226,37 @@ fn a_broken_program_does_not_take_over() {
     check("-check ended with exit status: 2: unknown flag");
     fs::remove_file(&program).expect("it is there");
     check("cannot be started: No such file or directory");
+    script("exit 0");
+    check("-check ended with exit status: 0");
+    script("yes | head --bytes=1000000 >&2; exit 3");
+    check("-check ended with exit status: 3: ");
     // It says yes, and then cannot be run.
-    script("exec chmod a-x \"$0\"");
+    script("chmod a-x \"$0\"; echo ok");
     check("Permission denied");
     copy();
     hand_over(&gateway);
-    assert_eq!(gateway.scrape(), "# TYPE x untyped\nx 4\n");
+    assert_eq!(gateway.scrape(), "# TYPE x untyped\nx 6\n");
+}
+
+/// A journal that was taken away is noticed while somebody still has it.
+#[test]
+fn a_journal_that_is_gone_is_not_handed_over() {
+    let folder = scratch_folder();
+    let path = folder.path().join("sums");
+    let journal = path.to_str().expect("it is ours");
+    let gateway = RunningGateway::start(&["-journal", journal]);
+    gateway.push("/metrics", "x 1\n");
+    fs::rename(&path, folder.path().join("moved")).unwrap();
+    gateway.signal(Signal::HUP);
+    let refused = gateway.wait_for_line("SIGHUP: not handed over, going on: ");
+    let line = format!("journal {journal}: cannot open it: No such file or directory");
+    assert!(refused.contains(&line), "{refused}");
+    // What is written anew is put where it belongs.
+    let long = format!("#{}\nx 1\n", "#".repeat(2_000_000));
+    assert_eq!(gateway.push("/metrics", &long).code, 200);
+    wait_until(|| path.exists());
+    hand_over(&gateway);
+    assert_eq!(gateway.scrape(), "# TYPE x untyped\nx 2\n");
 }
 
 #[test]
@@ -204,6 +277,13 @@ fn check_tells_what_would_be_refused() {
     let journal = path.to_str().expect("it is ours");
     check(&["-journal", journal, "-crontab", "@daily"], &[], 0, "");
     assert!(!path.exists(), "it was only asked");
+    let nowhere = ["-journal", "/no/such/folder/sums"];
+    check(
+        &nowhere,
+        &[],
+        1,
+        "cannot open it: No such file or directory",
+    );
     check(&["-crontab", "@never"], &[], 2, "crontab");
     check(
         &["-journal", ""],
@@ -251,12 +331,20 @@ fn a_socket_can_be_passed_by_systemd() {
             .spawn()
             .expect("there is a shell")
     };
-    let gateway = RunningGateway::of(start("1", socket.try_clone().unwrap().into()));
+    let mut gateway = RunningGateway::of(start("1", socket.try_clone().unwrap().into()));
     assert_eq!(gateway.address, address);
     gateway.push("/metrics", "x 1\n");
     hand_over(&gateway);
     assert_eq!(gateway.push("/metrics", "x 1\n").code, 200);
     assert_eq!(gateway.scrape(), "# TYPE x untyped\nx 2\n");
+    // It is systemd's as well: who connects while nobody is there waits for the next one.
+    gateway.signal(Signal::TERM);
+    assert_eq!(gateway.wait().code(), Some(0));
+    let mut waiting = gateway.connect();
+    waiting.send("GET", "/-/healthy", "", b"");
+    let next = RunningGateway::of(start("1", socket.try_clone().unwrap().into()));
+    assert_eq!(waiting.reply("GET").code, 200);
+    drop(next);
     for (count, socket, line) in [
         (
             "2",

@@ -2,6 +2,7 @@
 //! fails when it is told to.
 
 use std::collections::BTreeSet;
+use std::fmt::{self, Debug, Formatter};
 use std::io::{self, ErrorKind, IoSlice};
 use std::ops::Range;
 use std::os::fd::OwnedFd;
@@ -26,6 +27,7 @@ struct Content {
 pub struct MemoryFile {
     content: Mutex<Content>,
     faults: Arc<Mutex<Faults>>,
+    meanwhile: Meanwhile,
 }
 
 /// Which operations fail, counted from zero, and how long a file may be.
@@ -48,6 +50,19 @@ struct Folder {
 pub struct MemoryDisk {
     folder: Arc<Mutex<Folder>>,
     faults: Arc<Mutex<Faults>>,
+    meanwhile: Meanwhile,
+}
+
+/// What happens while a created file is synced for the first time.
+#[derive(Clone, Default)]
+struct Meanwhile(Arc<Mutex<Option<Happening>>>);
+
+type Happening = Box<dyn FnOnce() + Send>;
+
+impl Debug for Meanwhile {
+    fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
+        to.write_str("Meanwhile")
+    }
 }
 
 fn fault() -> io::Error {
@@ -124,7 +139,16 @@ impl File for MemoryFile {
 
     /// After a failed sync the system forgets what it meant to write, as Linux does.
     fn sync(&self) -> io::Result<()> {
+        let meanwhile = self
+            .meanwhile
+            .0
+            .lock()
+            .expect("nobody panics with it")
+            .take();
         let outcome = self.next();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile();
+        }
         let mut content = self.lock();
         let dirty = std::mem::take(&mut content.dirty);
         if outcome.is_ok() {
@@ -162,7 +186,7 @@ impl MemoryDisk {
             failing: 0..0,
             bytes_max: usize::MAX,
         }));
-        let journal = file(bytes, &faults);
+        let journal = file(bytes, &faults, Meanwhile::default());
         let folder = Folder {
             on_disk: Arc::clone(&journal),
             journal,
@@ -171,7 +195,13 @@ impl MemoryDisk {
         MemoryDisk {
             folder: Arc::new(Mutex::new(folder)),
             faults,
+            meanwhile: Meanwhile::default(),
         }
+    }
+
+    /// Lets this happen while the next created file is synced for the first time.
+    pub fn when_synced_beside(&self, meanwhile: impl FnOnce() + Send + 'static) {
+        *self.meanwhile.0.lock().expect("nobody panics with it") = Some(Box::new(meanwhile));
     }
 
     /// The journal's file, as it is opened.
@@ -225,7 +255,7 @@ impl MemoryDisk {
     }
 }
 
-fn file(bytes: &[u8], faults: &Arc<Mutex<Faults>>) -> Arc<MemoryFile> {
+fn file(bytes: &[u8], faults: &Arc<Mutex<Faults>>, meanwhile: Meanwhile) -> Arc<MemoryFile> {
     Arc::new(MemoryFile {
         content: Mutex::new(Content {
             now: bytes.to_vec(),
@@ -233,6 +263,7 @@ fn file(bytes: &[u8], faults: &Arc<Mutex<Faults>>) -> Arc<MemoryFile> {
             dirty: BTreeSet::new(),
         }),
         faults: Arc::clone(faults),
+        meanwhile,
     })
 }
 
@@ -240,7 +271,7 @@ impl Storage for MemoryDisk {
     fn create(&self) -> io::Result<Arc<dyn File>> {
         let mut faults = self.faults.lock().expect("nobody panics with it");
         faults.next()?;
-        let created = file(b"", &self.faults);
+        let created = file(b"", &self.faults, self.meanwhile.clone());
         let mut folder = self.folder.lock().expect("nobody panics with it");
         folder.created = Some(Arc::clone(&created));
         Ok(created)

@@ -289,15 +289,7 @@ fn signals_end_it() {
 fn requests_in_flight_are_finished() {
     let mut gateway = RunningGateway::start(&["-workers", "2"]);
     let body = format!("x 1\n{}", "#".repeat(2000));
-    let head = format!(
-        "POST /metrics HTTP/1.1\r\nContent-Length: {}\r\nExpect: 100-continue\r\n\r\n",
-        body.len()
-    );
-    let mut connection = gateway.connect();
-    connection.send_bytes(head.as_bytes());
-    // A worker says so when it begins to read.
-    assert_eq!(connection.reply("POST").code, 100);
-    connection.send_bytes(&body.as_bytes()[..1500]);
+    let mut connection = gateway.begin_push(body.len(), &body.as_bytes()[..1500]);
     gateway.signal(Signal::TERM);
     gateway.wait_for_line("SIGTERM");
     // Meanwhile nobody else is let in.
@@ -311,12 +303,7 @@ fn requests_in_flight_are_finished() {
 #[test]
 fn a_stalled_request_is_given_up() {
     let mut gateway = RunningGateway::start(&["-workers", "2"]);
-    let mut connection = gateway.connect();
-    connection.send_bytes(
-        b"POST /metrics HTTP/1.1\r\nContent-Length: 5000\r\nExpect: 100-continue\r\n\r\n",
-    );
-    // A worker says so when it begins to read.
-    assert_eq!(connection.reply("POST").code, 100);
+    let _connection = gateway.begin_push(5000, b"");
     gateway.signal(Signal::TERM);
     gateway.wait_for_line("requests in flight were given up after 5 s");
     assert_eq!(gateway.wait().code(), Some(0));

@@ -205,6 +205,27 @@ impl RunningGateway {
         }
     }
 
+    /// Begins a push whose body a worker waits for, with some of it.
+    #[track_caller]
+    pub fn begin_push(&self, length: usize, begin: &[u8]) -> Connection {
+        let mut connection = self.connect();
+        let head = format!(
+            "POST /metrics HTTP/1.1\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
+        );
+        connection.send_bytes(head.as_bytes());
+        // A worker says so when it begins to read.
+        assert_eq!(connection.reply("POST").code, 100);
+        connection.send_bytes(begin);
+        connection
+    }
+
+    /// How many threads it has.
+    #[track_caller]
+    pub fn threads(&self) -> usize {
+        let folder = format!("/proc/{}/task", self.process.id());
+        fs::read_dir(folder).expect("it runs").count()
+    }
+
     /// One request on a connection of its own.
     #[track_caller]
     pub fn request(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> Reply {

@@ -72,8 +72,8 @@ fn it_says_what_it_finds() {
     let mut file = OpenOptions::new().append(true).open(&path).unwrap();
     file.write_all(b"torn").unwrap();
     let gateway = start(&format!(
-        "journal {path}: 4 bytes cut off at byte {length}: cut short when the process or the \
-         machine ended, or damaged"
+        "journal {path}: 4 bytes cut off at byte {length}: it was being written when the \
+         process or the machine ended"
     ));
     gateway.wait_for_line(&format!("journal {path}: 2 families, 3 series, read in "));
 }
@@ -138,6 +138,10 @@ fn a_journal_that_cannot_be_used_is_refused() {
     fs::write(&path, "# TYPE a counter\n").unwrap();
     check(&path, "it is not a journal of this program");
     fs::remove_file(&path).unwrap();
+    let beside = folder.path().join("sums.new");
+    fs::create_dir(&beside).unwrap();
+    check(&path, "cannot write a new file beside it: Is a directory");
+    fs::remove_dir(&beside).unwrap();
     let gateway = RunningGateway::start(&["-journal", &path]);
     check(
         &path,
@@ -152,7 +156,7 @@ fn a_journal_that_cannot_be_used_is_refused() {
     drop(taken);
     check(
         &path,
-        "it is damaged at byte 36: an entry is not whole, and others follow; restore it",
+        "it is damaged at byte 36: what was written there is another thing now; restore it",
     );
 }
 
@@ -190,6 +194,15 @@ fn a_full_disk() {
         1.0
     );
     gateway.wait_for_line("pushes are refused: the journal cannot be written: No space left");
+    let threads = gateway.threads();
+    for _ in 0..3 {
+        gateway.signal(Signal::HUP);
+        gateway.wait_for_line("SIGHUP: not handed over, going on: the journal cannot be written");
+    }
+    assert!(
+        gateway.threads() <= threads + 3,
+        "a front is left of each time"
+    );
     kill(gateway);
     let gateway = RunningGateway::start(&["-journal", &path]);
     assert_eq!(gateway.scrape(), sums);
