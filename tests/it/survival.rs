@@ -5,7 +5,11 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use prometheus_aggregation_gateway::gateway::Gateway;
+use prometheus_aggregation_gateway::journal::Disk;
 use rustix::process::Signal;
 
 use crate::running_gateway::{RunningGateway, ScratchFolder, command, scratch_folder, wait_until};
@@ -83,28 +87,34 @@ fn it_says_what_it_finds() {
 fn a_missed_reset_is_made_at_the_start() {
     let folder = scratch_folder();
     let journal = journal(&folder);
-    let gateway = RunningGateway::start(&["-journal", &journal, "-crontab", "@every 1s"]);
-    // Not by chance in the window that has just been cleared.
-    wait_until(|| {
-        gateway.push("/metrics", "a 1\n");
-        !gateway.scrape().is_empty()
-    });
-    kill(gateway);
-    let kept = RunningGateway::start(&["-journal", &journal]);
-    let sums = kept.scrape();
-    kill(kept);
-    assert!(sums.starts_with("# TYPE a untyped\na "), "{sums}");
-    wait_until_a_second_is_over();
-    let gateway = RunningGateway::start(&["-journal", &journal, "-crontab", "@every 1s"]);
+    let two_hours_ago = SystemTime::now() - Duration::from_secs(7200);
+    let two_hours_ago = two_hours_ago
+        .duration_since(UNIX_EPOCH)
+        .expect("it is later");
+    let (disk, file) = Disk::open(journal.as_ref()).unwrap();
+    let window_start = two_hours_ago.as_secs().cast_signed();
+    let (before, _) = Gateway::open(Arc::new(disk), &file, window_start).unwrap();
+    before.push("", b"a 1\na{b=\"c\"} 1\n").unwrap();
+    drop((before, file));
+    let flags = ["-journal", &journal, "-crontab", "@every 1h"];
+    let daily = RunningGateway::start(&["-journal", &journal, "-crontab", "@every 24h"]);
+    assert_eq!(
+        daily.scrape(),
+        "# TYPE a untyped\na 1\na{b=\"c\"} 1\n",
+        "none is due"
+    );
+    kill(daily);
+    let gateway = RunningGateway::start(&flags);
     assert_eq!(gateway.scrape(), "");
+    gateway.push("/metrics", "d 1\n");
+    // It is made once, by nobody else, and is kept.
+    gateway.signal(Signal::HUP);
+    gateway.wait_for_line(" has taken over");
+    assert_eq!(gateway.own_metric("aggregation_gateway_resets_total"), 1.0);
     kill(gateway);
-    let kept = RunningGateway::start(&["-journal", &journal]);
-    assert_eq!(kept.scrape(), "");
-}
-
-fn wait_until_a_second_is_over() {
-    let start = std::time::Instant::now();
-    wait_until(|| start.elapsed().as_millis() > 1100);
+    let gateway = RunningGateway::start(&flags);
+    assert_eq!(gateway.scrape(), "# TYPE d untyped\nd 1\n");
+    assert_eq!(gateway.own_metric("aggregation_gateway_resets_total"), 0.0);
 }
 
 /// All of it before anything is bound, but for what can only be seen by reading the whole journal.
