@@ -101,8 +101,7 @@ impl Front {
         let mut rest_since = Instant::now();
         wait(patience, || {
             let answered_now = self.answered.load(SeqCst);
-            let is_busy = self.busy_workers.load(SeqCst) > 0;
-            if is_busy || answered_now != answered {
+            if self.busy_workers.load(SeqCst) > 0 || answered_now != answered {
                 answered = answered_now;
                 rest_since = Instant::now();
             }
@@ -110,7 +109,7 @@ impl Front {
                 .idle
                 .and_then(|idle| Some(Census::take()?.connections(idle)));
             let is_deserted = connections == Some(0) && has_stopped();
-            !is_busy && (is_deserted || rest_since.elapsed() >= REST_DURATION)
+            is_deserted || rest_since.elapsed() >= REST_DURATION
         });
     }
 

@@ -104,7 +104,12 @@ fn a_missed_reset_is_made_at_the_start() {
         "none is due"
     );
     kill(daily);
-    let gateway = RunningGateway::start(&flags);
+    let mut command = command(&[&flags[..], &["-listen", "127.0.0.1:0"]].concat());
+    let process = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut gateway = RunningGateway::watch(process);
+    // Nobody is answered before it.
+    gateway.wait_for_line("reset: cleared 1 families, 2 series; next reset ");
+    gateway.wait_until_it_listens();
     assert_eq!(gateway.scrape(), "");
     gateway.push("/metrics", "d 1\n");
     // It is made once, by nobody else, and is kept.
