@@ -130,7 +130,7 @@ pub const FLAGS: &[Flag] = &[
         name: "check",
         value: "",
         default: "",
-        help: "tell whether the flags and the journal's format are right, and exit",
+        help: "say ok if the flags and the journal's format are right, or what is not, and exit",
     },
     Flag {
         name: "version",

@@ -29,12 +29,12 @@ pub struct Log {
     window_start: i64,
 }
 
-/// A tail that was cut off.
+/// A tail that is not whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Torn {
-    /// Where it began.
+    /// Where it begins.
     pub offset: u64,
-    /// How long it was.
+    /// How long it is.
     pub bytes: u64,
 }
 

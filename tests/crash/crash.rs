@@ -48,6 +48,9 @@ const LOOK_INTERVAL_MAX: Duration = Duration::from_millis(2);
 /// How often a page is asked for in the end. A hand-over may be under way.
 const TRIES_MAX: usize = 100;
 
+/// A machine may stall, and a client with it; but not so often as to be the rule.
+const HAND_OVERS_PER_BREAK: u64 = 100;
+
 /// So much of the gateway's stderr is shown when a law is broken.
 const LOG_LINES_MAX: usize = 30;
 
@@ -352,6 +355,11 @@ impl Run {
         let refused = ledger.refused_connections.load(SeqCst);
         if !self.mode.is_killed && refused > 0 {
             ledger.fault(format!("{refused} connections were refused"));
+        }
+        // Who stalls for longer than a silent connection is given may find its connection ended.
+        let broken = ledger.broken_connections.load(SeqCst);
+        if !self.mode.is_killed && broken * HAND_OVERS_PER_BREAK > own.hand_overs {
+            ledger.fault(format!("{broken} requests were cut off by hand-overs"));
         }
         if ledger.acknowledged().contains(&0) {
             ledger.fault("a pusher has never been answered");
