@@ -7,9 +7,11 @@ use std::ffi::OsString;
 use std::fmt::Write;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use pico_args::Arguments;
 
+use crate::duration::whole_seconds;
 use crate::excerpt::Excerpt;
 use crate::listen::ListenAddress;
 
@@ -43,8 +45,18 @@ pub struct Config {
     pub journal: Option<PathBuf>,
     /// The longest body that is read, in bytes.
     pub body_bytes_max: usize,
-    /// How many requests are handled at once.
+    /// How many requests are handled at once, those left out that wait for their clients.
     pub workers: NonZeroUsize,
+    /// How many connections may be open; as many as the system allows if not said.
+    pub connections_max: Option<usize>,
+    /// How long the head of a request may take.
+    pub head_timeout: Duration,
+    /// How long a body may take.
+    pub body_timeout: Duration,
+    /// How long an answer may take.
+    pub answer_timeout: Duration,
+    /// How long a connection is kept between two requests.
+    pub idle_timeout: Duration,
 }
 
 /// Which resets of a schedule to print.
@@ -124,7 +136,37 @@ pub const FLAGS: &[Flag] = &[
         name: "workers",
         value: "NUMBER",
         default: "8",
-        help: "how many requests are handled at once",
+        help: "how many requests are handled at once, beside those whose clients are slow",
+    },
+    Flag {
+        name: "max-connections",
+        value: "NUMBER",
+        default: "",
+        help: "the most open connections; unused ones end then (default: what the system allows)",
+    },
+    Flag {
+        name: "head-timeout",
+        value: "DURATION",
+        default: "10s",
+        help: "how long the head of a request may take to arrive, as a whole",
+    },
+    Flag {
+        name: "body-timeout",
+        value: "DURATION",
+        default: "30s",
+        help: "how long a body may take to arrive, as a whole; then it is refused with 408",
+    },
+    Flag {
+        name: "answer-timeout",
+        value: "DURATION",
+        default: "30s",
+        help: "how long an answer may take to be read, as a whole",
+    },
+    Flag {
+        name: "idle-timeout",
+        value: "DURATION",
+        default: "2m",
+        help: "how long a connection is kept between two requests",
     },
     Flag {
         name: "check",
@@ -197,6 +239,11 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, St
         journal: given(&mut arguments, "--journal", file)?,
         body_bytes_max: value(&mut arguments, "--max-body-bytes", number)?.get(),
         workers: value(&mut arguments, "--workers", workers)?,
+        connections_max: given(&mut arguments, "--max-connections", number)?.map(Into::into),
+        head_timeout: value(&mut arguments, "--head-timeout", timeout)?,
+        body_timeout: value(&mut arguments, "--body-timeout", timeout)?,
+        answer_timeout: value(&mut arguments, "--answer-timeout", timeout)?,
+        idle_timeout: value(&mut arguments, "--idle-timeout", timeout)?,
     };
     let check = arguments.contains("--check");
     let next = given(&mut arguments, "--next", number)?;
@@ -331,6 +378,11 @@ fn number(text: &str) -> Result<NonZeroUsize, String> {
     let found = Excerpt::of(text);
     text.parse()
         .map_err(|_| format!("expected a whole number from 1, found {found}"))
+}
+
+fn timeout(text: &str) -> Result<Duration, String> {
+    let timeout = whole_seconds(text).map(Duration::from_secs);
+    timeout.map_err(|fault| format!("{}: {fault}", Excerpt::of(text)))
 }
 
 fn workers(text: &str) -> Result<NonZeroUsize, String> {

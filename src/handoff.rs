@@ -186,6 +186,15 @@ impl Image {
         }
     }
 
+    /// The program that is running, whatever has come in its file's place, with the same arguments.
+    #[must_use]
+    pub fn running(&self) -> Image {
+        Image {
+            program: PathBuf::from("/proc/self/exe"),
+            ..self.clone()
+        }
+    }
+
     /// Runs the program with its flags and `-check`, to know whether it could take over.
     ///
     /// # Errors

@@ -5,10 +5,11 @@
 //! bytes --parse--> Push --check, log, merge--> Aggregate --render--> bytes
 //! ```
 //!
-//! The modules in reading order. The first eight are the core: no I/O, clock, thread or lock.
+//! The modules in reading order. The first nine are the core: no I/O, clock, thread or lock.
 //!
 //! | module | one job | what always holds there |
 //! |---|---|---|
+//! | [`duration`] | a duration to seconds | at least one |
 //! | [`excerpt`] | input quoted in messages | one short line, whatever the input |
 //! | [`keyed_hash`] | the hash of a text | nobody outside can foretell it |
 //! | [`metric`] | the vocabulary | a value of these types is valid |
@@ -18,7 +19,7 @@
 //! | [`aggregate`] | the merge rules, the store | what is stored can be exposed |
 //! | [`render`] | an aggregate to text | same aggregate, same bytes; `parse` reads them back |
 //! | [`journal`] | what was accepted, in a file | what it took is found again, once; bytes only |
-//! | [`gateway`] | push, scrape, reset | the only locks; a scrape never waits for the disk |
+//! | [`gateway`] | push, scrape, reset | the only locks of the sums; no scrape waits for the disk |
 //! | [`schedule`] | crontab to the next instant | each occurrence once, whatever the clock does |
 //! | [`status`] | what the gateway says of itself | atomics only |
 //! | [`listen`] | an address to a socket | bound with the options that connections inherit |
@@ -38,9 +39,10 @@
 //! | `foldhash` | the keyed hash of a name, a label set | std's takes 2.7 times as long |
 //! | `hashbrown` | tables of places in lists | std keeps each key a second time |
 //! | `dlmalloc` | the allocator of static builds | musl's takes a third longer for bulk pushes |
-//! | `nix` | blocked signals, `execve` that leaves them so | std's clears them, rustix has none |
+//! | `nix` | blocked signals, `execve` that leaves them so, `TCP_INFO` | rustix has none of them |
 //! | `rustix` | sockets, files: options, `poll`, locks, handles to pass on | std has none of them |
 
+pub mod duration;
 pub mod excerpt;
 pub mod keyed_hash;
 pub mod metric;

@@ -8,27 +8,36 @@
 mod events;
 #[path = "main/keep.rs"]
 mod keep;
+#[path = "main/limits.rs"]
+mod limits;
+#[path = "main/notify.rs"]
+mod notify;
+#[path = "main/panics.rs"]
+mod panics;
 #[path = "main/plan.rs"]
 mod plan;
+#[path = "main/supervise.rs"]
+mod supervise;
 
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use chrono::Utc;
 use prometheus_aggregation_gateway::cli::{self, Command, Config};
 use prometheus_aggregation_gateway::handoff::{self, Image};
 use prometheus_aggregation_gateway::listen::{self, ListenAddress};
-use prometheus_aggregation_gateway::server::{Front, Site};
-use prometheus_aggregation_gateway::status::Status;
+use prometheus_aggregation_gateway::server::{Deadlines, Extent, Front, Site};
+use prometheus_aggregation_gateway::status::{Recycle, Resource, Status};
 
-use events::{Event, Events, Reporter};
+use events::{Event, Events};
 use keep::Source;
+use limits::Bounds;
+use notify::notify;
 use plan::{Plan, print_next};
 
 /// musl's allocator maps memory anew for every long body: a quarter of the time of a bulk push.
@@ -116,13 +125,24 @@ fn run(config: Config) -> Result<(), Failure> {
     };
     let gateway = source.read(Utc::now().timestamp())?;
     let mut plan = plan.map(|plan| plan.for_window(&gateway)).transpose()?;
+    let status = page.as_deref().map_or_else(Status::new, Status::restored);
+    let bounds = Bounds::of_this_process();
+    let extent = bounds.extent(config.workers.get(), config.connections_max);
+    set_limits(&status, &config, &bounds, &extent);
     let site = Arc::new(Site {
         gateway,
-        status: page.as_deref().map_or_else(Status::new, Status::restored),
+        status,
         cors: config.cors,
         push_path: config.push_path,
         body_bytes_max: config.body_bytes_max,
+        deadlines: Deadlines {
+            head: config.head_timeout,
+            body: config.body_timeout,
+            answer: config.answer_timeout,
+            idle: config.idle_timeout,
+        },
     });
+    panics::say_in_one_line(&site);
     if let Some(plan) = &mut plan {
         plan.make_missed_reset(&site);
     }
@@ -136,8 +156,22 @@ fn run(config: Config) -> Result<(), Failure> {
         ));
     }
     keep::start(&site)?;
-    let workers = config.workers.get();
-    serve(workers, &listener, &site, &mut events, plan, &image)
+    serve(extent, &listener, &site, &mut events, plan, &image)
+}
+
+/// Says on the page of the gateway's own metrics how much there may be of what.
+fn set_limits(status: &Status, config: &Config, bounds: &Bounds, extent: &Extent) {
+    let limits = [
+        (Resource::BodyBytes, config.body_bytes_max),
+        (Resource::Connections, extent.connections_max),
+        (Resource::Workers, extent.workers + extent.more_workers_max),
+        (Resource::Descriptors, bounds.descriptors),
+        (Resource::Threads, bounds.threads),
+        (Resource::MemoryBytes, bounds.memory_bytes),
+    ];
+    for (resource, limit) in limits {
+        status.front.set_limit(resource, limit);
+    }
 }
 
 /// Binds the address, unless systemd has.
@@ -151,7 +185,7 @@ fn bind(address: &ListenAddress) -> Result<TcpListener, Failure> {
 
 /// Serves until a signal ends it. A hand-over ends it as well, unless it fails: then it goes on.
 fn serve(
-    workers: usize,
+    extent: Extent,
     listener: &TcpListener,
     site: &Arc<Site>,
     events: &mut Events,
@@ -160,28 +194,49 @@ fn serve(
 ) -> Result<(), Failure> {
     loop {
         let schedule = plan.as_ref().map(|plan| plan.keep(site)).transpose()?;
-        // The workers, and the one that wakes.
-        let front = Arc::new(Front::open(listener, workers + 1).map_err(system)?);
-        let working = start_workers(workers, &front, site, &events.reporter())?;
-        let waking = Arc::clone(&front);
-        spawn("wake forgotten", move || waking.wake_forgotten())?;
-        match wait_for_end(events, image, site)? {
+        let accept_ended =
+            |error: &io::Error| log(&format!("no more connections are accepted: {error}"));
+        // The supervisor is to come.
+        let front = Front::open(listener, extent, site, 1, accept_ended).map_err(system)?;
+        let supervisor =
+            supervise::supervise(&front, limits::abandoned_max(&extent), events.reporter())?;
+        notify("READY=1");
+        let (image, word) = match wait_for_end(events, image, site)? {
             End::Finish => {
-                front.finish(workers);
-                if working.recv_timeout(FINISH_DURATION_MAX) == Err(RecvTimeoutError::Timeout) {
+                notify("STOPPING=1");
+                if !front.finish(FINISH_DURATION_MAX) {
                     log("requests in flight were given up after 5 s");
                 }
                 keep::sync(site);
                 return Ok(());
             }
-            End::HandOver => {
-                drop(schedule);
-                let why = keep::hand_over(image, listener, &front, site);
-                log(&format!("SIGHUP: not handed over, going on: {why}"));
-                let again = plan.map(|plan| plan.for_window(&site.gateway));
-                plan = again.transpose()?;
+            End::HandOver => (image.clone(), "SIGHUP: not handed over, going on"),
+            End::Recycle(why) => {
+                site.status.front.count_recycle(why);
+                log(&format!("{}: beginning anew", described(why)));
+                (
+                    image.running(),
+                    "not begun anew as another image, but in this one",
+                )
             }
-        }
+        };
+        drop(schedule);
+        notify("RELOADING=1");
+        limits::take_spare_descriptors();
+        let why = keep::hand_over(&image, listener, &front, site);
+        log(&format!("{word}: {why}"));
+        front.dismiss(FINISH_DURATION_MAX);
+        let _ = supervisor.join();
+        let again = plan.map(|plan| plan.for_window(&site.gateway));
+        plan = again.transpose()?;
+    }
+}
+
+fn described(why: Recycle) -> &'static str {
+    match why {
+        Recycle::Accept => "the HTTP library accepts no more connections",
+        Recycle::Deaf => "the gateway does not answer itself",
+        Recycle::Abandoned => "too many connections have ended that the HTTP library keeps",
     }
 }
 
@@ -189,6 +244,7 @@ fn serve(
 enum End {
     Finish,
     HandOver,
+    Recycle(Recycle),
 }
 
 fn wait_for_end(events: &mut Events, image: &Image, site: &Site) -> Result<End, Failure> {
@@ -202,9 +258,7 @@ fn wait_for_end(events: &mut Events, image: &Image, site: &Site) -> Result<End, 
                 Ok(()) => return Ok(End::HandOver),
                 Err(why) => log(&format!("SIGHUP: not handed over, going on: {why}")),
             },
-            Event::AcceptEnded(error) => {
-                return Err(system(format!("accepting connections has failed: {error}")));
-            }
+            Event::Recycle(why) => return Ok(End::Recycle(why)),
         }
     }
 }
@@ -237,32 +291,16 @@ fn announce(listener: &TcpListener, push_path: &str, plan: Option<&Plan>) {
     log(&format!("scrape: curl http://{host}/metrics"));
 }
 
-/// Starts the worker threads; the receiver is disconnected when the last of them has ended.
-fn start_workers(
-    workers: usize,
-    front: &Arc<Front>,
-    site: &Arc<Site>,
-    reporter: &Reporter,
-) -> Result<Receiver<()>, Failure> {
-    let (working, finished) = mpsc::channel();
-    for number in 1..=workers {
-        let (front, site) = (Arc::clone(front), Arc::clone(site));
-        let (reporter, working) = (reporter.clone(), working.clone());
-        spawn(&format!("worker {number}"), move || {
-            if let Err(error) = front.serve(&site) {
-                reporter.accept_ended(error);
-            }
-            drop(working);
-        })?;
-    }
-    Ok(finished)
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+    spawn_joinable(name, body).map(drop)
 }
 
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+fn spawn_joinable(
+    name: &str,
+    body: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, Failure> {
     let thread = thread::Builder::new().name(name.to_owned()).spawn(body);
-    thread
-        .map(drop)
-        .map_err(|error| system(format!("cannot start the thread {name}: {error}")))
+    thread.map_err(|error| system(format!("cannot start the thread {name}: {error}")))
 }
 
 fn print(text: &str) -> Result<(), Failure> {

@@ -8,7 +8,6 @@
 //! Knows nothing of what is reset, and takes its clock, its zone and its effects as arguments.
 
 mod crontab;
-mod duration;
 mod error;
 mod field;
 mod local_zone;
@@ -23,7 +22,7 @@ use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use self::crontab::Crontab;
 use self::zone::first_change;
 
-pub use self::error::{CrontabError, DurationFault, FieldFault};
+pub use self::error::{CrontabError, FieldFault};
 pub use self::field::Field;
 pub use self::local_zone::{LocalZone, ZoneError};
 pub use self::wait::{Clock, Due, SystemClock, Wait, run};

@@ -15,21 +15,30 @@
 
 mod answer;
 mod body;
+mod connections;
 mod exposition;
 mod front;
 mod pool;
+mod probe;
 mod socket;
+mod tcp_info;
+mod worker;
+mod workers;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use tiny_http::{Method, Request};
 
-use self::answer::{Answer, Body, let_go, respond};
-use self::body::{Unread, read_body};
-pub use self::front::Front;
+use self::answer::{Answer, Body, Turn, let_go, respond};
+use self::body::{BodyError, Unread, read_body};
+pub use self::connections::Deadlines;
+pub use self::front::{Extent, Front};
+use self::worker::{Busy, Worker};
+use self::workers::Client;
 use crate::excerpt::Excerpt;
 use crate::gateway::{Gateway, JournalState, Refusal};
-use crate::status::{Handler, PushResult, Status, Stored, StoredJournal};
+use crate::status::{Handler, PushResult, Resource, Status, Stored, StoredJournal};
 
 /// Senders are told to wait this long after a reset, so that nobody pushes right into it.
 const NEXT_RESET_GRACE_SECONDS: i64 = 30;
@@ -50,6 +59,8 @@ pub struct Site {
     pub push_path: String,
     /// The longest body that is read.
     pub body_bytes_max: usize,
+    /// How long clients are waited for.
+    pub deadlines: Deadlines,
 }
 
 impl Site {
@@ -62,6 +73,7 @@ impl Site {
             trouble: state.trouble.map(|trouble| trouble.to_string()),
         };
         let held = self.gateway.size();
+        self.status.front.set_used(Resource::Series, held.series);
         self.status.page(&Stored {
             families: held.families,
             series: held.series,
@@ -112,25 +124,68 @@ impl<'a> Place<'a> {
     }
 }
 
-fn handle(front: &Front, site: &Site, mut request: Request) {
-    let body = read_body(&mut request, site.body_bytes_max);
-    let place = Place::at(path(request.url()), &site.push_path);
+fn handle(worker: &Worker, mut request: Request) {
+    let body = read_body(&mut request, worker);
+    let target = request.url().to_owned();
+    let place = Place::at(path(&target), &worker.site().push_path);
     let is_push = matches!(request.method(), Method::Post | Method::Put);
-    let (handler, answer) = match (&body, place.labels) {
-        (Ok(body), Some(labels)) if is_push => (Handler::Push, push(site, labels, &request, body)),
-        (Ok(_), _) => read(site, request.method(), &place),
+    match (body, place.labels) {
         (Err(error), labels) => {
-            let handler = match labels {
-                Some(_) if is_push => Handler::Push,
-                _ => Handler::None,
-            };
-            (handler, Answer::refusal(error.code, &error.line))
+            let labels = labels.filter(|_| is_push);
+            refuse(worker, request, &place, error, labels);
         }
-    };
-    if let (Err(error), Handler::Push) = (&body, handler) {
-        site.status.count_push(error.result);
+        (Ok(body), Some(labels)) if is_push => push(worker, request, &place, labels, &body),
+        (Ok(_), _) => {
+            let (handler, answer) = read(worker.site(), request.method(), &place);
+            let answer = match answer.body {
+                Body::Exposition(_) => worker
+                    .wait_for(Client::Reader)
+                    .map_or_else(|Busy| too_many_readers(), |()| answer),
+                Body::Text(_) => answer,
+            };
+            let answer = last_touch(worker, &place, request.method(), handler, answer);
+            respond(request, answer);
+        }
     }
-    let is_page = matches!(request.method(), Method::Get | Method::Head) && place.page.is_some();
+}
+
+fn too_many_readers() -> Answer {
+    Answer::refusal(503, "too many others are waited for; scrape again later")
+}
+
+/// Refuses a request whose body was not read to its end.
+fn refuse(
+    worker: &Worker,
+    request: Request,
+    place: &Place<'_>,
+    error: BodyError,
+    pushed: Option<&str>,
+) {
+    let handler = match pushed {
+        Some(_) => {
+            worker.site().status.count_push(error.result);
+            Handler::Push
+        }
+        None => Handler::None,
+    };
+    let answer = Answer::refusal(error.code, &error.line);
+    let answer = last_touch(worker, place, request.method(), handler, answer);
+    match error.unread {
+        Unread::Bounded => respond(request, answer),
+        unread => let_go(request, &answer, unread, worker),
+    }
+}
+
+/// What all answers have in common; counts the request.
+fn last_touch(
+    worker: &Worker,
+    place: &Place<'_>,
+    method: &Method,
+    handler: Handler,
+    answer: Answer,
+) -> Answer {
+    let site = worker.site();
+    let is_page = matches!(method, Method::Get | Method::Head) && place.page.is_some();
     let answer = match place.labels {
         Some(_) if !is_page && !site.cors.is_empty() => {
             answer.with_header("Access-Control-Allow-Origin", &site.cors)
@@ -138,14 +193,10 @@ fn handle(front: &Front, site: &Site, mut request: Request) {
         _ => answer,
     };
     site.status.count_request(handler, answer.code);
-    let answer = if front.is_draining() {
+    if worker.is_draining() {
         answer.ending_connection()
     } else {
         answer
-    };
-    match body.map_err(|error| error.unread) {
-        Ok(_) | Err(Unread::Bounded) => respond(request, answer),
-        Err(unread) => let_go(request, &answer, unread),
     }
 }
 
@@ -170,13 +221,37 @@ fn path(target: &str) -> &str {
     &path[..path.find(['?', '#']).unwrap_or(path.len())]
 }
 
-fn push(site: &Site, labels: &str, request: &Request, body: &[u8]) -> Answer {
-    let (result, answer) = match check_format(request) {
-        Ok(()) => merge(site, labels, body),
+fn push(worker: &Worker, request: Request, place: &Place<'_>, labels: &str, body: &[u8]) {
+    let (site, method) = (worker.site(), request.method().clone());
+    let format = check_format(&request);
+    let Some(turn) = Turn::take(request, worker) else {
+        // Its connection has been ended.
+        site.status.count_push(PushResult::Incomplete);
+        return;
+    };
+    let (result, answer) = match format {
+        Ok(()) => surviving(|| merge(site, labels, body)).unwrap_or_else(bug),
         Err(answer) => (PushResult::Unsupported, answer),
     };
     site.status.count_push(result);
-    answer
+    turn.respond(last_touch(worker, place, &method, Handler::Push, answer));
+}
+
+/// Runs what should not panic, and goes on if it does.
+///
+/// # Errors
+/// It has panicked.
+pub fn surviving<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| Panicked)
+}
+
+/// There is a bug; stderr says where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Panicked;
+
+fn bug(Panicked: Panicked) -> (PushResult, Answer) {
+    let line = "a bug of the gateway, which its stderr says more of; the push may be merged or not";
+    (PushResult::Failed, Answer::refusal(500, line))
 }
 
 fn merge(site: &Site, labels: &str, body: &[u8]) -> (PushResult, Answer) {

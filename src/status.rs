@@ -3,12 +3,15 @@
 //! Invariant: atomics only; nobody waits for anybody here. The metrics are in a namespace of their
 //! own and are never mixed with pushed ones.
 
+mod front;
 mod page;
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::metric::SkippedSamples;
+
+pub use front::{FrontStatus, HangUp, Recycle, Resource};
 
 /// What a request was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,18 +59,27 @@ pub enum PushResult {
     Unsupported,
     /// Its body did not arrive whole.
     Incomplete,
+    /// Its body did not arrive in time.
+    TooSlow,
+    /// Too many others were waited for.
+    Busy,
+    /// There is a bug.
+    Failed,
     /// The journal does not take it, or the process is being replaced.
     NotKept,
 }
 
 impl PushResult {
-    const ALL: [(PushResult, &str); 7] = [
+    const ALL: [(PushResult, &str); 10] = [
         (PushResult::Accepted, "accepted"),
         (PushResult::Invalid, "invalid"),
         (PushResult::Conflict, "conflict"),
         (PushResult::TooLarge, "too_large"),
         (PushResult::Unsupported, "unsupported"),
         (PushResult::Incomplete, "incomplete"),
+        (PushResult::TooSlow, "too_slow"),
+        (PushResult::Busy, "busy"),
+        (PushResult::Failed, "failed"),
         (PushResult::NotKept, "not_kept"),
     ];
 }
@@ -112,6 +124,8 @@ const CODES: usize = 600;
 /// The counters of one process.
 #[derive(Debug)]
 pub struct Status {
+    /// Of the front end.
+    pub front: FrontStatus,
     started: Instant,
     /// Of the images of this process before this one.
     uptime_before: Duration,
@@ -142,6 +156,7 @@ impl Status {
         let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let no_requests = || std::array::from_fn(|_| AtomicU64::new(0));
         Status {
+            front: FrontStatus::new(),
             started: Instant::now(),
             uptime_before: Duration::ZERO,
             start_time_seconds: since_1970.unwrap_or_default().as_secs_f64(),

@@ -7,6 +7,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use prometheus_aggregation_gateway::status::Recycle;
 use rustix::event::{PollFd, PollFlags, poll};
 
 /// What happened.
@@ -15,8 +16,8 @@ pub enum Event {
     Terminate(&'static str),
     /// It is to go on as a fresh image of its program.
     HandOver,
-    /// No more connections are accepted.
-    AcceptEnded(io::Error),
+    /// The front end is not well.
+    Recycle(Recycle),
 }
 
 /// The signals of this process, and what its threads report.
@@ -26,21 +27,21 @@ pub enum Event {
 pub struct Events {
     signals: SignalFd,
     bell: UnixStream,
-    errors: Receiver<io::Error>,
+    reports: Receiver<Recycle>,
     reporter: Reporter,
 }
 
-/// Reports the end of accepting.
+/// Reports that the front end is not well.
 #[derive(Clone)]
 pub struct Reporter {
     bell: Arc<UnixStream>,
-    errors: Sender<io::Error>,
+    reports: Sender<Recycle>,
 }
 
 impl Reporter {
-    pub fn accept_ended(&self, error: io::Error) {
+    pub fn recycle(&self, why: Recycle) {
         // Nobody listens when the process is ending already.
-        let _ = self.errors.send(error);
+        let _ = self.reports.send(why);
         let _ = (&*self.bell).write(b"!");
     }
 }
@@ -51,15 +52,15 @@ impl Events {
         let signals = SigSet::from_iter([Signal::SIGHUP, Signal::SIGTERM, Signal::SIGINT]);
         signals.thread_block()?;
         let (bell, far_bell) = UnixStream::pair()?;
-        let (sender, errors) = mpsc::channel();
+        let (sender, reports) = mpsc::channel();
         let reporter = Reporter {
             bell: Arc::new(far_bell),
-            errors: sender,
+            reports: sender,
         };
         Ok(Events {
             signals: SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC)?,
             bell,
-            errors,
+            reports,
             reporter,
         })
     }
@@ -78,7 +79,7 @@ impl Events {
                 Err(rustix::io::Errno::INTR) => continue,
                 outcome => outcome?,
             };
-            let [has_signal, has_error] = polled.map(|polled| !polled.revents().is_empty());
+            let [has_signal, has_report] = polled.map(|polled| !polled.revents().is_empty());
             if has_signal && let Some(signal) = self.signals.read_signal()? {
                 match Signal::try_from(signal.ssi_signo.cast_signed())? {
                     Signal::SIGHUP => return Ok(Event::HandOver),
@@ -86,10 +87,10 @@ impl Events {
                     _ => return Ok(Event::Terminate("SIGINT")),
                 }
             }
-            if has_error {
+            if has_report {
                 let _ = self.bell.read(&mut [0])?;
-                if let Ok(error) = self.errors.try_recv() {
-                    return Ok(Event::AcceptEnded(error));
+                if let Ok(why) = self.reports.try_recv() {
+                    return Ok(Event::Recycle(why));
                 }
             }
         }

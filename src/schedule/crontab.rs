@@ -18,9 +18,9 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::duration::duration;
 use super::error::CrontabError;
 use super::field::{Field, Numbers, Restriction};
+use crate::duration::{DurationFault, whole_seconds};
 
 /// A parsed expression: what is left to do is arithmetic.
 #[derive(Clone, Debug)]
@@ -62,12 +62,24 @@ pub(super) fn parse(expression: &str, start: DateTime<Utc>) -> Result<Crontab, C
     match split_blank(expression) {
         ("@every", text) => Ok(Crontab::Every {
             start,
-            interval: duration(text)?,
+            interval: interval(text)?,
         }),
         _ => Err(CrontabError::UnknownWord {
             text: expression.to_owned(),
         }),
     }
+}
+
+/// A whole number of seconds, at least one.
+fn interval(text: &str) -> Result<TimeDelta, CrontabError> {
+    let seconds = whole_seconds(text).and_then(|seconds| {
+        TimeDelta::try_seconds(i64::try_from(seconds).unwrap_or(i64::MAX))
+            .ok_or(DurationFault::TooLong)
+    });
+    seconds.map_err(|fault| CrontabError::Duration {
+        text: text.to_owned(),
+        fault,
+    })
 }
 
 const BLANKS: [char; 2] = [' ', '\t'];

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt::{self, Display, Formatter, Write};
 
+use crate::duration::DurationFault;
+
 use super::field::Field;
 
 /// Why an expression is not crontab(5). Displayed as one line of at most 300 bytes that names the
@@ -49,17 +51,6 @@ pub enum CrontabError {
         /// What is wrong with that part.
         fault: FieldFault,
     },
-}
-
-/// What is wrong with the duration of `@every`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DurationFault {
-    /// Not in the notation of Go's `time.ParseDuration`.
-    NotDuration,
-    /// Less than one second.
-    TooShort,
-    /// More than Go's `time.Duration` holds.
-    TooLong,
 }
 
 /// What is wrong with a part of a field.
@@ -165,16 +156,6 @@ fn write_field_fault(
                 "{name} step {text} is not a number of at least 1"
             )
         }
-    }
-}
-
-impl Display for DurationFault {
-    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            DurationFault::NotDuration => "not a duration such as 90s or 1h30m",
-            DurationFault::TooShort => "shorter than 1s",
-            DurationFault::TooLong => "longer than 2562047h",
-        })
     }
 }
 

@@ -1,13 +1,14 @@
-//! An answer, and the two ways to be rid of a request with it.
+//! An answer, and the three ways to be rid of a request with it.
 
 use std::fmt::Display;
 use std::io::{self, Cursor, Read, Write};
 
-use tiny_http::{Header, ReadWrite, Request, Response, StatusCode};
+use tiny_http::{HTTPVersion, Header, ReadWrite, Request, Response, StatusCode};
 
 use super::body::Unread;
-use super::exposition::respond_exposition;
+use super::exposition::{NO_REQUEST_HEADERS, respond_exposition};
 use super::socket::Peer;
+use super::worker::Worker;
 use crate::aggregate::View;
 
 /// So much of a chunked body is read and thrown away for the client to see the answer.
@@ -96,18 +97,56 @@ pub fn respond(request: Request, answer: Answer) {
 
 /// Answers a request with what is there in full.
 pub fn respond_text(request: Request, code: u16, headers: Vec<Header>, text: Vec<u8>) {
-    let length = text.len();
-    let response = Response::new(
-        StatusCode(code),
-        headers,
-        Cursor::new(text),
-        Some(length),
-        None,
-    )
-    // Chunks would cost a system call and a few bytes for each 8 KiB.
-    .with_chunked_threshold(usize::MAX);
     // The client has gone, or does not read: there is nobody to tell.
-    let _ = request.respond(response);
+    let _ = request.respond(text_response(code, headers, text));
+}
+
+fn text_response(code: u16, headers: Vec<Header>, text: Vec<u8>) -> Response<Cursor<Vec<u8>>> {
+    let (code, length) = (StatusCode(code), text.len());
+    let response = Response::new(code, headers, Cursor::new(text), Some(length), None);
+    // Chunks would cost a system call and a few bytes for each 8 KiB.
+    response.with_chunked_threshold(usize::MAX)
+}
+
+/// The right to answer a request: it has come when all earlier requests of the same connection have
+/// been answered, and it is known of each where it ended.
+pub struct Turn {
+    writer: Box<dyn Write + Send>,
+    version: HTTPVersion,
+}
+
+impl Turn {
+    /// Waits until it is this request's turn; `None` if an earlier one of its connection was
+    /// refused because nobody knows where it ended: then this may be a part of that.
+    pub fn take(request: Request, worker: &Worker) -> Option<Turn> {
+        let version = request.http_version().clone();
+        let mut writer = request.into_writer();
+        // It waits for the requests before this one, and has nothing to write.
+        let _ = writer.flush();
+        (!worker.distrusts_client()).then_some(Turn { writer, version })
+    }
+
+    /// Answers with what is there in full.
+    pub fn respond(mut self, answer: Answer) {
+        let headers = answer.tiny_http_headers();
+        let text = match answer.body {
+            Body::Text(text) => text,
+            // No push is answered so.
+            Body::Exposition(_) => Vec::new(),
+        };
+        let response = text_response(answer.code, headers, text);
+        let upgrade = None;
+        // The client has gone, or does not read: there is nobody to tell.
+        let _ = response
+            .raw_print(
+                &mut self.writer,
+                self.version,
+                NO_REQUEST_HEADERS,
+                false,
+                upgrade,
+            )
+            .and_then(|()| self.writer.flush());
+    }
 }
 
 /// Answers a request whose body is not framed rightly or too long to be read, and ends its
@@ -120,7 +159,11 @@ pub fn respond_text(request: Request, code: u16, headers: Vec<Header>, text: Vec
 /// any answer but 101 (RFC 9110 section 7.8), and the length of the answer is put behind it, since
 /// `tiny_http` counts no upgrade's body. A body that is declared longer than memory is leaked with
 /// its thread.
-pub fn let_go(request: Request, answer: &Answer, unread: Unread) {
+pub fn let_go(request: Request, answer: &Answer, unread: Unread, worker: &Worker) {
+    if matches!(unread, Unread::Unframed | Unread::Chunks) {
+        // Before the next request of this connection can have its turn.
+        worker.distrust_client();
+    }
     let peer = Peer::of(&request);
     let code = StatusCode(answer.code);
     let response = Response::new(code, answer.tiny_http_headers(), io::empty(), None, None);

@@ -2,15 +2,27 @@
 
 use std::io::{self, Read};
 
-use tiny_http::Request;
+use tiny_http::{HTTPVersion, Request};
 
 use super::socket::Peer;
+use super::worker::{Busy, Worker};
+use super::workers::{Client, Task};
 use super::{header, headers};
 use crate::status::PushResult;
 
 /// Of a refused body that is no longer than this, what is left is read and thrown away, so that
 /// the client sees the answer; longer ones are let go of.
 const DISCARDED_BODY_BYTES_MAX: usize = 64 << 20;
+
+/// A body that is declared no longer than this has come before its request is taken, if `tiny_http`
+/// has not been told to ask for it or to hand over the connection.
+const READ_AHEAD_BODY_BYTES_MAX: usize = 1024;
+
+/// So much is read before it is counted.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// The same of a chunked body, of which a byte may take six of the connection's.
+const CHUNKED_PIECE_BYTES: usize = 8 << 10;
 
 /// Memory for this much of a declared length is taken at once, for more of it when it has come.
 const RESERVED_BODY_BYTES_MAX: usize = 16 << 20;
@@ -37,6 +49,8 @@ pub enum Unread {
     Unframed,
     /// More than there may be memory for, which `tiny_http` would take at once to throw it away.
     Endless,
+    /// All of it, and there is nobody to wait for it.
+    Unwaited,
 }
 
 /// How a body is framed (RFC 9112 section 6).
@@ -50,20 +64,53 @@ enum Framing {
 ///
 /// # Errors
 /// A body that is framed in more than one way, that is too long, or that did not arrive whole.
-pub fn read_body(request: &mut Request, body_bytes_max: usize) -> Result<Vec<u8>, BodyError> {
+pub fn read_body(request: &mut Request, worker: &Worker) -> Result<Vec<u8>, BodyError> {
     let framing = framing(request).map_err(|line| incomplete(line, Unread::Unframed))?;
+    let body_bytes_max = worker.site().body_bytes_max;
     match framing {
         Framing::None => Ok(Vec::new()),
-        Framing::Length(length) if length <= body_bytes_max => read_length(request, length),
-        Framing::Length(length) => Err(too_large(
-            body_bytes_max,
-            match length {
-                ..=DISCARDED_BODY_BYTES_MAX => Unread::Bounded,
-                _ => Unread::Endless,
-            },
-        )),
-        Framing::Chunked => read_chunked(request, body_bytes_max),
+        Framing::Length(length) if length > DISCARDED_BODY_BYTES_MAX.max(body_bytes_max) => {
+            Err(too_large(body_bytes_max, Unread::Endless))
+        }
+        Framing::Length(length) if has_come(request, length) && length <= body_bytes_max => {
+            read_length(request, length, worker)
+        }
+        Framing::Length(length) => {
+            wait_for_sender(worker)?;
+            let body = if length > body_bytes_max {
+                Err(too_large(body_bytes_max, Unread::Bounded))
+            } else {
+                read_length(request, length, worker)
+            };
+            worker.go_on(Task::Answer);
+            body
+        }
+        Framing::Chunked => {
+            wait_for_sender(worker)?;
+            let body = read_chunked(request, body_bytes_max, worker);
+            worker.go_on(Task::Answer);
+            body
+        }
     }
+}
+
+/// True if `tiny_http` has read the whole body already.
+fn has_come(request: &Request, length: usize) -> bool {
+    let is_lent = header(request, "Connection").is_some_and(asks_for_upgrade);
+    let is_asked_for = header(request, "Expect").is_some();
+    length <= READ_AHEAD_BODY_BYTES_MAX && !is_lent && !is_asked_for
+}
+
+fn asks_for_upgrade(connection: &str) -> bool {
+    connection.to_ascii_lowercase().contains("upgrade")
+}
+
+fn wait_for_sender(worker: &Worker) -> Result<(), BodyError> {
+    worker
+        .wait_for(Client::Sender)
+        .map_err(|Busy| busy("too many others are waited for", Unread::Unwaited))?;
+    worker.go_on(Task::Body);
+    Ok(())
 }
 
 /// `tiny_http` takes the first of several lengths, none for one that it cannot read, and the coding
@@ -92,43 +139,53 @@ fn framing(request: &Request) -> Result<Framing, &'static str> {
     if lengths.next().is_some() || codings.next().is_some() {
         return Err("Content-Length or Transfer-Encoding is there twice");
     }
-    let connection = header(request, "Connection")
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    if matches!(framing, Framing::Chunked) && connection.contains("upgrade") {
+    let connection = header(request, "Connection");
+    if matches!(framing, Framing::Chunked) && connection.is_some_and(asks_for_upgrade) {
         // tiny_http then gives the bare connection, undecoded.
         return Err("a chunked body with Connection: upgrade is not read; send Content-Length");
+    }
+    if matches!(framing, Framing::Chunked) && *request.http_version() < HTTPVersion(1, 1) {
+        // RFC 9112 section 6.1: its framing is faulty.
+        return Err("HTTP/1.0 has no Transfer-Encoding; send Content-Length");
     }
     Ok(framing)
 }
 
-fn read_length(request: &mut Request, length: usize) -> Result<Vec<u8>, BodyError> {
-    let mut body = Vec::with_capacity(length.min(RESERVED_BODY_BYTES_MAX));
+fn read_length(
+    request: &mut Request,
+    length: usize,
+    worker: &Worker,
+) -> Result<Vec<u8>, BodyError> {
     // With Connection: upgrade the reader is the bare connection: not a byte too many.
-    let read = request
-        .as_reader()
-        .take(length as u64)
-        .read_to_end(&mut body);
-    match read {
-        Ok(read) if read == length => Ok(body),
-        Ok(read) => {
-            let line = format!("the body ended after {read} of {length} bytes");
+    let mut body = Vec::new();
+    if body
+        .try_reserve_exact(length.min(RESERVED_BODY_BYTES_MAX))
+        .is_err()
+    {
+        return Err(busy(NO_MEMORY, Unread::Unwaited));
+    }
+    match read_pieces(request, body, length, PIECE_BYTES, worker) {
+        Ok(body) if body.len() == length => Ok(body),
+        Ok(_) if worker.is_late() => Err(too_slow(worker, Unread::Unwaited)),
+        Ok(body) => {
+            let line = format!("the body ended after {} of {length} bytes", body.len());
             Err(incomplete(line, Unread::Bounded))
         }
-        Err(error) => Err(incomplete(not_read(&error), Unread::Bounded)),
+        Err(ReadError::System(error)) => Err(incomplete(not_read(&error), Unread::Bounded)),
+        Err(ReadError::Busy) => Err(busy(NO_MEMORY, Unread::Unwaited)),
     }
 }
 
-fn read_chunked(request: &mut Request, body_bytes_max: usize) -> Result<Vec<u8>, BodyError> {
-    let mut body = Vec::new();
+fn read_chunked(
+    request: &mut Request,
+    body_bytes_max: usize,
+    worker: &Worker,
+) -> Result<Vec<u8>, BodyError> {
     let limit = body_bytes_max.saturating_add(1);
-    let read = request
-        .as_reader()
-        .take(limit as u64)
-        .read_to_end(&mut body);
-    match read {
-        Ok(read) if read > body_bytes_max => Err(too_large(body_bytes_max, Unread::Chunks)),
-        Ok(_) => match Peer::of(request) {
+    match read_pieces(request, Vec::new(), limit, CHUNKED_PIECE_BYTES, worker) {
+        Ok(body) if body.len() > body_bytes_max => Err(too_large(body_bytes_max, Unread::Chunks)),
+        _ if worker.is_late() => Err(too_slow(worker, Unread::Unframed)),
+        Ok(body) => match Peer::of(request) {
             // tiny_http's decoder takes the end of the connection for the end of the body. Who has
             // ended it may have been cut off, so the body is not believed to be whole.
             Peer::Connected(socket) if !socket.is_at_end() => Ok(body),
@@ -138,7 +195,46 @@ fn read_chunked(request: &mut Request, body_bytes_max: usize) -> Result<Vec<u8>,
                 Err(incomplete(line, Unread::Unframed))
             }
         },
-        Err(error) => Err(incomplete(not_read(&error), Unread::Unframed)),
+        Err(ReadError::System(error)) => Err(incomplete(not_read(&error), Unread::Unframed)),
+        Err(ReadError::Busy) => Err(busy(NO_MEMORY, Unread::Unframed)),
+    }
+}
+
+/// Why a body is not read to its end.
+enum ReadError {
+    System(io::Error),
+    Busy,
+}
+
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> ReadError {
+        ReadError::System(error)
+    }
+}
+
+impl From<Busy> for ReadError {
+    fn from(Busy: Busy) -> ReadError {
+        ReadError::Busy
+    }
+}
+
+/// Reads a body to its end, but no more than so many bytes of it.
+fn read_pieces(
+    request: &mut Request,
+    mut body: Vec<u8>,
+    bytes_max: usize,
+    piece_bytes: usize,
+    worker: &Worker,
+) -> Result<Vec<u8>, ReadError> {
+    let reader = request.as_reader();
+    loop {
+        let wanted = piece_bytes.min(bytes_max - body.len());
+        let mut piece = (&mut *reader as &mut dyn Read).take(wanted as u64);
+        let read = piece.read_to_end(&mut body)?;
+        worker.keep_body(read)?;
+        if read < wanted || body.len() == bytes_max {
+            return Ok(body);
+        }
     }
 }
 
@@ -153,6 +249,27 @@ fn too_large(body_bytes_max: usize, unread: Unread) -> BodyError {
         code: 413,
         line,
         result,
+        unread,
+    }
+}
+
+const NO_MEMORY: &str = "there is no memory for it";
+
+fn busy(why: &str, unread: Unread) -> BodyError {
+    BodyError {
+        code: 503,
+        line: format!("{why}; push it again later"),
+        result: PushResult::Busy,
+        unread,
+    }
+}
+
+fn too_slow(worker: &Worker, unread: Unread) -> BodyError {
+    let deadline = worker.site().deadlines.body;
+    BodyError {
+        code: 408,
+        line: format!("the body took longer than {deadline:?} (-body-timeout); push it again"),
+        result: PushResult::TooSlow,
         unread,
     }
 }

@@ -16,6 +16,9 @@ const PIECE_BYTES: usize = 128 << 10;
 /// What stands before a chunk: its size, and a line end (RFC 9112 section 7.1).
 const CHUNK_HEAD_BYTES: usize = "0000000000020000\r\n".len();
 
+/// What `tiny_http` is told of the headers of a request: one of them (TE) would choose the coding.
+pub const NO_REQUEST_HEADERS: &[Header] = &[];
+
 /// Answers a request with the exposition of a view.
 pub fn respond_exposition(request: Request, code: u16, headers: Vec<Header>, view: &View) {
     // Whoever has gone, or does not read, is not told.
@@ -108,11 +111,9 @@ fn head(
     headers: Vec<Header>,
     length: Option<usize>,
 ) -> io::Result<Vec<u8>> {
-    const NO_REQUEST_HEADERS: &[Header] = &[];
     let mut head = Vec::new();
     Response::new(StatusCode(code), headers, io::empty(), length, None)
         .with_chunked_threshold(usize::MAX)
-        // Not those of the request: one of them (TE) would choose the coding.
         .raw_print(
             &mut head,
             request.http_version().clone(),

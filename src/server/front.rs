@@ -1,17 +1,28 @@
-//! One `tiny_http` server on a listening socket, and how to have it stop accepting, for another
-//! image of the process to go on.
+//! One `tiny_http` server on a listening socket, the threads that work for it, and how to have it
+//! stop accepting, for another image of the process to go on.
 
-use std::io::{self, ErrorKind};
-use std::net::TcpListener;
+use std::collections::HashMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsRawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::fs::fstat;
 use rustix::net::Shutdown;
-use tiny_http::Server;
+use tiny_http::{Request, Server};
 
-use super::pool::{Census, wake_forgotten, wake_one};
-use super::{Site, handle};
+use super::Site;
+use super::connections;
+use super::pool::{Census, wake_one};
+use super::probe::is_alive;
+use super::socket::{DESCRIPTORS, Socket, inode};
+use super::worker::{Tenure, start_worker};
+use super::workers::Workers;
 use crate::listen::is_shared;
 
 /// How long nothing may happen before the front is taken to be at rest. A client that has just
@@ -20,69 +31,190 @@ const REST_DURATION: Duration = Duration::from_millis(250);
 
 const LOOK_INTERVAL: Duration = Duration::from_millis(1);
 
-/// What accepts connections and queues their requests.
+/// How long a worker that does not stay waits for a request before it ends.
+const IDLE_WORKER_DURATION_MAX: Duration = Duration::from_secs(5);
+
+/// How long the address of a client is remembered that nobody can follow any more. All requests
+/// that came from it before it was hung up on have been taken by then.
+const DISTRUST_DURATION: Duration = Duration::from_secs(30);
+
+/// The thread that accepts, and the one that looks after the connections.
+const OTHER_THREADS: usize = 2;
+
+/// How much of what there is a front end may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Extent {
+    /// Workers that stay.
+    pub workers: usize,
+    /// Workers that may be started beside them while clients are waited for.
+    pub more_workers_max: usize,
+    /// Open connections.
+    pub connections_max: usize,
+    /// The length of all bodies that are being read.
+    pub body_bytes_max: usize,
+}
+
+/// What accepts connections and answers their requests.
 pub struct Front {
     http: Server,
     /// A second handle on the socket that the connections come from.
     listener: TcpListener,
+    listener_inode: u64,
+    /// Where `tiny_http` has its own handle on it, as long as it accepts.
+    accepting: PathBuf,
     /// What this process has without any connection; unknown without `/proc`.
     idle: Option<Census>,
+    site: Arc<Site>,
+    connections_max: usize,
+    workers: Workers,
     is_draining: AtomicBool,
-    has_stopped_accepting: AtomicBool,
-    busy_workers: AtomicUsize,
     answered: AtomicU64,
+    distrusted: Mutex<HashMap<SocketAddr, Instant>>,
+    distrusted_count: AtomicUsize,
+    accept_ended: Box<dyn Fn(&io::Error) + Send + Sync>,
 }
 
 impl Front {
-    /// Starts to accept connections; requests are queued until [`Front::serve`] takes them. So many
-    /// threads of the process's own will be started besides those that are there.
+    /// Starts to accept connections and to answer requests. So many threads of the process's own
+    /// will be started besides those that are there. `accept_ended` is told why no more connections
+    /// are accepted, if it can be known: `tiny_http` does not begin again.
     ///
     /// # Errors
-    /// When the system has no more handles, or the listener's own address cannot be found out.
-    pub fn open(listener: &TcpListener, threads_to_come: usize) -> io::Result<Front> {
+    /// When the system has no more handles or threads.
+    pub fn open(
+        listener: &TcpListener,
+        extent: Extent,
+        site: &Arc<Site>,
+        threads_to_come: usize,
+        accept_ended: impl Fn(&io::Error) + Send + Sync + 'static,
+    ) -> io::Result<Arc<Front>> {
         listener.set_nonblocking(false)?;
         let own = listener.try_clone()?;
-        // tiny_http has a thread that accepts, and the handle that it accepts from only as long as
-        // it does: without the handle, so that no connection is overlooked when it is gone.
-        let idle = Census::take().map(|census| census.with_threads(threads_to_come + 1));
+        // tiny_http has a handle that it accepts from only as long as it does: without it, so that
+        // no connection is overlooked when it is gone.
+        let threads = extent.workers + OTHER_THREADS + threads_to_come;
+        let idle = Census::take().map(|census| census.with_threads(threads));
         let accepting = listener.try_clone()?;
-        let http = Server::from_listener(accepting, None).map_err(io::Error::other)?;
-        Ok(Front {
+        let number = accepting.as_raw_fd().to_string();
+        // It panics where there is no thread to be had.
+        let http = catch_unwind(AssertUnwindSafe(|| Server::from_listener(accepting, None)))
+            .map_err(|_| io::Error::other("no thread can be started"))?
+            .map_err(io::Error::other)?;
+        let front = Arc::new(Front {
             http,
+            listener_inode: fstat(&own)?.st_ino,
             listener: own,
+            accepting: Path::new(DESCRIPTORS).join(number),
             idle,
+            site: Arc::clone(site),
+            connections_max: extent.connections_max,
+            workers: Workers::new(&extent),
             is_draining: AtomicBool::new(false),
-            has_stopped_accepting: AtomicBool::new(false),
-            busy_workers: AtomicUsize::new(0),
             answered: AtomicU64::new(0),
-        })
+            distrusted: Mutex::default(),
+            distrusted_count: AtomicUsize::new(0),
+            accept_ended: Box::new(accept_ended),
+        });
+        for _ in 0..extent.workers {
+            front.workers.hire_standing();
+            start_worker(&front, Tenure::Standing)?;
+        }
+        let keeping = Arc::clone(&front);
+        let keep = move || connections::keep(&keeping);
+        let thread = thread::Builder::new().name("connections".to_owned());
+        thread.spawn(keep)?;
+        Ok(front)
     }
 
-    /// Answers requests, one after the other, until [`Front::finish`]. Many threads may do so.
-    ///
-    /// # Errors
-    /// What ended the accepting of connections; `tiny_http` does not begin again.
-    pub fn serve(&self, site: &Site) -> io::Result<()> {
+    /// What it serves.
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// Those who answer.
+    pub(super) fn workers(&self) -> &Workers {
+        &self.workers
+    }
+
+    pub(super) fn listener(&self) -> &TcpListener {
+        &self.listener
+    }
+
+    pub(super) fn listener_inode(&self) -> u64 {
+        self.listener_inode
+    }
+
+    /// How many connections may be open.
+    pub(super) fn connections_max(&self) -> usize {
+        self.connections_max
+    }
+
+    /// True of a connection that came from the listener; one that was reset has no address left.
+    pub(super) fn has_accepted(&self, socket: &Socket) -> bool {
+        let port = |address: io::Result<SocketAddr>| address.map(|address| address.port());
+        let own = port(self.listener.local_addr()).unwrap_or(0);
+        port(socket.stream().local_addr()).is_ok_and(|port| port == own || port == 0)
+    }
+
+    /// The next request for a worker; none when it is to end.
+    pub(super) fn next_request(&self, tenure: Tenure) -> Option<Request> {
+        let _idle = self.workers.idle();
         loop {
-            match self.http.recv() {
-                Ok(request) => {
-                    self.busy_workers.fetch_add(1, SeqCst);
-                    handle(self, site, request);
-                    self.answered.fetch_add(1, SeqCst);
-                    self.busy_workers.fetch_sub(1, SeqCst);
-                }
-                // The kind that tiny_http gives to `unblock()`; accept(2) has none of this kind.
-                Err(error) if error.kind() == ErrorKind::Other => return Ok(()),
-                Err(_) if self.is_draining() => self.has_stopped_accepting.store(true, SeqCst),
-                Err(error) => return Err(error),
+            let received = match tenure {
+                Tenure::Standing => self.http.recv().map(Some),
+                Tenure::WhileNeeded => self.http.recv_timeout(IDLE_WORKER_DURATION_MAX),
+            };
+            match received {
+                Ok(Some(request)) => return Some(request),
+                // It may have been woken for a request, and given up in the same moment.
+                Ok(None) => return self.http.try_recv().ok().flatten(),
+                Err(error) if error.kind() == io::ErrorKind::Other => return None,
+                Err(error) if !self.is_draining() => (self.accept_ended)(&error),
+                Err(_) => {}
             }
         }
     }
 
-    /// Wakes connections that `tiny_http` forgets, until the listener is shut down or drained.
-    pub fn wake_forgotten(&self) {
-        if let Some(idle) = self.idle {
-            wake_forgotten(&self.listener, idle, || self.is_draining());
+    pub(super) fn count_answered(&self) {
+        self.answered.fetch_add(1, SeqCst);
+    }
+
+    /// Wakes connections that `tiny_http` forgets, and tells how many there are in all.
+    pub(super) fn wake_forgotten(&self) -> usize {
+        let (Some(idle), Some(now)) = (self.idle, Census::take()) else {
+            return 0;
+        };
+        let idle = idle.with_threads(self.workers.beyond_standing());
+        now.wake_forgotten(idle, &self.listener);
+        now.connections(idle)
+    }
+
+    fn distrusted(&self) -> MutexGuard<'_, HashMap<SocketAddr, Instant>> {
+        let distrusted = self.distrusted.lock();
+        distrusted.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What this client sends from here on, on the same connection, is not believed to be what it
+    /// looks like: nobody knows where its next request begins.
+    pub(super) fn distrust(&self, peer: SocketAddr) {
+        let mut distrusted = self.distrusted();
+        distrusted.insert(peer, Instant::now());
+        self.distrusted_count.store(distrusted.len(), SeqCst);
+    }
+
+    /// True of a client whose requests are not to be believed.
+    pub(super) fn is_distrusted(&self, peer: Option<SocketAddr>) -> bool {
+        // There is none but under abuse.
+        self.distrusted_count.load(SeqCst) > 0
+            && peer.is_none_or(|peer| self.distrusted().contains_key(&peer))
+    }
+
+    /// Forgets clients whose connections have ended.
+    pub(super) fn forget_distrusted(&self) {
+        if self.distrusted_count.load(SeqCst) > 0 {
+            let mut distrusted = self.distrusted();
+            distrusted.retain(|_, since| since.elapsed() < DISTRUST_DURATION);
+            self.distrusted_count.store(distrusted.len(), SeqCst);
         }
     }
 
@@ -91,24 +223,36 @@ impl Front {
         self.is_draining.load(SeqCst)
     }
 
+    /// False when `tiny_http` accepts no more connections, for whatever reason.
+    #[must_use]
+    pub fn is_accepting(&self) -> bool {
+        // Without /proc that is not known.
+        self.idle.is_none() || inode(&self.accepting) == Some(self.listener_inode)
+    }
+
+    /// True if it answers its own question, which comes the way that all others come.
+    #[must_use]
+    pub fn is_alive(&self, patience: Duration) -> bool {
+        is_alive(&self.listener, patience)
+    }
+
     /// Stops accepting, without closing the socket for those who connect, and waits until the
     /// requests of the accepted connections are answered: for each of the two, at most `patience`.
     pub fn drain(&self, patience: Duration) {
         self.stop_accepting();
-        let has_stopped = || self.has_stopped_accepting.load(SeqCst);
-        wait(patience, has_stopped);
+        wait(patience, || !self.is_accepting());
         let mut answered = self.answered.load(SeqCst);
         let mut rest_since = Instant::now();
         wait(patience, || {
             let answered_now = self.answered.load(SeqCst);
-            if self.busy_workers.load(SeqCst) > 0 || answered_now != answered {
+            if self.workers.busy() > 0 || answered_now != answered {
                 answered = answered_now;
                 rest_since = Instant::now();
             }
             let connections = self
                 .idle
                 .and_then(|idle| Some(Census::take()?.connections(idle)));
-            let is_deserted = connections == Some(0) && has_stopped();
+            let is_deserted = connections == Some(0) && !self.is_accepting();
             is_deserted || rest_since.elapsed() >= REST_DURATION
         });
     }
@@ -122,23 +266,37 @@ impl Front {
         wake_one(&self.listener);
     }
 
-    /// Closes the socket for new connections, unless it is systemd's as well, and has so many
-    /// workers end once what is queued is answered.
-    pub fn finish(&self, workers: usize) {
+    /// Closes the socket for new connections, unless it is systemd's as well, and has the workers
+    /// end once what is queued is answered. False if that takes longer than `patience`.
+    pub fn finish(&self, patience: Duration) -> bool {
         if is_shared() {
             self.stop_accepting();
         } else {
+            self.is_draining.store(true, SeqCst);
             // tiny_http's accept(2) returns by it.
             let _ = rustix::net::shutdown(&self.listener, Shutdown::Both);
         }
-        // Behind all queued requests; each worker takes one and ends.
-        (0..workers).for_each(|_| self.http.unblock());
+        self.dismiss(patience)
+    }
+
+    /// Has the workers end once what is queued is answered. False if that takes longer than
+    /// `patience`.
+    pub fn dismiss(&self, patience: Duration) -> bool {
+        // Behind all queued requests; each worker takes one and ends. One that is started later
+        // ends by itself.
+        (0..self.workers.count()).for_each(|_| self.http.unblock());
+        wait(patience, || self.workers.count() == 0)
     }
 }
 
-fn wait(patience: Duration, mut is_over: impl FnMut() -> bool) {
+/// Waits until something is so, and tells whether it is.
+fn wait(patience: Duration, mut is_so: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + patience;
-    while !is_over() && Instant::now() < deadline {
+    while !is_so() {
+        if Instant::now() >= deadline {
+            return false;
+        }
         thread::sleep(LOOK_INTERVAL);
     }
+    true
 }

@@ -9,22 +9,11 @@
 //! sockets among the file descriptors. One more connection, closed at once, wakes one of them:
 //! there is no idle thread then, so the pool starts a new one, which looks into the queue then.
 
-use std::fs::{self, DirEntry};
+use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::ffi::OsStrExt;
-use std::thread;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
-/// New connections are given this long to get their thread by themselves.
-const LOOK_DELAY: Duration = Duration::from_millis(5);
-
-/// How often to look when no new connection was noticed.
-const LOOK_INTERVAL: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 250_000_000,
-};
+use super::socket::socket_descriptors;
 
 /// How many are woken at one look. It is more than enough, and bounds the damage of a miscount.
 const WOKEN_MAX: usize = 8;
@@ -42,13 +31,8 @@ impl Census {
     /// Counts them; `None` where there is no `/proc`.
     #[must_use]
     pub fn take() -> Option<Census> {
-        let is_socket = |entry: &DirEntry| {
-            let target = fs::read_link(entry.path());
-            target.is_ok_and(|target| target.as_os_str().as_bytes().starts_with(b"socket:"))
-        };
-        let descriptors = fs::read_dir("/proc/self/fd").ok()?.filter_map(Result::ok);
         Some(Census {
-            sockets: descriptors.filter(is_socket).count(),
+            sockets: socket_descriptors()?.count(),
             threads: fs::read_dir("/proc/self/task").ok()?.count(),
         })
     }
@@ -74,20 +58,10 @@ impl Census {
             ..self
         }
     }
-}
 
-/// Wakes forgotten connections until the listener is shut down or `is_over` says so. `idle` is what
-/// this process has without any connection.
-pub fn wake_forgotten(listener: &TcpListener, idle: Census, is_over: impl Fn() -> bool) {
-    while !is_over() {
-        let mut polled = [PollFd::new(listener, PollFlags::IN)];
-        let _ = poll(&mut polled, Some(&LOOK_INTERVAL));
-        if polled[0].revents().contains(PollFlags::HUP) {
-            return;
-        }
-        thread::sleep(LOOK_DELAY);
-        let forgotten = Census::take().map_or(0, |now| now.forgotten(idle));
-        for _ in 0..forgotten.min(WOKEN_MAX) {
+    /// Wakes the connections that have no thread, given what there is without any.
+    pub fn wake_forgotten(self, idle: Census, listener: &TcpListener) {
+        for _ in 0..self.forgotten(idle).min(WOKEN_MAX) {
             wake_one(listener);
         }
     }
@@ -95,9 +69,12 @@ pub fn wake_forgotten(listener: &TcpListener, idle: Census, is_over: impl Fn() -
 
 /// Connects to the listener, and closes the connection at once.
 pub fn wake_one(listener: &TcpListener) {
-    let Ok(address) = listener.local_addr() else {
-        return;
-    };
+    drop(connect(listener, WAKE_DURATION_MAX));
+}
+
+/// Connects to the listener from within its own machine.
+pub fn connect(listener: &TcpListener, patience: Duration) -> Option<TcpStream> {
+    let address = listener.local_addr().ok()?;
     let loopback: &[IpAddr] = match address {
         _ if !address.ip().is_unspecified() => &[address.ip()],
         SocketAddr::V4(_) => &[IpAddr::V4(Ipv4Addr::LOCALHOST)],
@@ -107,10 +84,9 @@ pub fn wake_one(listener: &TcpListener) {
             IpAddr::V4(Ipv4Addr::LOCALHOST),
         ],
     };
-    // Closed at once. Should none succeed, the next look tries again.
     let connect = |ip: &IpAddr| {
         let address = SocketAddr::new(*ip, address.port());
-        TcpStream::connect_timeout(&address, WAKE_DURATION_MAX).ok()
+        TcpStream::connect_timeout(&address, patience).ok()
     };
-    drop(loopback.iter().find_map(connect));
+    loopback.iter().find_map(connect)
 }

@@ -1,16 +1,23 @@
-//! The socket behind a request, which `tiny_http` does not give away.
+//! The sockets of this process, which `tiny_http` does not give away.
 //!
-//! It is found among the file descriptors of this process by its peer, and duplicated through a
-//! descriptor of the process itself (`pidfd_getfd`, Linux 5.6): so no number is ever taken for a
-//! descriptor that it no longer is. That costs a few system calls for each open connection.
+//! They are found among its file descriptors, and duplicated through a descriptor of the process
+//! itself (`pidfd_getfd`, Linux 5.6): so no number is ever taken for a descriptor that it no longer
+//! is. That costs a few system calls for each open connection.
 
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use rustix::fd::OwnedFd;
+use rustix::fs::fstat;
+use rustix::io::ioctl_fionread;
 use rustix::net::{RecvFlags, recv};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use tiny_http::Request;
+
+/// The file descriptors of this process.
+pub const DESCRIPTORS: &str = "/proc/self/fd";
 
 /// What is left of the connection of a request.
 pub enum Peer {
@@ -22,32 +29,81 @@ pub enum Peer {
     Unknown,
 }
 
-/// A second handle on the socket of a connection.
+/// A second handle on a socket.
 pub struct Socket(TcpStream);
+
+/// The way to a second handle on what this process has open.
+pub struct OwnDescriptors(OwnedFd);
+
+/// A socket among the descriptors of this process. A connection of `tiny_http` has two of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketDescriptor {
+    /// The number of the socket in the kernel, which several descriptors may share.
+    pub inode: u64,
+    number: i32,
+}
+
+impl SocketDescriptor {
+    fn of(entry: &DirEntry) -> Option<SocketDescriptor> {
+        Some(SocketDescriptor {
+            inode: inode(&entry.path())?,
+            number: entry.file_name().to_str()?.parse().ok()?,
+        })
+    }
+}
+
+/// The socket that a descriptor's path leads to, if it is one.
+pub fn inode(descriptor: &Path) -> Option<u64> {
+    let target = fs::read_link(descriptor).ok()?;
+    let number = target.as_os_str().as_bytes().strip_prefix(b"socket:[")?;
+    std::str::from_utf8(number.strip_suffix(b"]")?)
+        .ok()?
+        .parse()
+        .ok()
+}
+
+/// The sockets among the descriptors of this process; `None` where there is no `/proc`, or no
+/// descriptor left to read it with.
+pub fn socket_descriptors() -> Option<impl Iterator<Item = SocketDescriptor>> {
+    let entries = fs::read_dir(DESCRIPTORS).ok()?.filter_map(Result::ok);
+    Some(entries.filter_map(|entry| SocketDescriptor::of(&entry)))
+}
+
+impl OwnDescriptors {
+    /// `None` if the system does not let us look.
+    pub fn open() -> Option<OwnDescriptors> {
+        let own = pidfd_open(getpid(), PidfdFlags::empty());
+        own.ok().map(OwnDescriptors)
+    }
+
+    /// A second handle on a socket, unless it has been closed meanwhile.
+    pub fn socket(&self, descriptor: SocketDescriptor) -> Option<Socket> {
+        let flags = PidfdGetfdFlags::empty();
+        let socket = pidfd_getfd(&self.0, descriptor.number, flags).ok()?;
+        // Another one may have come in its place.
+        let is_it = fstat(&socket).is_ok_and(|found| found.st_ino == descriptor.inode);
+        is_it.then(|| Socket(TcpStream::from(socket)))
+    }
+}
 
 impl Peer {
     /// Looks for the socket that is connected to the peer of a request.
     pub fn of(request: &Request) -> Peer {
-        let process = pidfd_open(getpid(), PidfdFlags::empty());
-        let descriptors = fs::read_dir("/proc/self/fd");
-        let (Some(&peer), Ok(process), Ok(descriptors)) =
-            (request.remote_addr(), process, descriptors)
-        else {
+        let (Some(&peer), Some(own), Some(descriptors)) = (
+            request.remote_addr(),
+            OwnDescriptors::open(),
+            socket_descriptors(),
+        ) else {
             return Peer::Unknown;
         };
-        // There is always something to be seen, if only what this looks through.
+        // There is always something to be seen, if only the socket that is listened on.
         let mut may_look = false;
-        for entry in descriptors.filter_map(Result::ok) {
-            let number = entry
-                .file_name()
-                .to_str()
-                .and_then(|name| name.parse().ok());
-            let Some(number) = number else { continue };
-            let Ok(found) = pidfd_getfd(&process, number, PidfdGetfdFlags::empty()) else {
+        for descriptor in descriptors {
+            let Some(socket) = own.socket(descriptor) else {
                 continue;
             };
             may_look = true;
-            if let Some(socket) = Socket::connected_to(peer, found) {
+            if socket.peer() == Some(peer) {
                 return Peer::Connected(socket);
             }
         }
@@ -56,10 +112,19 @@ impl Peer {
 }
 
 impl Socket {
-    fn connected_to(peer: SocketAddr, descriptor: OwnedFd) -> Option<Socket> {
-        // Of what is no socket, or not a connected one, the peer's address is an error.
-        let stream = TcpStream::from(descriptor);
-        (stream.peer_addr().ok()? == peer).then_some(Socket(stream))
+    /// The socket itself.
+    pub fn stream(&self) -> &TcpStream {
+        &self.0
+    }
+
+    /// Whom it is connected to, as long as it is.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.0.peer_addr().ok()
+    }
+
+    /// How many bytes came and were not read.
+    pub fn unread_bytes(&self) -> u64 {
+        ioctl_fionread(&self.0).unwrap_or(0)
     }
 
     /// True if the peer has said that nothing more will come, and all that came has been read.
@@ -70,6 +135,12 @@ impl Socket {
     /// True if there is something left to read.
     pub fn has_more(&self) -> bool {
         matches!(self.receive(RecvFlags::PEEK, &mut [0]), Ok(1..))
+    }
+
+    /// Whoever reads the connection finds its end, once what has come is read; it can be written.
+    pub fn end_reading(&self) {
+        // It may have ended already.
+        let _ = self.0.shutdown(Shutdown::Read);
     }
 
     /// Ends the connection in both directions; whoever reads it finds its end. What has come and

@@ -9,9 +9,9 @@ use std::time::Duration;
 use super::{Handler, Histogram, NEVER, PushResult, Status, Stored, StoredJournal, Upkeep};
 
 /// The namespace of the gateway's own metrics.
-const PREFIX: &str = "aggregation_gateway_";
+pub(super) const PREFIX: &str = "aggregation_gateway_";
 
-fn head(to: &mut String, name: &str, metric_type: &str, help: &str) -> fmt::Result {
+pub(super) fn head(to: &mut String, name: &str, metric_type: &str, help: &str) -> fmt::Result {
     writeln!(
         to,
         "# HELP {PREFIX}{name} {help}\n# TYPE {PREFIX}{name} {metric_type}"
@@ -30,7 +30,7 @@ fn sample(
 }
 
 /// A family of counters: its name, its HELP, and its series with their labels in braces.
-type Counters<'a> = (&'static str, &'static str, Vec<(String, &'a AtomicU64)>);
+pub(super) type Counters<'a> = (&'static str, &'static str, Vec<(String, &'a AtomicU64)>);
 
 const PUSH_BYTES: &str = "push_size_bytes";
 const PUSH_DURATION: &str = "push_duration_seconds";
@@ -112,9 +112,11 @@ impl Status {
         let samples = ("samples_merged_total", help, alone(&self.samples));
         let help = "How often the aggregate was cleared.";
         let resets = ("resets_total", help, alone(&self.resets));
-        vec![
+        let mut counters = vec![
             pushes, samples, skipped, resets, hand_overs, upkeeps, errors,
-        ]
+        ];
+        counters.extend(self.front.counters());
+        counters
     }
 
     fn requests(&self) -> impl Iterator<Item = (&'static str, usize, &AtomicU64)> {
@@ -135,6 +137,7 @@ impl Status {
         let (families, series) = (stored.families, stored.series);
         sample(to, "families", "gauge", "Metric families stored.", families)?;
         sample(to, "series", "gauge", "Time series stored.", series)?;
+        self.front.write(to)?;
         if let Some(journal) = &stored.journal {
             write_journal(journal, to)?;
         }
@@ -192,7 +195,7 @@ fn request_labels(handler: &str, code: usize) -> String {
     format!("{{handler=\"{handler}\",code=\"{code}\"}}")
 }
 
-fn labelled<'a, const WORDS: usize>(
+pub(super) fn labelled<'a, const WORDS: usize>(
     label: &str,
     counters: [(&str, &'a AtomicU64); WORDS],
 ) -> Vec<(String, &'a AtomicU64)> {

@@ -9,6 +9,7 @@ use std::process::Command;
 /// What a module may import from this crate, and whether it is of the core. A module in a folder
 /// of another one's name is a part of it.
 const MODULES: &[(&str, Room, &[&str])] = &[
+    ("duration", Room::Core, &[]),
     ("excerpt", Room::Core, &[]),
     ("keyed_hash", Room::Core, &[]),
     ("metric", Room::Core, &["keyed_hash"]),
@@ -38,7 +39,7 @@ const MODULES: &[(&str, Room, &[&str])] = &[
             "render",
         ],
     ),
-    ("schedule", Room::Shell, &[]),
+    ("schedule", Room::Shell, &["duration"]),
     ("status", Room::Shell, &["metric"]),
     ("listen", Room::Shell, &["excerpt"]),
     (
@@ -54,7 +55,7 @@ const MODULES: &[(&str, Room, &[&str])] = &[
         ],
     ),
     ("handoff", Room::Shell, &["excerpt"]),
-    ("cli", Room::Shell, &["excerpt", "listen"]),
+    ("cli", Room::Shell, &["duration", "excerpt", "listen"]),
     (
         "main",
         Room::Shell,
@@ -73,7 +74,7 @@ enum Room {
 
 /// A word, and the modules that may use it.
 const WORDS: &[(&str, &[&str])] = &[
-    ("Mutex", &["gateway"]),
+    ("Mutex", &["gateway", "server"]),
     ("RwLock", &["gateway"]),
     ("tiny_http", &["server", "main"]),
     ("StatusCode", &["server"]),
@@ -84,7 +85,7 @@ const WORDS: &[(&str, &[&str])] = &[
         "rustix",
         &["handoff", "journal", "listen", "main", "server"],
     ),
-    ("nix", &["handoff", "main"]),
+    ("nix", &["handoff", "main", "server"]),
     ("crc32fast", &["journal"]),
     ("std::thread", &["handoff", "main", "server"]),
     ("mpsc", &["main", "schedule"]),

@@ -1,4 +1,4 @@
-//! A duration in Go's notation (`time.ParseDuration`), as `@every` takes it.
+//! A duration in Go's notation (`time.ParseDuration`), as flags and `@every` take it.
 //
 // duration = [ "+" / "-" ] 1*( decimal unit )
 // decimal  = 1*DIGIT [ "." *DIGIT ] / "." 1*DIGIT
@@ -7,9 +7,28 @@
 // It is cut to whole seconds, as robfig/cron cuts it. Where this departs from robfig/cron: less
 // than one second is refused, not raised to one.
 
-use chrono::TimeDelta;
+use std::fmt::{self, Display, Formatter};
 
-use super::error::{CrontabError, DurationFault};
+/// What is wrong with a duration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DurationFault {
+    /// Not in the notation of Go's `time.ParseDuration`.
+    NotDuration,
+    /// Less than one second.
+    TooShort,
+    /// More than Go's `time.Duration` holds.
+    TooLong,
+}
+
+impl Display for DurationFault {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            DurationFault::NotDuration => "not a duration such as 90s or 1h30m",
+            DurationFault::TooShort => "shorter than 1s",
+            DurationFault::TooLong => "longer than 2562047h",
+        })
+    }
+}
 
 /// Nanoseconds of each unit. A unit comes before any other unit that it begins with.
 const UNITS: [(&str, u128); 8] = [
@@ -31,16 +50,10 @@ const DURATION_NANOSECONDS_MAX: u128 = i64::MAX as u128;
 const FRACTION_DIGITS_MAX: usize = 18;
 
 /// A whole number of seconds, at least one.
-pub(super) fn duration(text: &str) -> Result<TimeDelta, CrontabError> {
-    seconds(text)
-        .map(TimeDelta::seconds)
-        .map_err(|fault| CrontabError::Duration {
-            text: text.to_owned(),
-            fault,
-        })
-}
-
-fn seconds(text: &str) -> Result<i64, DurationFault> {
+///
+/// # Errors
+/// What keeps the text from being one.
+pub fn whole_seconds(text: &str) -> Result<u64, DurationFault> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let mut input = unsigned;
     let mut nanoseconds: u128 = 0;
@@ -55,7 +68,7 @@ fn seconds(text: &str) -> Result<i64, DurationFault> {
     if nanoseconds > DURATION_NANOSECONDS_MAX {
         return Err(DurationFault::TooLong);
     }
-    i64::try_from(nanoseconds / NANOSECONDS_PER_SECOND).map_err(|_| DurationFault::TooLong)
+    u64::try_from(nanoseconds / NANOSECONDS_PER_SECOND).map_err(|_| DurationFault::TooLong)
 }
 
 /// One decimal with its unit, in nanoseconds, and what is left.

@@ -1,0 +1,129 @@
+//! What the system allows this process, and what the front end may take of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use prometheus_aggregation_gateway::server::Extent;
+use rustix::process::{Resource, Rlimit, getrlimit, getuid, setrlimit};
+
+/// No more descriptors than that are asked for, or counted on.
+const DESCRIPTORS_MAX: u64 = 1 << 20;
+
+/// So many descriptors are left out of the limit while nothing is wrong, for a new image of the
+/// process to be started when all others are taken.
+const SPARE_DESCRIPTORS: u64 = 16;
+
+/// What the process needs for itself, the journal being written anew included.
+const OWN_DESCRIPTORS: usize = 32;
+
+/// The same of threads, without workers.
+const OWN_THREADS: usize = 16;
+
+/// Nobody needs more, and looking after them costs time.
+const CONNECTIONS_MAX: usize = 16_384;
+
+/// Workers that wait for slow clients.
+const MORE_WORKERS_MAX: usize = 512;
+
+/// What the system allows.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    pub descriptors: usize,
+    pub threads: usize,
+    pub memory_bytes: usize,
+}
+
+impl Bounds {
+    /// Takes as many descriptors as may be had, and finds out about the rest.
+    pub fn of_this_process() -> Bounds {
+        let hard = getrlimit(Resource::Nofile).maximum;
+        let descriptors = hard.unwrap_or(DESCRIPTORS_MAX).min(DESCRIPTORS_MAX);
+        let descriptors = descriptors.saturating_sub(SPARE_DESCRIPTORS);
+        let limit = Rlimit {
+            current: Some(descriptors),
+            maximum: hard,
+        };
+        // Else it stays as it is.
+        let _ = setrlimit(Resource::Nofile, limit);
+        let now = getrlimit(Resource::Nofile).current.unwrap_or(descriptors);
+        // Root may start as many as it likes.
+        let processes = getrlimit(Resource::Nproc).current;
+        let processes = processes.filter(|_| !getuid().is_root());
+        let threads = [
+            processes,
+            of_control_group("pids.max"),
+            number(Path::new("/proc/sys/kernel/threads-max")),
+        ];
+        let memory_bytes = [of_control_group("memory.max"), machine_memory_bytes()];
+        Bounds {
+            descriptors: size(now),
+            threads: size(least(&threads)),
+            memory_bytes: size(least(&memory_bytes)),
+        }
+    }
+
+    /// What the front end may take, with so many workers, and no more connections than these.
+    pub fn extent(&self, workers: usize, connections_max: Option<usize>) -> Extent {
+        let by_descriptors = self.descriptors.saturating_sub(OWN_DESCRIPTORS) / 2;
+        let by_threads = self.threads.saturating_sub(OWN_THREADS + workers) / 4 * 3;
+        let connections_max = connections_max
+            .unwrap_or(CONNECTIONS_MAX)
+            .min(by_descriptors)
+            .min(by_threads)
+            .max(1);
+        Extent {
+            workers,
+            more_workers_max: MORE_WORKERS_MAX.min(self.threads / 8).min(connections_max),
+            connections_max,
+            body_bytes_max: self.memory_bytes / 4,
+        }
+    }
+}
+
+/// So many abandoned connections make a front end that is not worth to be kept.
+pub fn abandoned_max(extent: &Extent) -> u64 {
+    (extent.connections_max as u64 / 4).clamp(4, 256)
+}
+
+/// Lets the process have the spare descriptors as well.
+pub fn take_spare_descriptors() {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let limit = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    // Without them it may still succeed.
+    let _ = setrlimit(Resource::Nofile, limit);
+}
+
+fn size(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn least(limits: &[Option<u64>]) -> u64 {
+    limits.iter().flatten().copied().min().unwrap_or(u64::MAX)
+}
+
+fn number(path: &Path) -> Option<u64> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+/// A limit of the control group of this process, or of a group around it (cgroups(7), version 2).
+fn of_control_group(file: &str) -> Option<u64> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let group = PathBuf::from("/sys/fs/cgroup").join(path);
+    let around = group
+        .ancestors()
+        .take_while(|group| group.starts_with("/sys/fs/cgroup"));
+    around.filter_map(|group| number(&group.join(file))).min()
+}
+
+fn machine_memory_bytes() -> Option<u64> {
+    let memory = fs::read_to_string("/proc/meminfo").ok()?;
+    let total = memory
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kilobytes: u64 = total.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kilobytes * 1024)
+}

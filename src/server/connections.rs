@@ -1,0 +1,352 @@
+//! Every open connection, looked at a few times a second: those whose client keeps us waiting for
+//! longer than it may are hung up, and those that the thread pool forgets are woken.
+//!
+//! `tiny_http` has no deadlines and no limit on connections, and waits for each client for ever.
+//! But the sockets are this process's own: one that is shut down gives the end of the connection to
+//! whoever reads it, and an error to whoever writes.
+//!
+//! | a client | is hung up on |
+//! |---|---|
+//! | has sent no request, or half the head of one | after `head` |
+//! | has sent half a body | after `body`: it is answered 408 |
+//! | does not read its answer | after `answer` |
+//! | keeps a connection without using it | after `idle` |
+//! | does not use its connection while there are too many | soonest, the never used ones first |
+//! | sends 64 KiB that are no request, or as much ahead of its answers | at once |
+//!
+//! What has ended and stays open all the same has been abandoned by `tiny_http`: it is counted, and
+//! only a new image of the process is rid of it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::front::Front;
+use super::socket::{OwnDescriptors, Socket, SocketDescriptor, socket_descriptors};
+use super::tcp_info::TcpInfo;
+use super::workers::{Post, Task, Work};
+use crate::status::{HangUp, Resource};
+
+/// New connections are given this long to get their thread by themselves.
+const CENSUS_DELAY: Duration = Duration::from_millis(5);
+
+/// How often all connections are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Looking takes no more than one in so many of the seconds.
+const LOOK_SHARE: u32 = 20;
+
+/// What a client may send that is no request yet, or between two looks ahead of its answers.
+const UNANSWERED_BYTES_MAX: u64 = 64 << 10;
+
+/// What a chunked body may carry between two looks without a byte of the body itself.
+const FRAMING_BYTES_MAX: u64 = 256 << 10;
+
+/// A client that was told that its body is late may read that for so long.
+const LATE_ANSWER_DURATION_MAX: Duration = Duration::from_secs(2);
+
+/// When workers are scarce, a body may take no longer than this.
+const SCARCE_BODY_DURATION_MAX: Duration = Duration::from_secs(2);
+
+/// What has ended for so long, and no worker is busy with it, will not be closed any more.
+const CLOSING_DURATION_MAX: Duration = Duration::from_secs(2);
+
+/// For how long a client may keep the gateway waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadlines {
+    /// From the connection, or the first byte of a request, to the end of its head.
+    pub head: Duration,
+    /// For the whole of a body.
+    pub body: Duration,
+    /// For the whole of an answer.
+    pub answer: Duration,
+    /// Between two requests.
+    pub idle: Duration,
+}
+
+/// A connection as it was at the last look.
+struct Known {
+    info: TcpInfo,
+    /// What of it `tiny_http` had read.
+    consumed: u64,
+    /// The same when the last answer was seen to go out.
+    consumed_at_answer: u64,
+    /// What the worker had of a body.
+    body_bytes: usize,
+    /// The last time that anything was answered.
+    quiet_since: Instant,
+    /// Since when there is no request, or half of one.
+    unanswered_since: Option<Instant>,
+    /// Since when nothing more of the answer is taken.
+    unread_since: Option<Instant>,
+    ended_since: Option<Instant>,
+    has_late_body: bool,
+}
+
+/// One connection at one look.
+struct Look<'a> {
+    info: TcpInfo,
+    consumed: u64,
+    /// What workers are busy with for this client.
+    works: Vec<&'a (Arc<Post>, Work)>,
+    now: Instant,
+}
+
+impl Known {
+    fn new(look: &Look<'_>) -> Known {
+        let has_answer = look.info.sent > 0;
+        Known {
+            info: look.info,
+            consumed: 0,
+            consumed_at_answer: if has_answer { look.consumed } else { 0 },
+            body_bytes: 0,
+            quiet_since: look.now,
+            unanswered_since: None,
+            unread_since: None,
+            ended_since: None,
+            has_late_body: false,
+        }
+    }
+
+    /// Notes what is new, and tells why the client is to be hung up on, if it is.
+    fn update(&mut self, look: &Look<'_>, limits: &Limits) -> Option<HangUp> {
+        let &Look { info, now, .. } = look;
+        let has_moved = (info.sent, info.acknowledged) != (self.info.sent, self.info.acknowledged);
+        let is_served = !look.works.is_empty();
+        if has_moved || is_served {
+            self.quiet_since = now;
+            self.consumed_at_answer = look.consumed;
+        }
+        // What a client sends is either answered or not a request yet.
+        let is_unanswered =
+            info.sent == 0 || info.last_received_milliseconds < info.last_sent_milliseconds;
+        let waits = !has_moved && !is_served;
+        let since = |is_so: &bool, since: Option<Instant>| is_so.then(|| since.unwrap_or(now));
+        let (is_unread, has_ended) = (info.has_unacknowledged, !info.is_established);
+        self.unanswered_since = since(&(waits && is_unanswered), self.unanswered_since);
+        self.unread_since = since(&(waits && is_unread), self.unread_since);
+        self.ended_since = since(&(!is_served && has_ended), self.ended_since);
+        let why = if info.is_established {
+            self.verdict(look, limits)
+        } else {
+            None
+        };
+        self.info = info;
+        self.consumed = look.consumed;
+        why
+    }
+
+    fn verdict(&mut self, look: &Look<'_>, limits: &Limits) -> Option<HangUp> {
+        let Deadlines {
+            head, answer, idle, ..
+        } = limits.deadlines;
+        let is_over =
+            |since: Option<Instant>, max| since.is_some_and(|since| look.now - since > max);
+        let more = look.consumed.saturating_sub(self.consumed);
+        match look.works.as_slice() {
+            [(post, work)] if work.task == Task::Body => self.late_body(post, work, look, limits),
+            [(_, work)] => is_over(Some(work.since), answer).then_some(HangUp::Answer),
+            [_, _, ..] => (more > UNANSWERED_BYTES_MAX).then_some(HangUp::Flood),
+            [] => {
+                let unanswered = look.consumed.saturating_sub(self.consumed_at_answer);
+                if unanswered > UNANSWERED_BYTES_MAX {
+                    Some(HangUp::Flood)
+                } else if is_over(self.unanswered_since, head) {
+                    Some(HangUp::Head)
+                } else if is_over(self.unread_since, answer) {
+                    Some(HangUp::Answer)
+                } else {
+                    is_over(Some(self.quiet_since), idle).then_some(HangUp::Idle)
+                }
+            }
+        }
+    }
+
+    fn late_body(
+        &mut self,
+        post: &Post,
+        work: &Work,
+        look: &Look<'_>,
+        limits: &Limits,
+    ) -> Option<HangUp> {
+        let body_bytes = post.body_bytes();
+        let more = look.consumed.saturating_sub(self.consumed);
+        let is_framing_only = body_bytes == self.body_bytes && more > FRAMING_BYTES_MAX;
+        self.body_bytes = body_bytes;
+        let elapsed = look.now - work.since;
+        if is_framing_only {
+            Some(HangUp::Flood)
+        } else {
+            (elapsed > limits.body_duration_max).then_some(HangUp::Body)
+        }
+    }
+
+    /// A connection that has ended and stays open.
+    fn is_abandoned(&self, now: Instant) -> bool {
+        self.ended_since
+            .is_some_and(|since| now - since > CLOSING_DURATION_MAX)
+    }
+}
+
+/// What all clients are held to at one look.
+struct Limits {
+    deadlines: Deadlines,
+    /// Shorter than the deadline when workers are scarce.
+    body_duration_max: Duration,
+}
+
+/// All connections of a front end.
+struct Connections {
+    own: OwnDescriptors,
+    known: HashMap<u64, Known>,
+}
+
+/// What was seen at one look.
+#[derive(Default)]
+struct Seen {
+    sockets: HashSet<u64>,
+    established: usize,
+    /// Nobody is busy with these: when it was last answered, if it ever was.
+    unused: Vec<(Option<Instant>, SocketDescriptor)>,
+    abandoned: usize,
+}
+
+/// Looks after the connections of a front end as long as it accepts any.
+pub fn keep(front: &Front) {
+    let mut connections = OwnDescriptors::open().map(|own| Connections {
+        own,
+        known: HashMap::new(),
+    });
+    let mut next_look = Instant::now();
+    let mut delay = CENSUS_DELAY;
+    while !front.is_draining() {
+        let mut polled = [PollFd::new(front.listener(), PollFlags::IN)];
+        let interval = next_look.saturating_duration_since(Instant::now());
+        let interval = Timespec::try_from(interval.min(LOOK_INTERVAL)).ok();
+        let _ = poll(&mut polled, interval.as_ref());
+        if polled[0].revents().contains(PollFlags::HUP) {
+            return;
+        }
+        thread::sleep(delay);
+        let started = Instant::now();
+        let is_crowded = front.wake_forgotten() > front.connections_max();
+        let taken = started.elapsed();
+        delay = CENSUS_DELAY.max(taken * (LOOK_SHARE / 4));
+        let Some(connections) = &mut connections else {
+            continue;
+        };
+        if is_crowded || started >= next_look {
+            let started = Instant::now();
+            connections.look(front);
+            next_look = started + LOOK_INTERVAL.max(started.elapsed() * LOOK_SHARE);
+        }
+    }
+}
+
+impl Connections {
+    fn look(&mut self, front: &Front) {
+        let Some(descriptors) = socket_descriptors() else {
+            return;
+        };
+        let deadlines = front.site().deadlines;
+        let limits = Limits {
+            deadlines,
+            body_duration_max: if front.workers().are_scarce() {
+                SCARCE_BODY_DURATION_MAX.min(deadlines.body)
+            } else {
+                deadlines.body
+            },
+        };
+        let works = front.workers().works();
+        let mut seen = Seen::default();
+        for descriptor in descriptors {
+            if descriptor.inode != front.listener_inode() && seen.sockets.insert(descriptor.inode) {
+                self.look_at(descriptor, front, &works, &limits, &mut seen);
+            }
+        }
+        self.known.retain(|inode, _| seen.sockets.contains(inode));
+        front.forget_distrusted();
+        self.thin_out(front, &mut seen);
+        let status = &front.site().status.front;
+        status.set_used(Resource::Connections, seen.established);
+        status.set_used(Resource::Workers, front.workers().busy());
+        status.set_abandoned_connections(seen.abandoned);
+    }
+
+    fn look_at(
+        &mut self,
+        descriptor: SocketDescriptor,
+        front: &Front,
+        works: &[(Arc<Post>, Work)],
+        limits: &Limits,
+        seen: &mut Seen,
+    ) {
+        let Some(socket) = self.own.socket(descriptor) else {
+            return;
+        };
+        let Some(info) = TcpInfo::of(socket.stream()).filter(|_| front.has_accepted(&socket))
+        else {
+            return;
+        };
+        let peer = socket.peer();
+        let is_of_peer = |(_, work): &&(Arc<Post>, Work)| peer.is_some() && work.peer == peer;
+        let look = Look {
+            info,
+            consumed: info.received.saturating_sub(socket.unread_bytes()),
+            works: works.iter().filter(is_of_peer).collect(),
+            now: Instant::now(),
+        };
+        let known = self.known.entry(descriptor.inode);
+        let known = known.or_insert_with(|| Known::new(&look));
+        let why = known.update(&look, limits);
+        if let Some(why) = why {
+            known.hang_up(why, &socket, &look, front);
+        } else if info.is_established && look.works.is_empty() {
+            let answered = (info.sent > 0).then_some(known.quiet_since);
+            seen.unused.push((answered, descriptor));
+        }
+        seen.established += usize::from(info.is_established);
+        seen.abandoned += usize::from(known.is_abandoned(look.now));
+    }
+
+    /// Of too many connections, ends those that nobody uses: first those that never were.
+    fn thin_out(&self, front: &Front, seen: &mut Seen) {
+        let excess = seen.established.saturating_sub(front.connections_max());
+        seen.unused.sort_by_key(|(answered, _)| *answered);
+        for (_, descriptor) in seen.unused.iter().take(excess) {
+            if let Some(socket) = self.own.socket(*descriptor) {
+                socket.hang_up();
+                front.site().status.front.count_hang_up(HangUp::Crowded);
+            }
+        }
+    }
+}
+
+impl Known {
+    fn hang_up(&mut self, why: HangUp, socket: &Socket, look: &Look<'_>, front: &Front) {
+        let is_counted = !self.has_late_body;
+        match (why, look.works.as_slice()) {
+            (HangUp::Body, [(_, work)]) if self.has_late_body => {
+                let limit = front.site().deadlines.body + LATE_ANSWER_DURATION_MAX;
+                if look.now - work.since > limit {
+                    socket.hang_up();
+                }
+            }
+            (HangUp::Body, works) => {
+                // Whoever reads it answers 408 then.
+                for (post, work) in works {
+                    post.mark_late(work);
+                }
+                self.has_late_body = true;
+                socket.end_reading();
+            }
+            _ => socket.hang_up(),
+        }
+        if is_counted {
+            front.site().status.front.count_hang_up(why);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! A thread that takes requests and answers them, one after the other.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread;
+
+use super::front::Front;
+use super::workers::{Client, Post, Task};
+use super::{Site, handle, surviving};
+
+/// How long a worker is to stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tenure {
+    /// As long as the front end.
+    Standing,
+    /// Until there has been nothing to do for a while.
+    WhileNeeded,
+}
+
+/// A worker, as those see it who handle its request.
+pub struct Worker {
+    front: Arc<Front>,
+    post: Arc<Post>,
+    peer: Option<SocketAddr>,
+}
+
+/// Nobody is left to answer others while this client is waited for.
+pub struct Busy;
+
+/// Starts a worker that was hired.
+pub fn start_worker(front: &Arc<Front>, tenure: Tenure) -> io::Result<()> {
+    let its_front = Arc::clone(front);
+    let thread = thread::Builder::new().name("worker".to_owned());
+    let started = thread.spawn(move || work(its_front, tenure)).map(drop);
+    if started.is_err() {
+        front.workers().dismiss();
+    }
+    started
+}
+
+fn work(front: Arc<Front>, tenure: Tenure) {
+    let post = front.workers().enter();
+    let mut worker = Worker {
+        front,
+        post,
+        peer: None,
+    };
+    while let Some(request) = worker.front.next_request(tenure) {
+        worker.peer = request.remote_addr().copied();
+        worker.post.begin(worker.peer);
+        // A request that panics is answered 500 when tiny_http drops it.
+        let _ = surviving(|| handle(&worker, request));
+        worker.front.count_answered();
+        worker.front.workers().forget_body(&worker.post);
+        worker.post.end();
+    }
+    worker.front.workers().leave(&worker.post);
+}
+
+impl Worker {
+    /// What it serves.
+    pub fn site(&self) -> &Site {
+        self.front.site()
+    }
+
+    /// True when clients are to use another connection for their next request.
+    pub fn is_draining(&self) -> bool {
+        self.front.is_draining()
+    }
+
+    /// Lets it be known that the client will be waited for, and has others answered meanwhile.
+    pub fn wait_for(&self, client: Client) -> Result<(), Busy> {
+        let workers = self.front.workers();
+        if !workers.has_idle() {
+            if !workers.hire_for(client) {
+                return Err(Busy);
+            }
+            start_worker(&self.front, Tenure::WhileNeeded).map_err(|_| Busy)?;
+        }
+        Ok(())
+    }
+
+    /// Goes on to another task of the same request.
+    pub fn go_on(&self, task: Task) {
+        self.post.go_on(task);
+    }
+
+    /// True if the client was waited for in vain: its deadline has passed.
+    pub fn is_late(&self) -> bool {
+        self.post.work().is_some_and(|work| work.is_late)
+    }
+
+    /// Counts more of the body, which is kept until the request is answered.
+    pub fn keep_body(&self, more: usize) -> Result<(), Busy> {
+        let is_kept = self.front.workers().keep_body(&self.post, more);
+        is_kept.then_some(()).ok_or(Busy)
+    }
+
+    /// No more requests of this client are believed to be what they look like.
+    pub fn distrust_client(&self) {
+        if let Some(peer) = self.peer {
+            self.front.distrust(peer);
+        }
+    }
+
+    /// True if an earlier request of this client had no clear end.
+    pub fn distrusts_client(&self) -> bool {
+        self.front.is_distrusted(self.peer)
+    }
+}
