@@ -19,12 +19,14 @@
 
 mod family;
 mod index;
+mod room;
 mod sorted;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use family::{Family, Histogram, Series};
+pub use room::TooManySeries;
 pub use sorted::Sorted;
 
 use crate::excerpt::Excerpt;

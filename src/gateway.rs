@@ -11,18 +11,39 @@ mod keeping;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::aggregate::{Aggregate, Conflict, Size, View};
+use crate::aggregate::{Aggregate, Checked, Conflict, Size, TooManySeries, View};
 use crate::grouping_key::{GroupingKey, GroupingKeyError};
 use crate::journal::{Entry, Framed, Journal, Trouble};
-use crate::metric::SkippedSamples;
+use crate::label_limits::LabelLimits;
+use crate::metric::{Push, SkippedSamples};
 use crate::parse::{ParseError, parse};
 use crate::render::whole_text;
 
 pub use keeping::JournalState;
 
+/// What a push is held to, so that what is stored stays small. What is stored already is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The most series in total, as [`Size::series`] counts them.
+    pub series_max: usize,
+    /// Those of one series.
+    pub labels: LabelLimits,
+}
+
+impl Default for Limits {
+    /// None.
+    fn default() -> Limits {
+        Limits {
+            series_max: usize::MAX,
+            labels: LabelLimits::NONE,
+        }
+    }
+}
+
 /// The shared aggregate.
 #[derive(Debug, Default)]
 pub struct Gateway {
+    limits: Limits,
     writers: Mutex<Writers>,
     aggregate: RwLock<Aggregate>,
     /// What is known of the journal without waiting for it; none without a journal.
@@ -59,6 +80,8 @@ pub enum Refusal {
     Invalid(ParseError),
     /// It contradicts what is stored.
     Conflict(Conflict),
+    /// There is no room for its new series.
+    TooManySeries(TooManySeries),
     /// It could not be kept.
     NotKept(NotKept),
 }
@@ -78,6 +101,7 @@ impl fmt::Display for Refusal {
             Refusal::Path(error) => error.fmt(to),
             Refusal::Invalid(error) => error.fmt(to),
             Refusal::Conflict(conflict) => conflict.fmt(to),
+            Refusal::TooManySeries(error) => error.fmt(to),
             Refusal::NotKept(error) => error.fmt(to),
         }
     }
@@ -92,10 +116,29 @@ impl fmt::Display for NotKept {
     }
 }
 
+impl Refusal {
+    /// True if it would be accepted with other limits of labels.
+    #[must_use]
+    pub fn is_beyond_label_limits(&self) -> bool {
+        match self {
+            Refusal::Path(error) => matches!(error, GroupingKeyError::Beyond(_)),
+            Refusal::Invalid(error) => error.is_beyond_limit(),
+            Refusal::Conflict(_) | Refusal::TooManySeries(_) | Refusal::NotKept(_) => false,
+        }
+    }
+}
+
 impl std::error::Error for Refusal {}
 impl std::error::Error for NotKept {}
 
 impl Gateway {
+    /// The same gateway, whose pushes are held to these limits from here on. What it has read of a
+    /// journal or a hand-over was acknowledged, and is not.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Gateway {
+        Gateway { limits, ..self }
+    }
+
     /// Adds a body in the Prometheus text format, its samples labelled with what stands behind the
     /// push path. It is in the journal, if there is one, before it is merged.
     ///
@@ -103,11 +146,12 @@ impl Gateway {
     /// A refused push has changed nothing.
     pub fn push(&self, labels: &str, body: &[u8]) -> Result<Merged, Refusal> {
         let key = GroupingKey::from_path(labels).map_err(Refusal::Path)?;
-        let push = parse(body, &key).map_err(Refusal::Invalid)?;
+        key.check(self.limits.labels).map_err(Refusal::Path)?;
+        let push = parse(body, &key, self.limits.labels).map_err(Refusal::Invalid)?;
         let is_kept = self.has_journal && !push.families.is_empty();
         let framed = is_kept.then(|| Framed::of(Entry::Push { labels, body }));
         let mut writers = self.open_writers().map_err(Refusal::NotKept)?;
-        let checked = self.read().check(&push).map_err(Refusal::Conflict)?;
+        let checked = self.check(&push)?;
         if let (Some(framed), Some(journal)) = (framed, &mut writers.journal) {
             let framed = framed.ok_or(Trouble::TooLong);
             let appended = framed.and_then(|framed| journal.append(&framed));
@@ -119,6 +163,14 @@ impl Gateway {
             samples: push.samples,
             skipped: push.skipped,
         })
+    }
+
+    fn check<'a>(&self, push: &'a Push<'a>) -> Result<Checked<'a>, Refusal> {
+        let aggregate = self.read();
+        let checked = aggregate.check(push).map_err(Refusal::Conflict)?;
+        let room = aggregate.check_room(&checked, self.limits.series_max);
+        room.map_err(Refusal::TooManySeries)?;
+        Ok(checked)
     }
 
     /// What a scrape shows: the sums as they are now, whatever is pushed while they are rendered.

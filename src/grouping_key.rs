@@ -8,6 +8,7 @@
 use std::fmt;
 
 use crate::excerpt::Excerpt;
+use crate::label_limits::{BeyondLimit, LabelLimits};
 use crate::metric::label_name_length;
 
 /// The labels that a path puts on every sample of its push; they win over the body's.
@@ -34,6 +35,7 @@ pub enum GroupingKeyError {
     NotUtf8(Excerpt),
     Nul(Excerpt),
     TooLong,
+    Beyond(BeyondLimit),
 }
 
 impl fmt::Display for GroupingKeyError {
@@ -62,6 +64,7 @@ impl fmt::Display for GroupingKeyError {
                     "path: the label `le` belongs to the buckets of histograms"
                 )
             }
+            E::Beyond(limit) => write!(to, "path: it has {limit}"),
             E::TooLong => write!(to, "path: its labels take more than {KEY_BYTES_MAX} bytes"),
             E::EmptyJob => write!(to, "path: the job name is empty"),
             E::SecondLabel(label) => write!(to, "path: the label {label} is given twice"),
@@ -120,6 +123,17 @@ impl GroupingKey {
             Some(pair) => Err(GroupingKeyError::SecondLabel(Excerpt::of(&pair[0].0))),
             None => Ok(GroupingKey { labels }),
         }
+    }
+
+    /// Holds the labels of the path to the limits of a series, of which they are a part.
+    ///
+    /// # Errors
+    /// When they are beyond them.
+    pub fn check(&self, limits: LabelLimits) -> Result<(), GroupingKeyError> {
+        let labels = self.labels.iter().filter(|(_, value)| !value.is_empty());
+        limits
+            .check_labels(labels.map(|(name, value)| (name.as_str(), value.as_str())))
+            .map_err(GroupingKeyError::Beyond)
     }
 
     /// The length of all of it in a label set, in bytes.

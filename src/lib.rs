@@ -12,6 +12,7 @@
 //! | [`duration`] | a duration to seconds | at least one |
 //! | [`excerpt`] | input quoted in messages | one short line, whatever the input |
 //! | [`keyed_hash`] | the hash of a text | nobody outside can foretell it |
+//! | [`label_limits`] | how much of a series is read | what is within them is not refused |
 //! | [`metric`] | the vocabulary | a value of these types is valid |
 //! | [`number`] | a number to text | one way for each, read back as the same |
 //! | [`grouping_key`] | the labels of a path | valid names, escaped values |
@@ -45,6 +46,7 @@
 pub mod duration;
 pub mod excerpt;
 pub mod keyed_hash;
+pub mod label_limits;
 pub mod metric;
 pub mod number;
 

@@ -187,6 +187,9 @@ pub struct Bucket {
     pub count: f64,
 }
 
+/// The series of a histogram that are no buckets: its sum and its count.
+pub const SERIES_BESIDE_BUCKETS: usize = 2;
+
 /// A push, read and found right; it borrows from the body. Its parts are lists, not trees: a line
 /// costs a few words, and nothing of its own is allocated but for labels that are not canonical.
 #[derive(Debug, Default, PartialEq)]
@@ -206,6 +209,12 @@ pub struct Push<'a> {
 }
 
 impl Push<'_> {
+    /// How many time series it is about, as Prometheus counts them.
+    #[must_use]
+    pub fn series(&self) -> usize {
+        self.numbers.len() + self.buckets.len() + self.histograms.len() * SERIES_BESIDE_BUCKETS
+    }
+
     /// The buckets of one of its histograms: sorted by upper bound, each once, the last `+Inf`.
     #[must_use]
     pub fn buckets(&self, histogram: &PushedHistogram<'_>) -> &[Bucket] {

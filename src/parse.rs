@@ -14,6 +14,7 @@ mod names;
 mod plain;
 
 use crate::grouping_key::GroupingKey;
+use crate::label_limits::LabelLimits;
 use crate::metric::Push;
 use error::Cause;
 use families::Families;
@@ -30,11 +31,15 @@ const PATH_LABELS_BYTES_FREE: usize = 1 << 20;
 /// Reads a body in the Prometheus text format and puts the labels of the path on every sample.
 ///
 /// # Errors
-/// The first line that is not in the format or that contradicts those before it; when there is
-/// none, a bucket that contradicts the others of its histogram.
-pub fn parse<'a>(body: &'a [u8], key: &'a GroupingKey) -> Result<Push<'a>, ParseError> {
+/// The first line that is not in the format, that contradicts those before it, or whose series is
+/// beyond the limits; when there is none, a bucket that contradicts the others of its histogram.
+pub fn parse<'a>(
+    body: &'a [u8],
+    key: &'a GroupingKey,
+    limits: LabelLimits,
+) -> Result<Push<'a>, ParseError> {
     let path_label_bytes_max = PATH_LABELS_RATIO_MAX * body.len() + PATH_LABELS_BYTES_FREE;
-    let mut families = Families::new(key, path_label_bytes_max, expected_lines(body));
+    let mut families = Families::new(key, limits, path_label_bytes_max, expected_lines(body));
     match std::str::from_utf8(body) {
         Ok(text) => read_text(text, &mut families)?,
         Err(_) => read_bytes(body, &mut families)?,

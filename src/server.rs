@@ -265,6 +265,8 @@ fn merge(site: &Site, labels: &str, body: &[u8]) -> (PushResult, Answer) {
         }
         Err(refusal) => {
             let (result, code) = match refusal {
+                _ if refusal.is_beyond_label_limits() => (PushResult::TooManyLabels, 400),
+                Refusal::TooManySeries(_) => (PushResult::TooManySeries, 429),
                 Refusal::Path(_) | Refusal::Invalid(_) => (PushResult::Invalid, 400),
                 Refusal::Conflict(_) => (PushResult::Conflict, 400),
                 Refusal::NotKept(_) => (PushResult::NotKept, 503),

@@ -53,6 +53,10 @@ pub enum PushResult {
     Invalid,
     /// It contradicts what is stored.
     Conflict,
+    /// There is no room for its new series.
+    TooManySeries,
+    /// One of its series, or its path, has too many labels or one that is too long.
+    TooManyLabels,
     /// Its body is too long.
     TooLarge,
     /// Its body is in a format or an encoding that is not read here.
@@ -70,10 +74,12 @@ pub enum PushResult {
 }
 
 impl PushResult {
-    const ALL: [(PushResult, &str); 10] = [
+    const ALL: [(PushResult, &str); 12] = [
         (PushResult::Accepted, "accepted"),
         (PushResult::Invalid, "invalid"),
         (PushResult::Conflict, "conflict"),
+        (PushResult::TooManySeries, "too_many_series"),
+        (PushResult::TooManyLabels, "too_many_labels"),
         (PushResult::TooLarge, "too_large"),
         (PushResult::Unsupported, "unsupported"),
         (PushResult::Incomplete, "incomplete"),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::index::Index;
 use super::sorted::{Place, Sorted};
 use crate::metric::{
-    Bucket, LabelSet, MetricType, Push, PushedHistogram, PushedNumber, UpperBound,
+    Bucket, LabelSet, MetricType, Push, PushedHistogram, PushedNumber, SERIES_BESIDE_BUCKETS,
+    UpperBound,
 };
 
 /// One stored metric family; it has at least one series.
@@ -89,6 +90,9 @@ pub trait Increment<'a> {
     /// The same, to be changed.
     fn sums_mut(series: &mut Series) -> Option<&mut Sorted<Self::Sum>>;
 
+    /// How many series are made of it, beside those of its sum, if it is known.
+    fn new_series(&self, sum: Option<&Self::Sum>, push: &Push<'_>) -> usize;
+
     /// The sum of this one alone.
     fn first(&self, push: &Push<'_>, totals: &mut Totals) -> Self::Sum;
 
@@ -132,6 +136,10 @@ impl<'a> Increment<'a> for PushedNumber<'a> {
         }
     }
 
+    fn new_series(&self, sum: Option<&f64>, _push: &Push<'_>) -> usize {
+        usize::from(sum.is_none())
+    }
+
     fn first(&self, push: &Push<'_>, totals: &mut Totals) -> f64 {
         totals.series += 1;
         // Adding to zero leaves no negative zero.
@@ -173,9 +181,21 @@ impl<'a> Increment<'a> for PushedHistogram<'a> {
         }
     }
 
+    fn new_series(&self, sum: Option<&Histogram>, push: &Push<'_>) -> usize {
+        let buckets = push.buckets(self);
+        let Some(known) = sum else {
+            return buckets.len() + SERIES_BESIDE_BUCKETS;
+        };
+        if has_bounds(&known.upper_bounds, buckets) {
+            return 0;
+        }
+        let is_new = |bucket: &&Bucket| place(&known.upper_bounds, bucket).is_err();
+        buckets.iter().filter(is_new).count()
+    }
+
     fn first(&self, push: &Push<'_>, totals: &mut Totals) -> Histogram {
         let buckets = push.buckets(self);
-        totals.series += buckets.len() + 2;
+        totals.series += buckets.len() + SERIES_BESIDE_BUCKETS;
         Histogram {
             upper_bounds: totals.shared(buckets),
             counts: buckets.iter().map(|bucket| bucket.count).collect(),

@@ -12,6 +12,7 @@ use crate::grouping_key::GroupingKey;
 use crate::journal::{
     Entry, File, Journal, JournalError, Log, LogPart, Place, Replacement, Storage, Torn, Trouble,
 };
+use crate::label_limits::LabelLimits;
 use crate::parse::parse;
 use crate::render::render_pieces;
 
@@ -266,7 +267,8 @@ fn replay(aggregate: &mut Aggregate, entry: Entry<'_>) -> Result<(), String> {
         Entry::Snapshot { text } => ("", text),
     };
     let key = GroupingKey::from_path(labels).map_err(|error| error.to_string())?;
-    let push = parse(body, &key).map_err(|error| error.to_string())?;
+    // What was acknowledged is kept, whatever the limits are now.
+    let push = parse(body, &key, LabelLimits::NONE).map_err(|error| error.to_string())?;
     let checked = aggregate.check(&push).map_err(|error| error.to_string())?;
     aggregate.merge(&checked);
     Ok(())

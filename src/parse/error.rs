@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::excerpt::Excerpt;
+use crate::label_limits::BeyondLimit;
 use crate::metric::MetricType;
 
 /// Why a body is refused: `line 3: label value is not closed`.
@@ -35,6 +36,14 @@ impl fmt::Display for ParseError {
 }
 
 impl std::error::Error for ParseError {}
+
+impl ParseError {
+    /// True if the line is right but for the limits of a series.
+    #[must_use]
+    pub fn is_beyond_limit(&self) -> bool {
+        matches!(self.cause, Cause::Meaning(MeaningError::Beyond { .. }))
+    }
+}
 
 /// Why a line is not in the format.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,6 +160,10 @@ pub enum MeaningError {
         found: String,
     },
     LongPathLabels,
+    Beyond {
+        name: Excerpt,
+        limit: BeyondLimit,
+    },
 }
 
 impl fmt::Display for MeaningError {
@@ -188,6 +201,7 @@ impl fmt::Display for MeaningError {
                     "the labels of the path are too long to be put on so many samples"
                 )
             }
+            E::Beyond { name, limit } => write!(to, "{name} has {limit}"),
             E::SecondSeries(series) => write!(to, "the series {series} is in this push twice"),
             E::NoUpperBound(name) => write!(to, "the bucket {name} has no label `le`"),
             E::UpperBound(found) => {
@@ -211,4 +225,10 @@ impl fmt::Display for MeaningError {
             ),
         }
     }
+}
+
+/// The refusal of what is of this name.
+pub fn beyond(name: &str, limit: BeyondLimit) -> MeaningError {
+    let name = Excerpt::of(name);
+    MeaningError::Beyond { name, limit }
 }

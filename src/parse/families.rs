@@ -14,15 +14,16 @@
 use std::borrow::Cow;
 
 use super::distinct::{Distinct, Distinguishable};
-use super::error::MeaningError;
+use super::error::{MeaningError, beyond};
 use super::histogram::{BucketLine, HistogramLines, histogram, second_series};
-use super::label_set::{as_sent, canonical_text, sort_and_check};
+use super::label_set::{as_sent, canonical_text, labels_of, sort_and_check};
 use super::line::{Label, number};
 use super::names::{Named, Names, Part};
 use super::plain::PlainSample;
 use crate::excerpt::Excerpt;
 use crate::grouping_key::GroupingKey;
 use crate::keyed_hash::KeyedHash;
+use crate::label_limits::LabelLimits;
 use crate::metric::{LabelSet, MetricType, Push, PushedNumber, SkippedSamples, UpperBound};
 
 /// The hash of a series of a push.
@@ -81,6 +82,9 @@ pub struct Families<'a> {
     /// Declared and met.
     pub names: Names<'a>,
     grouping_key: &'a GroupingKey,
+    limits: LabelLimits,
+    /// A sample with so many labels of its own and all of the path has not too many.
+    sent_labels_max: usize,
     path_label_bytes_left: usize,
     numbers: Distinct<PushedNumber<'a>>,
     summary_samples: Distinct<SummarySample<'a>>,
@@ -94,15 +98,21 @@ pub struct Families<'a> {
 
 impl<'a> Families<'a> {
     /// Nothing read yet of a body of about so many lines. The labels of the key will be put on
-    /// every sample, as long as they take no more than so many bytes in all.
+    /// every sample, as long as they take no more than so many bytes in all; each series is held to
+    /// the limits.
     pub fn new(
         grouping_key: &'a GroupingKey,
+        limits: LabelLimits,
         path_label_bytes_max: usize,
         lines: usize,
     ) -> Families<'a> {
         Families {
-            names: Names::new(),
+            names: Names::new(limits),
             grouping_key,
+            limits,
+            sent_labels_max: limits
+                .labels_max
+                .saturating_sub(grouping_key.labels().len()),
             path_label_bytes_left: path_label_bytes_max,
             numbers: Distinct::expecting(lines),
             summary_samples: Distinct::expecting(1),
@@ -130,8 +140,11 @@ impl<'a> Families<'a> {
             MetricType::Histogram => take_upper_bound(labels),
             _ => None,
         };
-        let labels = canonical_text(labels, as_sent(labels, source), self.grouping_key);
-        self.add_sample(&sample, labels, le)
+        let text = canonical_text(labels, as_sent(labels, source), self.grouping_key);
+        if !self.is_short(sample.named.name, labels.len(), &text) {
+            self.check_limits(sample.named.name, &text)?;
+        }
+        self.add_sample(&sample, text, le)
     }
 
     /// True if the label `le` of a plain sample may be taken for a bound.
@@ -150,6 +163,9 @@ impl<'a> Families<'a> {
         let text = canonical_text(labels, sample.canonical, self.grouping_key);
         let le = sample.upper_bound;
         let sample = self.begin_sample(sample.name, sample.value, line_number)?;
+        if !self.is_short(sample.named.name, labels.len(), &text) {
+            self.check_limits(sample.named.name, &text)?;
+        }
         self.add_sample(&sample, text, le)
     }
 
@@ -170,6 +186,23 @@ impl<'a> Families<'a> {
             value,
             line_number,
         })
+    }
+
+    /// True if a sample is within the limits at first sight, as nearly all are: its own labels are
+    /// so few that those of the path cannot make too many, and in a label set that is no longer
+    /// than one text may be, no text is.
+    fn is_short(&self, name: &str, sent: usize, canonical: &str) -> bool {
+        sent <= self.sent_labels_max
+            && canonical.len() <= self.limits.bytes_max
+            && name.len() <= self.limits.bytes_max
+    }
+
+    /// Holds the name and the canonical labels of a sample to the limits.
+    #[cold]
+    fn check_limits(&self, name: &str, canonical: &str) -> Result<(), MeaningError> {
+        let checked = self.limits.check_metric_name(name);
+        let checked = checked.and_then(|()| self.limits.check_labels(labels_of(canonical)));
+        checked.map_err(|limit| beyond(name, limit))
     }
 
     /// `labels` are canonical and without `le`, if that is the bound of a bucket.

@@ -1,9 +1,10 @@
 //! Labels as sent to label sets: sorted, each once, none empty, those of the path put over them.
 
 use std::borrow::Cow;
+use std::iter;
 
 use super::error::MeaningError;
-use super::line::Label;
+use super::line::{Label, label};
 use crate::excerpt::Excerpt;
 use crate::grouping_key::GroupingKey;
 
@@ -33,6 +34,16 @@ pub fn canonical_text<'a>(
         Some(text) if key.labels().is_empty() => text.into(),
         _ => put_over(labels, key).into(),
     }
+}
+
+/// Name and value of each label of a canonical text.
+pub fn labels_of(canonical: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut rest = canonical;
+    iter::from_fn(move || {
+        let (read, behind) = label(rest).ok()?;
+        rest = behind.strip_prefix(',').unwrap_or_default();
+        Some(read)
+    })
 }
 
 /// Merges labels with those of the path, both sorted; of two with one name the path's is taken.

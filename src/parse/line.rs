@@ -210,7 +210,11 @@ fn label_list<'a>(input: &'a str, labels: &mut Vec<Label<'a>>) -> Result<&'a str
     }
 }
 
-fn label(input: &str) -> Parsed<'_, (&str, &str)> {
+/// Reads a label, and gives its name and its value, which is left escaped.
+///
+/// # Errors
+/// The first thing in it that is not in the grammar.
+pub fn label(input: &str) -> Parsed<'_, (&str, &str)> {
     let (name, rest) = label_name(input)?;
     let rest = skip_blanks(rest);
     let Some(rest) = rest.strip_prefix('=') else {

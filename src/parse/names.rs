@@ -2,9 +2,10 @@
 //! of a sample belongs to.
 
 use super::distinct::{Distinct, Distinguishable};
-use super::error::MeaningError;
+use super::error::{MeaningError, beyond};
 use crate::excerpt::Excerpt;
 use crate::keyed_hash::KeyedHash;
+use crate::label_limits::LabelLimits;
 use crate::metric::{MetricType, PushedFamily, base_names};
 
 /// A family, and what has been said of it so far.
@@ -63,6 +64,7 @@ pub struct Named<'a> {
 
 /// The families of a body in order of arrival.
 pub struct Names<'a> {
+    limits: LabelLimits,
     families: Distinct<Family<'a>>,
     /// The name of the sample before, as the next one mostly has it too; TYPE may change what it
     /// stands for.
@@ -71,8 +73,9 @@ pub struct Names<'a> {
 
 impl<'a> Names<'a> {
     /// None yet.
-    pub fn new() -> Names<'a> {
+    pub fn new(limits: LabelLimits) -> Names<'a> {
         Names {
+            limits,
             families: Distinct::expecting(1),
             last: None,
         }
@@ -121,6 +124,8 @@ impl<'a> Names<'a> {
 
     /// The family of a HELP or TYPE line.
     fn declare(&mut self, name: &'a str) -> Result<&mut Family<'a>, MeaningError> {
+        let checked = self.limits.check_metric_name(name);
+        checked.map_err(|limit| beyond(name, limit))?;
         self.last = None;
         let named = self.resolve(name);
         let family = self.families.at(named.family);

@@ -4,6 +4,7 @@ use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use prometheus_aggregation_gateway::aggregate::Aggregate;
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
+use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::metric::Push;
 use prometheus_aggregation_gateway::parse::parse;
 use prometheus_aggregation_gateway::render::whole_text;
@@ -35,7 +36,7 @@ fn body(kind: &str) -> String {
 }
 
 fn of<'a>(body: &'a str, key: &'a GroupingKey) -> Push<'a> {
-    parse(body.as_bytes(), key).expect("it is valid")
+    parse(body.as_bytes(), key, LabelLimits::NONE).expect("it is valid")
 }
 
 fn add(aggregate: &mut Aggregate, push: &Push<'_>) {

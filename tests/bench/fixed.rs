@@ -6,10 +6,18 @@ use std::hint::black_box;
 
 use prometheus_aggregation_gateway::aggregate::Aggregate;
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
+use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::parse::parse;
 use prometheus_aggregation_gateway::render::whole_text;
 
 mod bodies;
+
+/// Those of the flags, unless they are given.
+const LABEL_LIMITS: LabelLimits = LabelLimits {
+    labels_max: 64,
+    bytes_max: 4096,
+};
+const SERIES_MAX: usize = 1_000_000;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -34,8 +42,11 @@ fn main() {
 }
 
 fn add(aggregate: &mut Aggregate, body: &str, key: &GroupingKey) {
-    let push = parse(body.as_bytes(), key).expect("it is valid");
+    let push = parse(body.as_bytes(), key, LABEL_LIMITS).expect("it is valid");
     let checked = aggregate.check(&push).expect("it fits");
+    aggregate
+        .check_room(&checked, SERIES_MAX)
+        .expect("there is room");
     aggregate.merge(&checked);
 }
 

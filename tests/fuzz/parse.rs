@@ -1,11 +1,12 @@
 //! Bytes to `parse`: it ends without a panic, what it refuses it refuses in one short line, and a
 //! push that it returns is valid as `metric` says. A line with a blank before it, which is never read
-//! as a plain one, is read as the same. The input is the body.
+//! as a plain one, is read as the same, within limits and without. The input is the body.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
+use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::parse::parse;
 
 mod valid;
@@ -15,14 +16,22 @@ mod it {
     pub mod strict;
 }
 
+/// Limits that short bodies are beyond.
+const TIGHT: LabelLimits = LabelLimits {
+    labels_max: 1,
+    bytes_max: 4,
+};
+
 fuzz_target!(|body: &[u8]| {
     let key = GroupingKey::default();
-    let parsed = parse(body, &key);
     let general = in_the_general_way(body);
-    assert_eq!(parsed, parse(&general, &key));
-    match parsed {
-        Ok(push) => valid::assert_push(&push, body),
-        Err(error) => valid::assert_message(&error.to_string()),
+    for limits in [LabelLimits::NONE, TIGHT] {
+        let parsed = parse(body, &key, limits);
+        assert_eq!(parsed, parse(&general, &key, limits));
+        match parsed {
+            Ok(push) => valid::assert_push(&push, body),
+            Err(error) => valid::assert_message(&error.to_string()),
+        }
     }
 });
 

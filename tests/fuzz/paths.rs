@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use libfuzzer_sys::fuzz_target;
 use prometheus_aggregation_gateway::gateway::Gateway;
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
+use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::parse::parse;
 
 mod valid;
@@ -59,7 +60,8 @@ fn assert_labels_win(path: &str, key: &GroupingKey, of_key: Labels) {
     expected.retain(|_, value| !value.is_empty());
 
     let body = b"# TYPE x counter\nx{z=\"of body\",a=\"of body\",job=\"of body\"} 1\n";
-    valid::assert_push(&parse(body, key).expect("the body is valid"), body);
+    let push = parse(body, key, LabelLimits::NONE).expect("the body is valid");
+    valid::assert_push(&push, body);
     let gateway = Gateway::default();
     gateway.push(path, body).expect("the body is valid");
     let scrape = String::from_utf8(gateway.scrape()).expect("a scrape is UTF-8");

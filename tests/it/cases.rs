@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use prometheus_aggregation_gateway::gateway::Gateway;
+use prometheus_aggregation_gateway::gateway::{Gateway, Limits};
+use prometheus_aggregation_gateway::label_limits::LabelLimits;
 
 /// What is under `data/<directory>` with this extension (none: directories), sorted.
 #[track_caller]
@@ -39,11 +40,23 @@ fn assert_scrape(gateway: &Gateway, expected: &[u8], case: &Path) {
     );
 }
 
+/// A gateway with the limits of labels that it has without flags.
+fn limited() -> Gateway {
+    let labels = LabelLimits {
+        labels_max: 64,
+        bytes_max: 4096,
+    };
+    Gateway::default().with_limits(Limits {
+        labels,
+        ..Limits::default()
+    })
+}
+
 /// `name.prom` is accepted, and alone makes the scrape `name.scrape`.
 #[test]
 fn accept() {
     for case in paths("accept", "prom") {
-        let gateway = Gateway::default();
+        let gateway = limited();
         if let Err(error) = gateway.push("", &read(&case)) {
             panic!("{}: {error}", case.display());
         }
@@ -63,7 +76,7 @@ fn reject() {
         let expected = first_line
             .strip_prefix(b"# refused: ")
             .expect("the message comes first");
-        let gateway = Gateway::default();
+        let gateway = limited();
         let before = b"# TYPE zz_before gauge\nzz_before{a=\"1\"} 1.5\n";
         gateway.push("", before).expect("it is valid");
         let error = match gateway.push("", &body) {

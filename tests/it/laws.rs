@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use prometheus_aggregation_gateway::gateway::Gateway;
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
+use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::parse::parse;
 
 use crate::cases;
@@ -236,7 +237,7 @@ fn long_bodies_take_linear_time() {
     );
     let key = GroupingKey::default();
     for body in &bodies {
-        if let Err(refusal) = parse(body, &key) {
+        if let Err(refusal) = parse(body, &key, LabelLimits::NONE) {
             assert_is_one_short_line(&refusal.to_string());
         }
     }

@@ -12,6 +12,7 @@ mod hand_over;
 mod http;
 mod journal;
 mod laws;
+mod limits;
 mod memory_disk;
 mod plain;
 mod process;

@@ -2,6 +2,7 @@
 //! make the same of it, whatever stands before it.
 
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
+use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::parse::parse;
 
 use crate::cases;
@@ -112,6 +113,18 @@ const LINES: &[&str] = &[
     "{x=\"1\"} 1",
 ];
 
+/// Limits that some of the lines are beyond.
+const TIGHT: LabelLimits = LabelLimits {
+    labels_max: 2,
+    bytes_max: 8,
+};
+
+/// As many labels as a plain line may have.
+const BUT_64: LabelLimits = LabelLimits {
+    labels_max: 64,
+    ..LabelLimits::NONE
+};
+
 const TYPES: &str = "# TYPE c counter\n# TYPE h histogram\n# TYPE s summary\n";
 
 /// Every sample line with a blank before it.
@@ -131,8 +144,10 @@ fn check(body: &[u8]) {
         GroupingKey::from_path(path).unwrap(),
     ] {
         let general = in_the_general_way(body);
-        let (plain, general) = (parse(body, &key), parse(&general, &key));
-        assert_eq!(plain, general, "{}", String::from_utf8_lossy(body));
+        for limits in [LabelLimits::NONE, TIGHT, BUT_64] {
+            let (plain, general) = (parse(body, &key, limits), parse(&general, &key, limits));
+            assert_eq!(plain, general, "{}", String::from_utf8_lossy(body));
+        }
     }
 }
 
