@@ -45,6 +45,12 @@ pub struct Config {
     pub journal: Option<PathBuf>,
     /// The longest body that is read, in bytes.
     pub body_bytes_max: usize,
+    /// The most series in total.
+    pub series_max: usize,
+    /// The most labels of one series.
+    pub labels_max: usize,
+    /// The longest metric name, label name or label value, in bytes.
+    pub label_bytes_max: usize,
     /// How many requests are handled at once, those left out that wait for their clients.
     pub workers: NonZeroUsize,
     /// How many connections may be open; as many as the system allows if not said.
@@ -131,6 +137,24 @@ pub const FLAGS: &[Flag] = &[
         value: "BYTES",
         default: "16777216",
         help: "the longest body of a push; a longer one is refused with 413",
+    },
+    Flag {
+        name: "max-series",
+        value: "NUMBER",
+        default: "1000000",
+        help: "series in total; a push that would make more is refused with 429",
+    },
+    Flag {
+        name: "max-labels",
+        value: "NUMBER",
+        default: "64",
+        help: "labels of one series, those of the path included; beyond it: 400",
+    },
+    Flag {
+        name: "max-label-bytes",
+        value: "BYTES",
+        default: "4096",
+        help: "the longest metric name, label name or label value; beyond it: 400",
     },
     Flag {
         name: "workers",
@@ -238,6 +262,9 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, St
         })?,
         journal: given(&mut arguments, "--journal", file)?,
         body_bytes_max: value(&mut arguments, "--max-body-bytes", number)?.get(),
+        series_max: value(&mut arguments, "--max-series", number)?.get(),
+        labels_max: value(&mut arguments, "--max-labels", number)?.get(),
+        label_bytes_max: value(&mut arguments, "--max-label-bytes", number)?.get(),
         workers: value(&mut arguments, "--workers", workers)?,
         connections_max: given(&mut arguments, "--max-connections", number)?.map(Into::into),
         head_timeout: value(&mut arguments, "--head-timeout", timeout)?,

@@ -29,7 +29,9 @@ use std::time::Duration;
 
 use chrono::Utc;
 use prometheus_aggregation_gateway::cli::{self, Command, Config};
+use prometheus_aggregation_gateway::gateway::Limits;
 use prometheus_aggregation_gateway::handoff::{self, Image};
+use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::listen::{self, ListenAddress};
 use prometheus_aggregation_gateway::server::{Deadlines, Extent, Front, Site};
 use prometheus_aggregation_gateway::status::{Recycle, Resource, Status};
@@ -124,6 +126,7 @@ fn run(config: Config) -> Result<(), Failure> {
         None => bind(&config.listen)?,
     };
     let gateway = source.read(Utc::now().timestamp())?;
+    let gateway = gateway.with_limits(limits(&config));
     let mut plan = plan.map(|plan| plan.for_window(&gateway)).transpose()?;
     let status = page.as_deref().map_or_else(Status::new, Status::restored);
     let bounds = Bounds::of_this_process();
@@ -171,6 +174,16 @@ fn set_limits(status: &Status, config: &Config, bounds: &Bounds, extent: &Extent
     ];
     for (resource, limit) in limits {
         status.front.set_limit(resource, limit);
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        series_max: config.series_max,
+        labels: LabelLimits {
+            labels_max: config.labels_max,
+            bytes_max: config.label_bytes_max,
+        },
     }
 }
 

@@ -6,10 +6,13 @@ use prometheus_aggregation_gateway::gateway::{Gateway, Limits, Refusal};
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::parse::parse;
+use rustix::process::Signal;
 
+use crate::http::{SOME, check_refusal, gateway_with_some};
 use crate::journal::{reopened, scrape};
 use crate::memory_disk::MemoryDisk;
 use crate::random::{Random, push};
+use crate::running_gateway::{RunningGateway, scratch_folder};
 use crate::strict;
 
 fn series_at_most(series_max: usize) -> Limits {
@@ -291,5 +294,70 @@ fn a_journal_is_read_whatever_the_limits() {
             assert!(unlimited.compact_journal().unwrap());
             assert_eq!(scrape(&unlimited), sums);
         }
+    }
+}
+
+const PUSHES: &str = "aggregation_gateway_pushes_total";
+
+/// The status, the line and the counter of each.
+#[test]
+fn refusals_over_http() {
+    let flags = ["-max-series=2", "-max-labels=2", "-max-label-bytes=8"];
+    let gateway = gateway_with_some(&flags);
+    let room = "the push would make 4 series of 2 (-max-series); series that are known go on \
+                counting";
+    let three = "some{a=\"1\"} 1\nsome{a=\"2\"} 1\nsome{a=\"3\"} 1\n";
+    check_refusal(&gateway, &gateway.push("/metrics", three), 429, room);
+    let labels = "has 3 labels, at most 2 are read here (-max-labels)";
+    let reply = gateway.push("/metrics", "some{a=\"1\",b=\"2\",c=\"3\"} 1\n");
+    check_refusal(&gateway, &reply, 400, &format!("line 1: `some` {labels}"));
+    let reply = gateway.push("/metrics/a/1/b/2/c/3", SOME);
+    check_refusal(&gateway, &reply, 400, &format!("path: it {labels}"));
+    let reply = gateway.push("/metrics", "some{a=\"123456789\"} 1\n");
+    let line = "line 1: `some` has 9 bytes in the value of the label `a`, at most 8 are read here \
+                (-max-label-bytes)";
+    check_refusal(&gateway, &reply, 400, line);
+    assert_eq!(reply.header("Access-Control-Allow-Origin"), Some("*"));
+    let count = |result: &str| gateway.own_metric(&format!("{PUSHES}{{result=\"{result}\"}}"));
+    assert_eq!(count("too_many_series"), 1.0);
+    assert_eq!(count("too_many_labels"), 3.0);
+    assert_eq!(count("invalid") + count("conflict"), 0.0);
+    assert_eq!(gateway.push("/metrics", SOME).code, 200);
+    assert_eq!(gateway.push("/metrics/job/a", SOME).code, 200);
+    assert_eq!(gateway.push("/metrics/job/a", SOME).code, 200);
+    assert_eq!(gateway.push("/metrics/job/b", SOME).code, 429);
+    let sums = "# TYPE some counter\nsome 2\nsome{job=\"a\"} 2\n";
+    assert_eq!(gateway.scrape(), sums);
+}
+
+/// Lower limits hold for the next process, but for what it takes over.
+#[test]
+fn limits_are_lowered_on_restart() {
+    let folder = scratch_folder();
+    let journal = folder.path().join("sums");
+    let journal = journal.to_str().expect("it is ours");
+    let body = "some{a=\"1\",b=\"22\"} 1\n";
+    let mut before = RunningGateway::start(&["-journal", journal]);
+    assert_eq!(before.push("/metrics/job/x", body).code, 200);
+    assert_eq!(before.push("/metrics", "y 1\n").code, 200);
+    before.signal(Signal::TERM);
+    assert_eq!(before.wait().code(), Some(0));
+    let limits = ["-max-series=1", "-max-labels=1", "-max-label-bytes=4"];
+    let gateway = RunningGateway::start(&[&["-journal", journal], &limits[..]].concat());
+    for (round, line) in [(1, None), (2, Some(" has taken over"))] {
+        if let Some(line) = line {
+            gateway.signal(Signal::HUP);
+            gateway.wait_for_line(line);
+        }
+        assert_eq!(gateway.push("/metrics", "y 1\n").code, 200);
+        assert_eq!(gateway.push("/metrics", "z 1\n").code, 429);
+        assert_eq!(gateway.push("/metrics/job/x", body).code, 400);
+        let sums = format!(
+            "# TYPE some untyped\nsome{{a=\"1\",b=\"22\",job=\"x\"}} 1\n# TYPE y untyped\ny {}\n",
+            round + 1
+        );
+        assert_eq!(gateway.scrape(), sums);
+        let refused = gateway.own_metric(&format!("{PUSHES}{{result=\"too_many_series\"}}"));
+        assert_eq!(refused, f64::from(round), "it is counted on");
     }
 }

@@ -46,10 +46,6 @@ fn wrong_arguments() {
         "flag -workers: expected a whole number from 1 to 1024, found `0`",
     );
     check(
-        &["-max-body-bytes=1k"],
-        "flag -max-body-bytes: expected a whole number from 1, found `1k`",
-    );
-    check(
         &["-push-path", "push"],
         "flag -push-path: expected a path such as /metrics/, found `push`",
     );
@@ -65,6 +61,12 @@ fn wrong_arguments() {
         &["-crontab", "60 * * * *"],
         "crontab: minute \"60\" is out of range 0-59",
     );
+    let number = "expected a whole number from 1, found";
+    for flag in ["body-bytes", "series", "labels", "label-bytes"] {
+        let line = |found| format!("flag -max-{flag}: {number} `{found}`");
+        check(&[&format!("-max-{flag}=1k")], &line("1k"));
+        check(&[&format!("-max-{flag}"), "0"], &line("0"));
+    }
     check(&["---cors", "a"], "unknown flag `---cors`; see -help");
     let once = "flag -version takes no value and is given once, found";
     check(&["-version=1"], &format!("{once} `-version=1`"));
@@ -92,6 +94,9 @@ fn help_and_version() {
             "push-path",
             "cors",
             "max-body-bytes",
+            "max-series",
+            "max-labels",
+            "max-label-bytes",
             "next",
             "after",
             "workers",
