@@ -4,12 +4,12 @@
 //! it needs, such as the address, or the journal cannot be used; 2 for a wrong flag, schedule or
 //! time zone.
 
+#[path = "main/bounds.rs"]
+mod bounds;
 #[path = "main/events.rs"]
 mod events;
 #[path = "main/keep.rs"]
 mod keep;
-#[path = "main/limits.rs"]
-mod limits;
 #[path = "main/notify.rs"]
 mod notify;
 #[path = "main/panics.rs"]
@@ -36,14 +36,15 @@ use prometheus_aggregation_gateway::listen::{self, ListenAddress};
 use prometheus_aggregation_gateway::server::{Deadlines, Extent, Front, Site};
 use prometheus_aggregation_gateway::status::{Recycle, Resource, Status};
 
+use bounds::Bounds;
 use events::{Event, Events};
 use keep::Source;
-use limits::Bounds;
+
 use notify::notify;
 use plan::{Plan, print_next};
 
 /// musl's allocator maps memory anew for every long body: a quarter of the time of a bulk push.
-#[cfg(target_env = "musl")]
+/// glibc's keeps what each of many threads has freed: a gigabyte, after hundreds of slow uploads.
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
@@ -130,7 +131,7 @@ fn run(config: Config) -> Result<(), Failure> {
     let mut plan = plan.map(|plan| plan.for_window(&gateway)).transpose()?;
     let status = page.as_deref().map_or_else(Status::new, Status::restored);
     let bounds = Bounds::of_this_process();
-    let extent = bounds.extent(config.workers.get(), config.connections_max);
+    let extent = bounds.extent(&config);
     set_limits(&status, &config, &bounds, &extent);
     let site = Arc::new(Site {
         gateway,
@@ -165,7 +166,10 @@ fn run(config: Config) -> Result<(), Failure> {
 /// Says on the page of the gateway's own metrics how much there may be of what.
 fn set_limits(status: &Status, config: &Config, bounds: &Bounds, extent: &Extent) {
     let limits = [
+        (Resource::Series, config.series_max),
         (Resource::BodyBytes, config.body_bytes_max),
+        (Resource::Labels, config.labels_max),
+        (Resource::LabelBytes, config.label_bytes_max),
         (Resource::Connections, extent.connections_max),
         (Resource::Workers, extent.workers + extent.more_workers_max),
         (Resource::Descriptors, bounds.descriptors),
@@ -212,32 +216,36 @@ fn serve(
         // The supervisor is to come.
         let front = Front::open(listener, extent, site, 1, accept_ended).map_err(system)?;
         let supervisor =
-            supervise::supervise(&front, limits::abandoned_max(&extent), events.reporter())?;
+            supervise::supervise(&front, bounds::abandoned_max(&extent), events.reporter())?;
         notify("READY=1");
-        let (image, word) = match wait_for_end(events, image, site)? {
+        let end = wait_for_end(events, image, site)?;
+        notify(match end {
+            End::Finish => "STOPPING=1",
+            End::HandOver | End::Recycle(_) => "RELOADING=1",
+        });
+        drop(schedule);
+        match end {
             End::Finish => {
-                notify("STOPPING=1");
                 if !front.finish(FINISH_DURATION_MAX) {
                     log("requests in flight were given up after 5 s");
                 }
                 keep::sync(site);
                 return Ok(());
             }
-            End::HandOver => (image.clone(), "SIGHUP: not handed over, going on"),
+            End::HandOver => {
+                let why = keep::hand_over(image, listener, &front, site);
+                log(&format!("SIGHUP: not handed over, going on: {why}"));
+            }
             End::Recycle(why) => {
                 site.status.front.count_recycle(why);
                 log(&format!("{}: beginning anew", described(why)));
-                (
-                    image.running(),
-                    "not begun anew as another image, but in this one",
-                )
+                bounds::take_spare_descriptors();
+                let error = keep::recycle(why, &image.running(), listener, &front, site);
+                log(&format!(
+                    "not begun anew as another image, but in this one: {error}"
+                ));
             }
-        };
-        drop(schedule);
-        notify("RELOADING=1");
-        limits::take_spare_descriptors();
-        let why = keep::hand_over(&image, listener, &front, site);
-        log(&format!("{word}: {why}"));
+        }
         front.dismiss(FINISH_DURATION_MAX);
         let _ = supervisor.join();
         let again = plan.map(|plan| plan.for_window(&site.gateway));

@@ -31,7 +31,7 @@ use std::time::Instant;
 use tiny_http::{Method, Request};
 
 use self::answer::{Answer, Body, Turn, let_go, respond};
-use self::body::{BodyError, Unread, read_body};
+use self::body::{BodyError, READ_AHEAD_BODY_BYTES_MAX, Unread, read_body};
 pub use self::connections::Deadlines;
 pub use self::front::{Extent, Front};
 use self::worker::{Busy, Worker};
@@ -125,10 +125,21 @@ impl<'a> Place<'a> {
 }
 
 fn handle(worker: &Worker, mut request: Request) {
+    let has_little = request.body_length().unwrap_or(0) <= READ_AHEAD_BODY_BYTES_MAX;
+    let is_push = matches!(request.method(), Method::Post | Method::Put);
+    if worker.distrusts_client() && has_little && !is_push {
+        // Its connection has been ended, and there may be thousands more of them.
+        if let Some(turn) = Turn::take(request, worker) {
+            turn.respond(Answer::refusal(
+                503,
+                "the connection before this one was refused",
+            ));
+        }
+        return;
+    }
     let body = read_body(&mut request, worker);
     let target = request.url().to_owned();
     let place = Place::at(path(&target), &worker.site().push_path);
-    let is_push = matches!(request.method(), Method::Post | Method::Put);
     match (body, place.labels) {
         (Err(error), labels) => {
             let labels = labels.filter(|_| is_push);
@@ -171,7 +182,7 @@ fn refuse(
     let answer = Answer::refusal(error.code, &error.line);
     let answer = last_touch(worker, place, request.method(), handler, answer);
     match error.unread {
-        Unread::Bounded => respond(request, answer),
+        Unread::Nothing => respond(request, answer),
         unread => let_go(request, &answer, unread, worker),
     }
 }

@@ -13,7 +13,7 @@ use prometheus_aggregation_gateway::gateway::Gateway;
 use prometheus_aggregation_gateway::handoff::{Handoff, Image, is_announced, memory_file};
 use prometheus_aggregation_gateway::journal::{Disk, File, JournalError, Storage, read_head};
 use prometheus_aggregation_gateway::server::{Front, Site};
-use prometheus_aggregation_gateway::status::Upkeep;
+use prometheus_aggregation_gateway::status::{Recycle, Upkeep};
 
 use super::{Failure, log, spawn, system};
 
@@ -28,6 +28,13 @@ const COMPACTION_RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How long requests in flight are waited for before a hand-over.
 const DRAIN_DURATION_MAX: Duration = Duration::from_secs(2);
+
+/// How long nothing may happen before that is given up.
+const REST_DURATION: Duration = Duration::from_millis(250);
+
+/// The same of a front end that is not well.
+const SICK_DRAIN_DURATION_MAX: Duration = Duration::from_millis(300);
+const SICK_REST_DURATION: Duration = Duration::from_millis(50);
 
 /// The sums of before, not read yet.
 pub enum Source {
@@ -191,7 +198,27 @@ pub fn may_hand_over(image: &Image, site: &Site) -> Result<(), String> {
 /// Hands the socket and the sums to a new image, which goes on in this process. Returns why that
 /// was not possible; then the gateway takes pushes, but the front is drained.
 pub fn hand_over(image: &Image, listener: &TcpListener, front: &Front, site: &Site) -> String {
-    front.drain(DRAIN_DURATION_MAX);
+    front.drain(DRAIN_DURATION_MAX, REST_DURATION);
+    replace(image, listener, site)
+}
+
+/// The same when the front end is not well: not much is waited for. Those who have connected and
+/// were not accepted are sent away if there are more than can be: they would all come at once.
+pub fn recycle(
+    why: Recycle,
+    image: &Image,
+    listener: &TcpListener,
+    front: &Front,
+    site: &Site,
+) -> String {
+    front.drain(SICK_DRAIN_DURATION_MAX, SICK_REST_DURATION);
+    if why == Recycle::Accept {
+        front.shed();
+    }
+    replace(image, listener, site)
+}
+
+fn replace(image: &Image, listener: &TcpListener, site: &Site) -> String {
     let handed_over = || -> io::Result<Handoff> {
         let memory = || Ok(Arc::new(memory_file()?) as Arc<dyn File>);
         Ok(Handoff {

@@ -10,13 +10,13 @@ use super::workers::{Client, Task};
 use super::{header, headers};
 use crate::status::PushResult;
 
-/// Of a refused body that is no longer than this, what is left is read and thrown away, so that
-/// the client sees the answer; longer ones are let go of.
+/// A body that is too long, but no longer than this, is read and thrown away, so that its sender
+/// sees the answer; longer ones are let go of.
 const DISCARDED_BODY_BYTES_MAX: usize = 64 << 20;
 
 /// A body that is declared no longer than this has come before its request is taken, if `tiny_http`
 /// has not been told to ask for it or to hand over the connection.
-const READ_AHEAD_BODY_BYTES_MAX: usize = 1024;
+pub const READ_AHEAD_BODY_BYTES_MAX: usize = 1024;
 
 /// So much is read before it is counted.
 const PIECE_BYTES: usize = 64 << 10;
@@ -39,18 +39,16 @@ pub struct BodyError {
     pub unread: Unread,
 }
 
-/// What is still to come of a body that was not read to its end.
+/// What is still to come of a request whose body is refused.
 pub enum Unread {
-    /// So little that it may be read and thrown away; `tiny_http` does so by itself.
-    Bounded,
+    /// Nothing.
+    Nothing,
+    /// No more than this, for which `tiny_http` would take memory at once to throw it away.
+    Rest(usize),
     /// The rest of a chunked body.
     Chunks,
     /// Nobody knows where it ends.
     Unframed,
-    /// More than there may be memory for, which `tiny_http` would take at once to throw it away.
-    Endless,
-    /// All of it, and there is nobody to wait for it.
-    Unwaited,
 }
 
 /// How a body is framed (RFC 9112 section 6).
@@ -69,24 +67,20 @@ pub fn read_body(request: &mut Request, worker: &Worker) -> Result<Vec<u8>, Body
     let body_bytes_max = worker.site().body_bytes_max;
     match framing {
         Framing::None => Ok(Vec::new()),
-        Framing::Length(length) if length > DISCARDED_BODY_BYTES_MAX.max(body_bytes_max) => {
-            Err(too_large(body_bytes_max, Unread::Endless))
+        Framing::Length(length) if length > body_bytes_max && !is_sent_anyway(request, length) => {
+            Err(too_large(body_bytes_max, Unread::Rest(length)))
         }
-        Framing::Length(length) if has_come(request, length) && length <= body_bytes_max => {
+        Framing::Length(length) if has_come(request, length) => {
             read_length(request, length, worker)
         }
         Framing::Length(length) => {
-            wait_for_sender(worker)?;
-            let body = if length > body_bytes_max {
-                Err(too_large(body_bytes_max, Unread::Bounded))
-            } else {
-                read_length(request, length, worker)
-            };
+            wait_for_sender(length, worker)?;
+            let body = read_length(request, length, worker);
             worker.go_on(Task::Answer);
             body
         }
         Framing::Chunked => {
-            wait_for_sender(worker)?;
+            wait_for_sender(0, worker)?;
             let body = read_chunked(request, body_bytes_max, worker);
             worker.go_on(Task::Answer);
             body
@@ -101,14 +95,19 @@ fn has_come(request: &Request, length: usize) -> bool {
     length <= READ_AHEAD_BODY_BYTES_MAX && !is_lent && !is_asked_for
 }
 
+/// True if the client sends a body that is too long without asking, and soon has.
+fn is_sent_anyway(request: &Request, length: usize) -> bool {
+    length <= DISCARDED_BODY_BYTES_MAX && header(request, "Expect").is_none()
+}
+
 fn asks_for_upgrade(connection: &str) -> bool {
     connection.to_ascii_lowercase().contains("upgrade")
 }
 
-fn wait_for_sender(worker: &Worker) -> Result<(), BodyError> {
+fn wait_for_sender(length: usize, worker: &Worker) -> Result<(), BodyError> {
     worker
         .wait_for(Client::Sender)
-        .map_err(|Busy| busy("too many others are waited for", Unread::Unwaited))?;
+        .map_err(|Busy| busy("too many others are waited for", Unread::Rest(length)))?;
     worker.go_on(Task::Body);
     Ok(())
 }
@@ -119,9 +118,9 @@ fn framing(request: &Request) -> Result<Framing, &'static str> {
     if request
         .headers()
         .iter()
-        .any(|header| header.value.as_str().contains(['\n', '\r']))
+        .any(|header| header.value.as_str().contains(['\n', '\r', '\0']))
     {
-        return Err("a header contains a bare line feed or carriage return");
+        return Err("a header contains a bare line feed, a carriage return or a NUL");
     }
     let mut lengths = headers(request, "Content-Length");
     let mut codings = headers(request, "Transfer-Encoding");
@@ -157,23 +156,47 @@ fn read_length(
     worker: &Worker,
 ) -> Result<Vec<u8>, BodyError> {
     // With Connection: upgrade the reader is the bare connection: not a byte too many.
+    let body_bytes_max = worker.site().body_bytes_max;
+    if length > body_bytes_max {
+        let unread = match length - throw_away(request, length) {
+            0 => Unread::Nothing,
+            left => Unread::Rest(left),
+        };
+        return Err(too_large(body_bytes_max, unread));
+    }
     let mut body = Vec::new();
     if body
         .try_reserve_exact(length.min(RESERVED_BODY_BYTES_MAX))
         .is_err()
     {
-        return Err(busy(NO_MEMORY, Unread::Unwaited));
+        return Err(busy(NO_MEMORY, Unread::Rest(length)));
     }
-    match read_pieces(request, body, length, PIECE_BYTES, worker) {
-        Ok(body) if body.len() == length => Ok(body),
-        Ok(_) if worker.is_late() => Err(too_slow(worker, Unread::Unwaited)),
-        Ok(body) => {
-            let line = format!("the body ended after {} of {length} bytes", body.len());
-            Err(incomplete(line, Unread::Bounded))
+    // With Connection: upgrade the reader is the bare connection: not a byte too many.
+    match read_pieces(request, &mut body, length, PIECE_BYTES, worker) {
+        Ok(()) if body.len() == length => return Ok(body),
+        Ok(()) => {}
+        Err(ReadError::Busy) => return Err(busy(NO_MEMORY, Unread::Rest(length - body.len()))),
+        Err(ReadError::System(error)) => {
+            return Err(incomplete(
+                not_read(&error),
+                Unread::Rest(length - body.len()),
+            ));
         }
-        Err(ReadError::System(error)) => Err(incomplete(not_read(&error), Unread::Bounded)),
-        Err(ReadError::Busy) => Err(busy(NO_MEMORY, Unread::Unwaited)),
     }
+    let rest = Unread::Rest(length - body.len());
+    if worker.late().is_some() {
+        return Err(too_slow(worker, rest));
+    }
+    let line = format!("the body ended after {} of {length} bytes", body.len());
+    Err(incomplete(line, rest))
+}
+
+/// Reads a body without keeping it, and tells how much of it came.
+fn throw_away(request: &mut Request, length: usize) -> usize {
+    let mut body = request.as_reader().take(length as u64);
+    // Whatever ends it early, the rest is what counts.
+    let _ = io::copy(&mut body, &mut io::sink());
+    usize::try_from(body.limit()).map_or(0, |left| length - left)
 }
 
 fn read_chunked(
@@ -182,10 +205,11 @@ fn read_chunked(
     worker: &Worker,
 ) -> Result<Vec<u8>, BodyError> {
     let limit = body_bytes_max.saturating_add(1);
-    match read_pieces(request, Vec::new(), limit, CHUNKED_PIECE_BYTES, worker) {
-        Ok(body) if body.len() > body_bytes_max => Err(too_large(body_bytes_max, Unread::Chunks)),
-        _ if worker.is_late() => Err(too_slow(worker, Unread::Unframed)),
-        Ok(body) => match Peer::of(request) {
+    let mut body = Vec::new();
+    match read_pieces(request, &mut body, limit, CHUNKED_PIECE_BYTES, worker) {
+        Ok(()) if body.len() > body_bytes_max => Err(too_large(body_bytes_max, Unread::Chunks)),
+        _ if worker.late().is_some() => Err(too_slow(worker, Unread::Unframed)),
+        Ok(()) => match Peer::of(request) {
             // tiny_http's decoder takes the end of the connection for the end of the body. Who has
             // ended it may have been cut off, so the body is not believed to be whole.
             Peer::Connected(socket) if !socket.is_at_end() => Ok(body),
@@ -221,19 +245,19 @@ impl From<Busy> for ReadError {
 /// Reads a body to its end, but no more than so many bytes of it.
 fn read_pieces(
     request: &mut Request,
-    mut body: Vec<u8>,
+    body: &mut Vec<u8>,
     bytes_max: usize,
     piece_bytes: usize,
     worker: &Worker,
-) -> Result<Vec<u8>, ReadError> {
+) -> Result<(), ReadError> {
     let reader = request.as_reader();
     loop {
         let wanted = piece_bytes.min(bytes_max - body.len());
         let mut piece = (&mut *reader as &mut dyn Read).take(wanted as u64);
-        let read = piece.read_to_end(&mut body)?;
+        let read = piece.read_to_end(body)?;
         worker.keep_body(read)?;
         if read < wanted || body.len() == bytes_max {
-            return Ok(body);
+            return Ok(());
         }
     }
 }

@@ -36,11 +36,17 @@ const CENSUS_DELAY: Duration = Duration::from_millis(5);
 /// How often all connections are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
+/// How soon after a new one came, or one has sent a lot: it may send much in a short time.
+const QUICK_LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
 /// Looking takes no more than one in so many of the seconds.
 const LOOK_SHARE: u32 = 20;
 
 /// What a client may send that is no request yet, or between two looks ahead of its answers.
 const UNANSWERED_BYTES_MAX: u64 = 64 << 10;
+
+/// Who sends so much between two looks is looked at sooner.
+const BUSY_BYTES: u64 = 16 << 10;
 
 /// What a chunked body may carry between two looks without a byte of the body itself.
 const FRAMING_BYTES_MAX: u64 = 256 << 10;
@@ -209,9 +215,10 @@ struct Connections {
 struct Seen {
     sockets: HashSet<u64>,
     established: usize,
-    /// Nobody is busy with these: when it was last answered, if it ever was.
-    unused: Vec<(Option<Instant>, SocketDescriptor)>,
+    /// Nobody is busy with these: whether they ever were answered, and since when they are unused.
+    unused: Vec<((bool, Instant), SocketDescriptor)>,
     abandoned: usize,
+    has_busy_sender: bool,
 }
 
 /// Looks after the connections of a front end as long as it accepts any.
@@ -220,12 +227,12 @@ pub fn keep(front: &Front) {
         own,
         known: HashMap::new(),
     });
-    let mut next_look = Instant::now();
+    let mut looks = Looks::new();
     let mut delay = CENSUS_DELAY;
     while !front.is_draining() {
         let mut polled = [PollFd::new(front.listener(), PollFlags::IN)];
-        let interval = next_look.saturating_duration_since(Instant::now());
-        let interval = Timespec::try_from(interval.min(LOOK_INTERVAL)).ok();
+        let interval = looks.next.saturating_duration_since(Instant::now());
+        let interval = Timespec::try_from(interval).ok();
         let _ = poll(&mut polled, interval.as_ref());
         if polled[0].revents().contains(PollFlags::HUP) {
             return;
@@ -233,23 +240,67 @@ pub fn keep(front: &Front) {
         thread::sleep(delay);
         let started = Instant::now();
         let is_crowded = front.wake_forgotten() > front.connections_max();
-        let taken = started.elapsed();
-        delay = CENSUS_DELAY.max(taken * (LOOK_SHARE / 4));
+        delay = CENSUS_DELAY.max(started.elapsed() * (LOOK_SHARE / 4));
+        if polled[0].revents().contains(PollFlags::IN) {
+            looks.hasten(QUICK_LOOK_INTERVAL);
+        }
         let Some(connections) = &mut connections else {
             continue;
         };
-        if is_crowded || started >= next_look {
-            let started = Instant::now();
-            connections.look(front);
-            next_look = started + LOOK_INTERVAL.max(started.elapsed() * LOOK_SHARE);
+        if is_crowded || started >= looks.next {
+            looks.begin();
+            let pace = connections.look(front);
+            looks.end();
+            if let Pace::Quick = pace {
+                looks.hasten(QUICK_LOOK_INTERVAL);
+            }
         }
     }
 }
 
+/// When to look at all connections.
+struct Looks {
+    last: Instant,
+    duration: Duration,
+    next: Instant,
+}
+
+impl Looks {
+    fn new() -> Looks {
+        let now = Instant::now();
+        Looks {
+            last: now,
+            duration: Duration::ZERO,
+            next: now,
+        }
+    }
+
+    fn begin(&mut self) {
+        self.last = Instant::now();
+    }
+
+    fn end(&mut self) {
+        self.duration = self.last.elapsed();
+        self.next = self.last + LOOK_INTERVAL.max(self.duration * LOOK_SHARE);
+    }
+
+    /// The next one comes sooner, if that does not take too much of the time.
+    fn hasten(&mut self, interval: Duration) {
+        let soon = self.last + interval.max(self.duration * LOOK_SHARE);
+        self.next = self.next.min(soon);
+    }
+}
+
+/// How soon to look again.
+enum Pace {
+    Usual,
+    Quick,
+}
+
 impl Connections {
-    fn look(&mut self, front: &Front) {
+    fn look(&mut self, front: &Front) -> Pace {
         let Some(descriptors) = socket_descriptors() else {
-            return;
+            return Pace::Usual;
         };
         let deadlines = front.site().deadlines;
         let limits = Limits {
@@ -268,12 +319,17 @@ impl Connections {
             }
         }
         self.known.retain(|inode, _| seen.sockets.contains(inode));
-        front.forget_distrusted();
+        front.forget_distrusted(&seen.sockets);
         self.thin_out(front, &mut seen);
         let status = &front.site().status.front;
         status.set_used(Resource::Connections, seen.established);
         status.set_used(Resource::Workers, front.workers().busy());
         status.set_abandoned_connections(seen.abandoned);
+        if seen.has_busy_sender {
+            Pace::Quick
+        } else {
+            Pace::Usual
+        }
     }
 
     fn look_at(
@@ -284,7 +340,7 @@ impl Connections {
         limits: &Limits,
         seen: &mut Seen,
     ) {
-        let Some(socket) = self.own.socket(descriptor) else {
+        let Some(socket) = self.own.socket(descriptor).map(Arc::new) else {
             return;
         };
         let Some(info) = TcpInfo::of(socket.stream()).filter(|_| front.has_accepted(&socket))
@@ -301,12 +357,13 @@ impl Connections {
         };
         let known = self.known.entry(descriptor.inode);
         let known = known.or_insert_with(|| Known::new(&look));
+        seen.has_busy_sender |= look.consumed.saturating_sub(known.consumed) > BUSY_BYTES;
         let why = known.update(&look, limits);
         if let Some(why) = why {
             known.hang_up(why, &socket, &look, front);
         } else if info.is_established && look.works.is_empty() {
-            let answered = (info.sent > 0).then_some(known.quiet_since);
-            seen.unused.push((answered, descriptor));
+            let order = (info.sent > 0, known.quiet_since);
+            seen.unused.push((order, descriptor));
         }
         seen.established += usize::from(info.is_established);
         seen.abandoned += usize::from(known.is_abandoned(look.now));
@@ -315,7 +372,7 @@ impl Connections {
     /// Of too many connections, ends those that nobody uses: first those that never were.
     fn thin_out(&self, front: &Front, seen: &mut Seen) {
         let excess = seen.established.saturating_sub(front.connections_max());
-        seen.unused.sort_by_key(|(answered, _)| *answered);
+        seen.unused.sort_by_key(|(order, _)| *order);
         for (_, descriptor) in seen.unused.iter().take(excess) {
             if let Some(socket) = self.own.socket(*descriptor) {
                 socket.hang_up();
@@ -326,7 +383,7 @@ impl Connections {
 }
 
 impl Known {
-    fn hang_up(&mut self, why: HangUp, socket: &Socket, look: &Look<'_>, front: &Front) {
+    fn hang_up(&mut self, why: HangUp, socket: &Arc<Socket>, look: &Look<'_>, front: &Front) {
         let is_counted = !self.has_late_body;
         match (why, look.works.as_slice()) {
             (HangUp::Body, [(_, work)]) if self.has_late_body => {
@@ -338,12 +395,17 @@ impl Known {
             (HangUp::Body, works) => {
                 // Whoever reads it answers 408 then.
                 for (post, work) in works {
-                    post.mark_late(work);
+                    post.mark_late(work, socket);
                 }
                 self.has_late_body = true;
                 socket.end_reading();
             }
-            _ => socket.hang_up(),
+            _ => {
+                if let (HangUp::Flood, Some(peer)) = (why, socket.peer()) {
+                    front.distrust(peer, Some(socket));
+                }
+                socket.hang_up();
+            }
         }
         if is_counted {
             front.site().status.front.count_hang_up(why);

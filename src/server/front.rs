@@ -1,7 +1,7 @@
 //! One `tiny_http` server on a listening socket, the threads that work for it, and how to have it
 //! stop accepting, for another image of the process to go on.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsRawFd;
@@ -25,18 +25,19 @@ use super::worker::{Tenure, start_worker};
 use super::workers::Workers;
 use crate::listen::is_shared;
 
-/// How long nothing may happen before the front is taken to be at rest. A client that has just
-/// connected is on its way to send a request, one that keeps its connection may send another.
-const REST_DURATION: Duration = Duration::from_millis(250);
-
 const LOOK_INTERVAL: Duration = Duration::from_millis(1);
 
-/// How long a worker that does not stay waits for a request before it ends.
-const IDLE_WORKER_DURATION_MAX: Duration = Duration::from_secs(5);
+/// No listening socket has more connections waiting.
+const SHED_MAX: usize = 1 << 16;
 
-/// How long the address of a client is remembered that nobody can follow any more. All requests
-/// that came from it before it was hung up on have been taken by then.
-const DISTRUST_DURATION: Duration = Duration::from_secs(30);
+/// How long a worker that does not stay waits for a request before it ends.
+const IDLE_WORKER_DURATION_MAX: Duration = Duration::from_secs(1);
+
+/// How long the address of a client that nobody can follow any more is remembered at least.
+const DISTRUST_DURATION_MIN: Duration = Duration::from_secs(1);
+
+/// The same when its connection could not be found.
+const BLIND_DISTRUST_DURATION: Duration = Duration::from_secs(5);
 
 /// The thread that accepts, and the one that looks after the connections.
 const OTHER_THREADS: usize = 2;
@@ -68,10 +69,18 @@ pub struct Front {
     connections_max: usize,
     workers: Workers,
     is_draining: AtomicBool,
+    is_dismissed: AtomicBool,
     answered: AtomicU64,
-    distrusted: Mutex<HashMap<SocketAddr, Instant>>,
+    distrusted: Mutex<HashMap<SocketAddr, Distrust>>,
     distrusted_count: AtomicUsize,
     accept_ended: Box<dyn Fn(&io::Error) + Send + Sync>,
+}
+
+/// Why a client is not believed.
+struct Distrust {
+    since: Instant,
+    /// Its socket, which is open as long as there is a request that came by it.
+    inode: Option<u64>,
 }
 
 impl Front {
@@ -110,6 +119,7 @@ impl Front {
             connections_max: extent.connections_max,
             workers: Workers::new(&extent),
             is_draining: AtomicBool::new(false),
+            is_dismissed: AtomicBool::new(false),
             answered: AtomicU64::new(0),
             distrusted: Mutex::default(),
             distrusted_count: AtomicUsize::new(0),
@@ -158,14 +168,17 @@ impl Front {
 
     /// The next request for a worker; none when it is to end.
     pub(super) fn next_request(&self, tenure: Tenure) -> Option<Request> {
-        let _idle = self.workers.idle();
         loop {
+            let idle = self.workers.idle();
             let received = match tenure {
                 Tenure::Standing => self.http.recv().map(Some),
                 Tenure::WhileNeeded => self.http.recv_timeout(IDLE_WORKER_DURATION_MAX),
             };
+            drop(idle);
             match received {
                 Ok(Some(request)) => return Some(request),
+                // Someone may wait for a client because this one was there for the next.
+                Ok(None) if !self.is_dismissed() && !self.workers.has_idle() => {}
                 // It may have been woken for a request, and given up in the same moment.
                 Ok(None) => return self.http.try_recv().ok().flatten(),
                 Err(error) if error.kind() == io::ErrorKind::Other => return None,
@@ -173,6 +186,10 @@ impl Front {
                 Err(_) => {}
             }
         }
+    }
+
+    fn is_dismissed(&self) -> bool {
+        self.is_dismissed.load(SeqCst)
     }
 
     pub(super) fn count_answered(&self) {
@@ -189,16 +206,20 @@ impl Front {
         now.connections(idle)
     }
 
-    fn distrusted(&self) -> MutexGuard<'_, HashMap<SocketAddr, Instant>> {
+    fn distrusted(&self) -> MutexGuard<'_, HashMap<SocketAddr, Distrust>> {
         let distrusted = self.distrusted.lock();
         distrusted.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What this client sends from here on, on the same connection, is not believed to be what it
     /// looks like: nobody knows where its next request begins.
-    pub(super) fn distrust(&self, peer: SocketAddr) {
+    pub(super) fn distrust(&self, peer: SocketAddr, connection: Option<&Socket>) {
+        let distrust = Distrust {
+            since: Instant::now(),
+            inode: connection.and_then(Socket::inode),
+        };
         let mut distrusted = self.distrusted();
-        distrusted.insert(peer, Instant::now());
+        distrusted.insert(peer, distrust);
         self.distrusted_count.store(distrusted.len(), SeqCst);
     }
 
@@ -209,13 +230,22 @@ impl Front {
             && peer.is_none_or(|peer| self.distrusted().contains_key(&peer))
     }
 
-    /// Forgets clients whose connections have ended.
-    pub(super) fn forget_distrusted(&self) {
-        if self.distrusted_count.load(SeqCst) > 0 {
-            let mut distrusted = self.distrusted();
-            distrusted.retain(|_, since| since.elapsed() < DISTRUST_DURATION);
-            self.distrusted_count.store(distrusted.len(), SeqCst);
+    /// Forgets clients whose connections are not open any more: another one may come from the same
+    /// address.
+    pub(super) fn forget_distrusted(&self, open: &HashSet<u64>) {
+        if self.distrusted_count.load(SeqCst) == 0 {
+            return;
         }
+        let mut distrusted = self.distrusted();
+        distrusted.retain(|_, distrust| {
+            let elapsed = distrust.since.elapsed();
+            match distrust.inode {
+                // It may have come after those that are open were looked at.
+                Some(inode) => elapsed < DISTRUST_DURATION_MIN || open.contains(&inode),
+                None => elapsed < BLIND_DISTRUST_DURATION,
+            }
+        });
+        self.distrusted_count.store(distrusted.len(), SeqCst);
     }
 
     /// True when clients are to use another connection for their next request.
@@ -238,7 +268,9 @@ impl Front {
 
     /// Stops accepting, without closing the socket for those who connect, and waits until the
     /// requests of the accepted connections are answered: for each of the two, at most `patience`.
-    pub fn drain(&self, patience: Duration) {
+    /// They are taken to be when nothing has happened for as long as `rest`: a client that has just
+    /// connected is on its way to send a request, one that keeps its connection may send another.
+    pub fn drain(&self, patience: Duration, rest: Duration) {
         self.stop_accepting();
         wait(patience, || !self.is_accepting());
         let mut answered = self.answered.load(SeqCst);
@@ -253,8 +285,14 @@ impl Front {
                 .idle
                 .and_then(|idle| Some(Census::take()?.connections(idle)));
             let is_deserted = connections == Some(0) && !self.is_accepting();
-            is_deserted || rest_since.elapsed() >= REST_DURATION
+            is_deserted || rest_since.elapsed() >= rest
         });
+    }
+
+    /// Ends the connections that nobody has accepted yet, after [`Front::drain`].
+    pub fn shed(&self) {
+        let accept = || self.listener.accept().ok();
+        std::iter::from_fn(accept).take(SHED_MAX).for_each(drop);
     }
 
     /// Stops accepting, without closing the socket for those who connect.
@@ -282,6 +320,7 @@ impl Front {
     /// Has the workers end once what is queued is answered. False if that takes longer than
     /// `patience`.
     pub fn dismiss(&self, patience: Duration) -> bool {
+        self.is_dismissed.store(true, SeqCst);
         // Behind all queued requests; each worker takes one and ends. One that is started later
         // ends by itself.
         (0..self.workers.count()).for_each(|_| self.http.unblock());

@@ -16,7 +16,7 @@ use std::time::Duration;
 use super::socket::socket_descriptors;
 
 /// How many are woken at one look. It is more than enough, and bounds the damage of a miscount.
-const WOKEN_MAX: usize = 8;
+const WOKEN_MAX: usize = 64;
 
 const WAKE_DURATION_MAX: Duration = Duration::from_secs(1);
 

@@ -8,6 +8,7 @@ use std::fs::{self, DirEntry};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::fd::OwnedFd;
 use rustix::fs::fstat;
@@ -19,10 +20,13 @@ use tiny_http::Request;
 /// The file descriptors of this process.
 pub const DESCRIPTORS: &str = "/proc/self/fd";
 
+/// So many pieces of 64 KiB are thrown away at once.
+const THROWN_AWAY_PIECES_MAX: u32 = 256;
+
 /// What is left of the connection of a request.
 pub enum Peer {
     /// It is connected.
-    Connected(Socket),
+    Connected(Arc<Socket>),
     /// It has gone: the connection was reset.
     Gone,
     /// The system does not let us look.
@@ -47,9 +51,13 @@ impl SocketDescriptor {
     fn of(entry: &DirEntry) -> Option<SocketDescriptor> {
         Some(SocketDescriptor {
             inode: inode(&entry.path())?,
-            number: entry.file_name().to_str()?.parse().ok()?,
+            number: number(entry)?,
         })
     }
+}
+
+fn number(entry: &DirEntry) -> Option<i32> {
+    entry.file_name().to_str()?.parse().ok()
 }
 
 /// The socket that a descriptor's path leads to, if it is one.
@@ -65,8 +73,11 @@ pub fn inode(descriptor: &Path) -> Option<u64> {
 /// The sockets among the descriptors of this process; `None` where there is no `/proc`, or no
 /// descriptor left to read it with.
 pub fn socket_descriptors() -> Option<impl Iterator<Item = SocketDescriptor>> {
-    let entries = fs::read_dir(DESCRIPTORS).ok()?.filter_map(Result::ok);
-    Some(entries.filter_map(|entry| SocketDescriptor::of(&entry)))
+    Some(entries()?.filter_map(|entry| SocketDescriptor::of(&entry)))
+}
+
+fn entries() -> Option<impl Iterator<Item = DirEntry>> {
+    Some(fs::read_dir(DESCRIPTORS).ok()?.filter_map(Result::ok))
 }
 
 impl OwnDescriptors {
@@ -78,33 +89,37 @@ impl OwnDescriptors {
 
     /// A second handle on a socket, unless it has been closed meanwhile.
     pub fn socket(&self, descriptor: SocketDescriptor) -> Option<Socket> {
-        let flags = PidfdGetfdFlags::empty();
-        let socket = pidfd_getfd(&self.0, descriptor.number, flags).ok()?;
+        let socket = self.duplicate(descriptor.number)?;
         // Another one may have come in its place.
-        let is_it = fstat(&socket).is_ok_and(|found| found.st_ino == descriptor.inode);
-        is_it.then(|| Socket(TcpStream::from(socket)))
+        (socket.inode() == Some(descriptor.inode)).then_some(socket)
+    }
+}
+
+impl OwnDescriptors {
+    /// A second handle on whatever has this number.
+    fn duplicate(&self, number: i32) -> Option<Socket> {
+        let flags = PidfdGetfdFlags::empty();
+        let descriptor = pidfd_getfd(&self.0, number, flags).ok()?;
+        Some(Socket(TcpStream::from(descriptor)))
     }
 }
 
 impl Peer {
-    /// Looks for the socket that is connected to the peer of a request.
+    /// Looks for the socket that is connected to the peer of a request. Not by what the descriptors
+    /// are links to: that takes several times as long.
     pub fn of(request: &Request) -> Peer {
-        let (Some(&peer), Some(own), Some(descriptors)) = (
-            request.remote_addr(),
-            OwnDescriptors::open(),
-            socket_descriptors(),
-        ) else {
+        let (Some(&peer), Some(own), Some(entries)) =
+            (request.remote_addr(), OwnDescriptors::open(), entries())
+        else {
             return Peer::Unknown;
         };
         // There is always something to be seen, if only the socket that is listened on.
         let mut may_look = false;
-        for descriptor in descriptors {
-            let Some(socket) = own.socket(descriptor) else {
-                continue;
-            };
+        for socket in entries.filter_map(|entry| own.duplicate(number(&entry)?)) {
             may_look = true;
+            // Of what is no socket, or not a connected one, the peer's address is an error.
             if socket.peer() == Some(peer) {
-                return Peer::Connected(socket);
+                return Peer::Connected(Arc::new(socket));
             }
         }
         if may_look { Peer::Gone } else { Peer::Unknown }
@@ -115,6 +130,11 @@ impl Socket {
     /// The socket itself.
     pub fn stream(&self) -> &TcpStream {
         &self.0
+    }
+
+    /// Its number in the kernel.
+    pub fn inode(&self) -> Option<u64> {
+        fstat(&self.0).ok().map(|found| found.st_ino)
     }
 
     /// Whom it is connected to, as long as it is.
@@ -144,12 +164,23 @@ impl Socket {
     }
 
     /// Ends the connection in both directions; whoever reads it finds its end. What has come and
-    /// was not read is thrown away, so that a peer which goes on sending is told.
+    /// was not read is thrown away, so that a peer which goes on sending is told: before, since one
+    /// that waits until it may send on would wait for a minute, and after.
     pub fn hang_up(&self) {
+        self.throw_away();
         // It may have ended already.
         let _ = self.0.shutdown(Shutdown::Both);
+        self.throw_away();
+    }
+
+    fn throw_away(&self) {
         let mut buffer = vec![0; 64 << 10];
-        while matches!(self.receive(RecvFlags::empty(), &mut buffer), Ok(1..)) {}
+        let mut receive =
+            |_: &u32| matches!(self.receive(RecvFlags::empty(), &mut buffer), Ok(1..));
+        // No socket holds more.
+        (0..THROWN_AWAY_PIECES_MAX)
+            .take_while(&mut receive)
+            .for_each(drop);
     }
 
     fn receive(&self, flags: RecvFlags, buffer: &mut [u8]) -> rustix::io::Result<usize> {

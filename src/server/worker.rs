@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread;
 
 use super::front::Front;
+use super::socket::Socket;
 use super::workers::{Client, Post, Task};
 use super::{Site, handle, surviving};
 
@@ -72,11 +73,16 @@ impl Worker {
     /// Lets it be known that the client will be waited for, and has others answered meanwhile.
     pub fn wait_for(&self, client: Client) -> Result<(), Busy> {
         let workers = self.front.workers();
-        if !workers.has_idle() {
-            if !workers.hire_for(client) {
-                return Err(Busy);
-            }
-            start_worker(&self.front, Tenure::WhileNeeded).map_err(|_| Busy)?;
+        if workers.has_idle() {
+            return Ok(());
+        }
+        // Where there are many slow clients, there are more to come.
+        let wanted = 1 + workers.beyond_standing() / 8;
+        let started = (0..wanted).take_while(|_| {
+            workers.hire_for(client) && start_worker(&self.front, Tenure::WhileNeeded).is_ok()
+        });
+        if started.count() == 0 {
+            return Err(Busy);
         }
         Ok(())
     }
@@ -86,9 +92,9 @@ impl Worker {
         self.post.go_on(task);
     }
 
-    /// True if the client was waited for in vain: its deadline has passed.
-    pub fn is_late(&self) -> bool {
-        self.post.work().is_some_and(|work| work.is_late)
+    /// The connection of the client, if it was waited for in vain: its deadline has passed.
+    pub fn late(&self) -> Option<Arc<Socket>> {
+        self.post.work()?.late
     }
 
     /// Counts more of the body, which is kept until the request is answered.
@@ -98,9 +104,9 @@ impl Worker {
     }
 
     /// No more requests of this client are believed to be what they look like.
-    pub fn distrust_client(&self) {
+    pub fn distrust_client(&self, connection: Option<&Socket>) {
         if let Some(peer) = self.peer {
-            self.front.distrust(peer);
+            self.front.distrust(peer, connection);
         }
     }
 

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::front::Extent;
+use super::socket::Socket;
 
 /// What a worker waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub enum Task {
 }
 
 /// What a worker is busy with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct Work {
     /// Whose request it is.
     pub peer: Option<SocketAddr>,
@@ -32,12 +33,12 @@ pub struct Work {
     pub task: Task,
     /// Since when.
     pub since: Instant,
-    /// For so long that it has been ended.
-    pub is_late: bool,
+    /// For so long that the reading of this connection has been ended.
+    pub late: Option<Arc<Socket>>,
 }
 
 /// What one worker does.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Post {
     work: Mutex<Option<Work>>,
     body_bytes: AtomicUsize,
@@ -54,7 +55,7 @@ impl Post {
             peer,
             task: Task::Answer,
             since: Instant::now(),
-            is_late: false,
+            late: None,
         });
     }
 
@@ -66,12 +67,12 @@ impl Post {
         }
     }
 
-    /// Notes that what it waits for has been ended, if that is still so.
-    pub fn mark_late(&self, late: &Work) {
+    /// Notes that the client it waits for is late, if it still does.
+    pub fn mark_late(&self, late: &Work, connection: &Arc<Socket>) {
         if let Some(work) = &mut *self.lock()
             && (work.peer, work.since) == (late.peer, late.since)
         {
-            work.is_late = true;
+            work.late = Some(Arc::clone(connection));
         }
     }
 
@@ -82,7 +83,7 @@ impl Post {
 
     /// What it is busy with, if with anything.
     pub fn work(&self) -> Option<Work> {
-        *self.lock()
+        self.lock().clone()
     }
 
     /// How much of the body has been read.
@@ -101,7 +102,6 @@ pub enum Client {
 }
 
 /// All workers of a front end.
-#[derive(Debug)]
 pub struct Workers {
     posts: Mutex<Vec<Arc<Post>>>,
     count: AtomicUsize,
@@ -112,6 +112,9 @@ pub struct Workers {
     body_bytes: AtomicUsize,
     body_bytes_max: usize,
 }
+
+/// A body is not refused for the sake of others as long as it is no longer than this.
+const SMALL_BODY_BYTES_MAX: usize = 256 << 10;
 
 /// So many of the workers beyond the standing ones are kept for those that read: one in so many.
 const READERS_SHARE: usize = 8;
@@ -161,10 +164,11 @@ impl Workers {
     }
 
     /// Counts more of a body, which is kept until [`Workers::forget_body`]; false if there is no
-    /// memory left for bodies.
+    /// memory left for long ones.
     pub fn keep_body(&self, post: &Post, more: usize) -> bool {
-        post.body_bytes.fetch_add(more, SeqCst);
-        self.body_bytes.fetch_add(more, SeqCst) + more <= self.body_bytes_max
+        let of_this = post.body_bytes.fetch_add(more, SeqCst) + more;
+        let of_all = self.body_bytes.fetch_add(more, SeqCst) + more;
+        of_this <= SMALL_BODY_BYTES_MAX || of_all <= self.body_bytes_max
     }
 
     /// The body that a worker had is not kept any longer.

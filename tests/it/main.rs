@@ -3,6 +3,7 @@
 // Its lints are about interfaces and casts of code that others build on.
 #![allow(clippy::pedantic)]
 
+mod abuse;
 mod bodies;
 mod cases;
 mod concurrency;
@@ -18,6 +19,7 @@ mod plain;
 mod process;
 mod random;
 mod random_pushes;
+mod recycle;
 mod running_gateway;
 mod store;
 mod strict;

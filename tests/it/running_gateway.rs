@@ -1,7 +1,7 @@
 //! The real binary on a port of its own, and requests to it in bytes.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -144,6 +144,15 @@ impl RunningGateway {
                 Err(error) => panic!("no line with {text:?} on stderr: {error}"),
             }
         }
+    }
+
+    /// What else it says on stderr until its end.
+    pub fn remaining_lines(&self) -> Vec<String> {
+        let stderr = self.stderr.lock();
+        stderr
+            .expect("only one test thread reads it")
+            .iter()
+            .collect()
     }
 
     /// Sends a signal.
@@ -299,6 +308,11 @@ impl Connection {
     #[track_caller]
     pub fn send_bytes(&mut self, bytes: &[u8]) {
         self.reader.get_mut().write_all(bytes).expect("it reads");
+    }
+
+    /// Sends what may not be taken.
+    pub fn try_send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.reader.get_mut().write_all(bytes)
     }
 
     /// Reads the reply to a request of this method; leaves what comes behind it.

@@ -1,13 +1,20 @@
 //! What the system allows this process, and what the front end may take of it.
 
 use std::fs;
+use std::io;
+use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 
+use prometheus_aggregation_gateway::cli::Config;
 use prometheus_aggregation_gateway::server::Extent;
+use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{Resource, Rlimit, getrlimit, getuid, setrlimit};
 
 /// No more descriptors than that are asked for, or counted on.
 const DESCRIPTORS_MAX: u64 = 1 << 20;
+
+/// There is room for so many from the start: 32 KiB.
+const DESCRIPTORS_AT_ONCE: u64 = 4096;
 
 /// So many descriptors are left out of the limit while nothing is wrong, for a new image of the
 /// process to be started when all others are taken.
@@ -21,6 +28,9 @@ const OWN_THREADS: usize = 16;
 
 /// Nobody needs more, and looking after them costs time.
 const CONNECTIONS_MAX: usize = 16_384;
+
+/// The length of all bodies that are being read, unless that is less than two.
+const BODIES_BYTES_MAX: usize = 512 << 20;
 
 /// Workers that wait for slow clients.
 const MORE_WORKERS_MAX: usize = 512;
@@ -46,6 +56,7 @@ impl Bounds {
         // Else it stays as it is.
         let _ = setrlimit(Resource::Nofile, limit);
         let now = getrlimit(Resource::Nofile).current.unwrap_or(descriptors);
+        make_room_for_descriptors(now);
         // Root may start as many as it likes.
         let processes = getrlimit(Resource::Nproc).current;
         let processes = processes.filter(|_| !getuid().is_root());
@@ -62,11 +73,13 @@ impl Bounds {
         }
     }
 
-    /// What the front end may take, with so many workers, and no more connections than these.
-    pub fn extent(&self, workers: usize, connections_max: Option<usize>) -> Extent {
+    /// What the front end may take.
+    pub fn extent(&self, config: &Config) -> Extent {
+        let (workers, body_bytes_max) = (config.workers.get(), config.body_bytes_max);
         let by_descriptors = self.descriptors.saturating_sub(OWN_DESCRIPTORS) / 2;
         let by_threads = self.threads.saturating_sub(OWN_THREADS + workers) / 4 * 3;
-        let connections_max = connections_max
+        let connections_max = config
+            .connections_max
             .unwrap_or(CONNECTIONS_MAX)
             .min(by_descriptors)
             .min(by_threads)
@@ -75,9 +88,20 @@ impl Bounds {
             workers,
             more_workers_max: MORE_WORKERS_MAX.min(self.threads / 8).min(connections_max),
             connections_max,
-            body_bytes_max: self.memory_bytes / 4,
+            body_bytes_max: BODIES_BYTES_MAX
+                .max(2 * body_bytes_max)
+                .min(self.memory_bytes / 4),
         }
     }
+}
+
+/// The table of descriptors grows by doubling, and where there are threads, a growing table makes
+/// the one that opens something wait for tens of milliseconds each time. So it grows now.
+fn make_room_for_descriptors(limit: u64) {
+    let last = limit.clamp(1, DESCRIPTORS_AT_ONCE) - 1;
+    let last = RawFd::try_from(last).unwrap_or(0);
+    // It need not succeed.
+    drop(fcntl_dupfd_cloexec(io::stderr(), last));
 }
 
 /// So many abandoned connections make a front end that is not worth to be kept.
