@@ -126,20 +126,16 @@ impl<'a> Place<'a> {
 
 fn handle(worker: &Worker, mut request: Request) {
     let has_little = request.body_length().unwrap_or(0) <= READ_AHEAD_BODY_BYTES_MAX;
-    let is_push = matches!(request.method(), Method::Post | Method::Put);
-    if worker.distrusts_client() && has_little && !is_push {
-        // Its connection has been ended, and there may be thousands more of them.
-        if let Some(turn) = Turn::take(request, worker) {
-            turn.respond(Answer::refusal(
-                503,
-                "the connection before this one was refused",
-            ));
-        }
+    if has_little && worker.distrusts_client() {
+        // Its connection has been ended, and there may be thousands more of them. Not even
+        // tiny_http answers it then, which would wait for its turn.
+        drop(request.into_writer());
         return;
     }
     let body = read_body(&mut request, worker);
     let target = request.url().to_owned();
     let place = Place::at(path(&target), &worker.site().push_path);
+    let is_push = matches!(request.method(), Method::Post | Method::Put);
     match (body, place.labels) {
         (Err(error), labels) => {
             let labels = labels.filter(|_| is_push);
@@ -241,7 +237,10 @@ fn push(worker: &Worker, request: Request, place: &Place<'_>, labels: &str, body
         return;
     };
     let (result, answer) = match format {
-        Ok(()) => surviving(|| merge(site, labels, body)).unwrap_or_else(bug),
+        Ok(()) => {
+            let merge = || surviving(|| merge(site, labels, body));
+            worker.merge_in_turn(body.len(), merge).unwrap_or_else(bug)
+        }
         Err(answer) => (PushResult::Unsupported, answer),
     };
     site.status.count_push(result);

@@ -32,6 +32,9 @@ const CONNECTIONS_MAX: usize = 16_384;
 /// The length of all bodies that are being read, unless that is less than two.
 const BODIES_BYTES_MAX: usize = 512 << 20;
 
+/// The length of all long bodies that are merged at once, unless that is less than one.
+const MERGING_BYTES_MAX: usize = 32 << 20;
+
 /// Workers that wait for slow clients.
 const MORE_WORKERS_MAX: usize = 512;
 
@@ -91,6 +94,7 @@ impl Bounds {
             body_bytes_max: BODIES_BYTES_MAX
                 .max(2 * body_bytes_max)
                 .min(self.memory_bytes / 4),
+            merging_bytes_max: MERGING_BYTES_MAX,
         }
     }
 }

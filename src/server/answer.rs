@@ -13,8 +13,8 @@ use super::socket::Peer;
 use super::worker::Worker;
 use crate::aggregate::View;
 
-/// There is memory for less than this, of a body that did not come.
-const REST_BYTES_MAX: usize = (64 << 20) + 1;
+/// There is memory for so much of a body that did not come.
+const REST_BYTES_MAX: usize = 64 << 20;
 
 /// So much of a chunked body is read and thrown away for the client to see the answer.
 const DISCARDED_BODY_BYTES_MAX: u64 = 64 << 20;
@@ -118,12 +118,7 @@ fn text_response(code: u16, headers: Vec<Header>, text: Vec<u8>) -> Response<Cur
 pub struct Turn {
     writer: Box<dyn Write + Send>,
     version: HTTPVersion,
-    /// How much of the answer is on its way, whatever it will be.
-    begun_bytes: usize,
 }
-
-/// Most heads are shorter.
-const HEAD_BYTES: usize = 512;
 
 impl Turn {
     /// Waits until it is this request's turn; `None` if an earlier one of its connection was
@@ -133,21 +128,7 @@ impl Turn {
         let mut writer = request.into_writer();
         // It waits for the requests before this one, and has nothing to write.
         let _ = writer.flush();
-        let mut turn = Turn {
-            writer,
-            version,
-            begun_bytes: 0,
-        };
-        (!worker.distrusts_client() || turn.is_of_another_connection()).then_some(turn)
-    }
-
-    /// A connection whose client is not believed any more has been hung up on, and cannot be
-    /// written to. Another one may have come from the same address since.
-    fn is_of_another_connection(&mut self) -> bool {
-        let version = format!("HTTP/{}", self.version);
-        let written = self.writer.write_all(version.as_bytes());
-        self.begun_bytes = version.len();
-        written.and_then(|()| self.writer.flush()).is_ok()
+        (!worker.distrusts_client()).then_some(Turn { writer, version })
     }
 
     /// Answers with what is there in full.
@@ -158,15 +139,17 @@ impl Turn {
             // No push is answered so.
             Body::Exposition(_) => Vec::new(),
         };
-        let mut bytes = Vec::with_capacity(HEAD_BYTES + text.len());
         let response = text_response(answer.code, headers, text);
         let upgrade = None;
-        // A Vec takes whatever is written.
-        let _ = response.raw_print(&mut bytes, self.version, NO_REQUEST_HEADERS, false, upgrade);
         // The client has gone, or does not read: there is nobody to tell.
-        let _ = self
-            .writer
-            .write_all(&bytes[self.begun_bytes..])
+        let _ = response
+            .raw_print(
+                &mut self.writer,
+                self.version,
+                NO_REQUEST_HEADERS,
+                false,
+                upgrade,
+            )
             .and_then(|()| self.writer.flush());
     }
 }
@@ -182,13 +165,16 @@ impl Turn {
 /// `tiny_http` counts no upgrade's body. A long body that did not come is leaked with its thread,
 /// and counted as abandoned.
 pub fn let_go(request: Request, answer: &Answer, unread: Unread, worker: &Worker) {
+    let is_endless = matches!(unread, Unread::Rest(length) if length > REST_BYTES_MAX);
+    if !is_endless {
+        // Before the next request of this connection can have its turn.
+        worker.distrust_client(None);
+    }
     let peer = worker.late().map(Peer::Connected);
     let peer = peer.unwrap_or_else(|| Peer::of(&request));
-    // Before the next request of this connection can have its turn.
-    worker.distrust_client(match &peer {
-        Peer::Connected(socket) => Some(socket),
-        Peer::Gone | Peer::Unknown => None,
-    });
+    if let (false, Peer::Connected(socket)) = (is_endless, &peer) {
+        worker.distrust_client(Some(socket));
+    }
     let code = StatusCode(answer.code);
     let response = Response::new(code, answer.tiny_http_headers(), io::empty(), None, None);
     let text = match &answer.body {
@@ -209,8 +195,8 @@ pub fn let_go(request: Request, answer: &Answer, unread: Unread, worker: &Worker
         socket.hang_up();
     }
     match (unread, peer) {
-        (Unread::Rest(REST_BYTES_MAX..), _)
-        | (Unread::Rest(TINY_HTTP_BUFFER_BYTES..), Peer::Unknown) => forget(connection),
+        (Unread::Rest(_), _) if is_endless => forget(connection),
+        (Unread::Rest(TINY_HTTP_BUFFER_BYTES..), Peer::Unknown) => forget(connection),
         (Unread::Rest(_), _) => {
             // Many at once would take a lot of memory.
             static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());

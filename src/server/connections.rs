@@ -311,6 +311,7 @@ impl Connections {
                 deadlines.body
             },
         };
+        let started = Instant::now();
         let works = front.workers().works();
         let mut seen = Seen::default();
         for descriptor in descriptors {
@@ -319,7 +320,7 @@ impl Connections {
             }
         }
         self.known.retain(|inode, _| seen.sockets.contains(inode));
-        front.forget_distrusted(&seen.sockets);
+        front.forget_distrusted(&seen.sockets, started);
         self.thin_out(front, &mut seen);
         let status = &front.site().status.front;
         status.set_used(Resource::Connections, seen.established);
@@ -348,6 +349,10 @@ impl Connections {
             return;
         };
         let peer = socket.peer();
+        if front.mistakes(peer, descriptor.inode) {
+            socket.hang_up();
+            return;
+        }
         let is_of_peer = |(_, work): &&(Arc<Post>, Work)| peer.is_some() && work.peer == peer;
         let look = Look {
             info,
@@ -403,6 +408,7 @@ impl Known {
             _ => {
                 if let (HangUp::Flood, Some(peer)) = (why, socket.peer()) {
                     front.distrust(peer, Some(socket));
+                    socket.reset_when_closed();
                 }
                 socket.hang_up();
             }

@@ -33,10 +33,8 @@ const SHED_MAX: usize = 1 << 16;
 /// How long a worker that does not stay waits for a request before it ends.
 const IDLE_WORKER_DURATION_MAX: Duration = Duration::from_secs(1);
 
-/// How long the address of a client that nobody can follow any more is remembered at least.
-const DISTRUST_DURATION_MIN: Duration = Duration::from_secs(1);
-
-/// The same when its connection could not be found.
+/// How long the address of a client is remembered that nobody can follow any more, and whose
+/// connection could not be found.
 const BLIND_DISTRUST_DURATION: Duration = Duration::from_secs(5);
 
 /// The thread that accepts, and the one that looks after the connections.
@@ -53,6 +51,8 @@ pub struct Extent {
     pub connections_max: usize,
     /// The length of all bodies that are being read.
     pub body_bytes_max: usize,
+    /// The length of all long bodies that are being merged at once.
+    pub merging_bytes_max: usize,
 }
 
 /// What accepts connections and answers their requests.
@@ -224,26 +224,34 @@ impl Front {
     }
 
     /// True of a client whose requests are not to be believed.
-    pub(super) fn is_distrusted(&self, peer: Option<SocketAddr>) -> bool {
+    pub(super) fn distrusts(&self, peer: Option<SocketAddr>) -> bool {
         // There is none but under abuse.
         self.distrusted_count.load(SeqCst) > 0
-            && peer.is_none_or(|peer| self.distrusted().contains_key(&peer))
+            && peer.is_some_and(|peer| self.distrusted().contains_key(&peer))
     }
 
-    /// Forgets clients whose connections are not open any more: another one may come from the same
-    /// address.
-    pub(super) fn forget_distrusted(&self, open: &HashSet<u64>) {
+    /// True of a new connection that has come from the address of one that is distrusted, before
+    /// all requests of that were taken: its own may have been taken for those.
+    pub(super) fn mistakes(&self, peer: Option<SocketAddr>, inode: u64) -> bool {
+        self.distrusted_count.load(SeqCst) > 0
+            && peer.is_some_and(|peer| {
+                let distrusted = self.distrusted();
+                let distrust = distrusted.get(&peer);
+                distrust.is_some_and(|distrust| distrust.inode.is_some_and(|its| its != inode))
+            })
+    }
+
+    /// Forgets clients whose connections are not open any more, given those that were open at an
+    /// instant.
+    pub(super) fn forget_distrusted(&self, open: &HashSet<u64>, at: Instant) {
         if self.distrusted_count.load(SeqCst) == 0 {
             return;
         }
         let mut distrusted = self.distrusted();
-        distrusted.retain(|_, distrust| {
-            let elapsed = distrust.since.elapsed();
-            match distrust.inode {
-                // It may have come after those that are open were looked at.
-                Some(inode) => elapsed < DISTRUST_DURATION_MIN || open.contains(&inode),
-                None => elapsed < BLIND_DISTRUST_DURATION,
-            }
+        distrusted.retain(|_, distrust| match distrust.inode {
+            // It may have come later.
+            Some(inode) => distrust.since >= at || open.contains(&inode),
+            None => distrust.since.elapsed() < BLIND_DISTRUST_DURATION,
         });
         self.distrusted_count.store(distrusted.len(), SeqCst);
     }

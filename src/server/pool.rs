@@ -5,10 +5,11 @@
 //! queued for nobody: they wait, unanswered, until another connection ends, which may be never.
 //! (`TaskPool::spawn`; a burst of 6 to a fresh process hung in 29 of 40 tries.)
 //!
-//! Every connection should have a thread, so those without one can be counted: a connection is two
-//! sockets among the file descriptors. One more connection, closed at once, wakes one of them:
-//! there is no idle thread then, so the pool starts a new one, which looks into the queue then.
+//! Every connection should have a thread, so those without one can be counted: a connection is one
+//! socket, with two file descriptors or more. One more connection, closed at once, wakes one of
+//! them: there is no idle thread then, so the pool starts a new one, which looks into the queue.
 
+use std::collections::HashSet;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
@@ -31,17 +32,17 @@ impl Census {
     /// Counts them; `None` where there is no `/proc`.
     #[must_use]
     pub fn take() -> Option<Census> {
+        let sockets: HashSet<u64> = socket_descriptors()?.map(|socket| socket.inode).collect();
         Some(Census {
-            sockets: socket_descriptors()?.count(),
+            sockets: sockets.len(),
             threads: fs::read_dir("/proc/self/task").ok()?.count(),
         })
     }
 
-    /// How many connections there are, given what there is without any. One socket more may be
-    /// there and counts for none: that from which `tiny_http` accepts, or one that is looked at.
+    /// How many connections there are, given what there is without any.
     #[must_use]
     pub fn connections(self, idle: Census) -> usize {
-        self.sockets.saturating_sub(idle.sockets) / 2
+        self.sockets.saturating_sub(idle.sockets)
     }
 
     /// How many of them have no thread.

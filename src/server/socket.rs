@@ -9,19 +9,18 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::fd::OwnedFd;
 use rustix::fs::fstat;
 use rustix::io::ioctl_fionread;
+use rustix::net::sockopt::set_socket_linger;
 use rustix::net::{RecvFlags, recv};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use tiny_http::Request;
 
 /// The file descriptors of this process.
 pub const DESCRIPTORS: &str = "/proc/self/fd";
-
-/// So many pieces of 64 KiB are thrown away at once.
-const THROWN_AWAY_PIECES_MAX: u32 = 256;
 
 /// What is left of the connection of a request.
 pub enum Peer {
@@ -164,23 +163,28 @@ impl Socket {
     }
 
     /// Ends the connection in both directions; whoever reads it finds its end. What has come and
-    /// was not read is thrown away, so that a peer which goes on sending is told: before, since one
-    /// that waits until it may send on would wait for a minute, and after.
+    /// was not read is thrown away, so that a peer which goes on sending is told.
     pub fn hang_up(&self) {
-        self.throw_away();
         // It may have ended already.
         let _ = self.0.shutdown(Shutdown::Both);
         self.throw_away();
     }
 
+    /// Has the peer told when the connection is closed, even if it waits until it may send on.
+    pub fn reset_when_closed(&self) {
+        // It may have ended already.
+        let _ = set_socket_linger(&self.0, Some(Duration::ZERO));
+    }
+
+    /// Throws away what has come so far, not what comes meanwhile.
     fn throw_away(&self) {
+        let mut left = self.unread_bytes();
         let mut buffer = vec![0; 64 << 10];
-        let mut receive =
-            |_: &u32| matches!(self.receive(RecvFlags::empty(), &mut buffer), Ok(1..));
-        // No socket holds more.
-        (0..THROWN_AWAY_PIECES_MAX)
-            .take_while(&mut receive)
-            .for_each(drop);
+        while left > 0
+            && let Ok(read @ 1..) = self.receive(RecvFlags::empty(), &mut buffer)
+        {
+            left = left.saturating_sub(read as u64);
+        }
     }
 
     fn receive(&self, flags: RecvFlags, buffer: &mut [u8]) -> rustix::io::Result<usize> {

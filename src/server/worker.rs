@@ -103,6 +103,11 @@ impl Worker {
         is_kept.then_some(()).ok_or(Busy)
     }
 
+    /// Merges a body when there is memory for it.
+    pub fn merge_in_turn<T>(&self, body_bytes: usize, merge: impl FnOnce() -> T) -> T {
+        self.front.workers().merge_in_turn(body_bytes, merge)
+    }
+
     /// No more requests of this client are believed to be what they look like.
     pub fn distrust_client(&self, connection: Option<&Socket>) {
         if let Some(peer) = self.peer {
@@ -112,6 +117,6 @@ impl Worker {
 
     /// True if an earlier request of this client had no clear end.
     pub fn distrusts_client(&self) -> bool {
-        self.front.is_distrusted(self.peer)
+        self.front.distrusts(self.peer)
     }
 }

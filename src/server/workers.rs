@@ -5,11 +5,11 @@
 //! stall have the workers grow in number, up to a limit, and nobody waits behind them; those that
 //! have nothing to do end after a while. At the limit, who would have to be waited for is refused.
 //!
-//! Invariant: the lock of a post is held to read or to write it, never to wait.
+//! Invariant: a lock is held to read or to write what it guards, never to wait for a client.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::front::Extent;
@@ -111,6 +111,10 @@ pub struct Workers {
     /// Of the bodies that are there, whole or in part.
     body_bytes: AtomicUsize,
     body_bytes_max: usize,
+    /// Of the long bodies that are being merged.
+    merging_bytes: Mutex<usize>,
+    merged: Condvar,
+    merging_bytes_max: usize,
 }
 
 /// A body is not refused for the sake of others as long as it is no longer than this.
@@ -130,6 +134,9 @@ impl Workers {
             count_max: extent.workers + extent.more_workers_max,
             body_bytes: AtomicUsize::new(0),
             body_bytes_max: extent.body_bytes_max,
+            merging_bytes: Mutex::new(0),
+            merged: Condvar::new(),
+            merging_bytes_max: extent.merging_bytes_max,
         }
     }
 
@@ -205,6 +212,21 @@ impl Workers {
         self.count.fetch_sub(1, SeqCst);
     }
 
+    /// Merges a body when there is memory for it: to read one takes many times its length.
+    pub fn merge_in_turn<T>(&self, body_bytes: usize, merge: impl FnOnce() -> T) -> T {
+        if body_bytes <= SMALL_BODY_BYTES_MAX {
+            return merge();
+        }
+        let may_not_yet =
+            |merging: &mut usize| *merging > 0 && *merging + body_bytes > self.merging_bytes_max;
+        let merging = self.merging_bytes.lock();
+        let merging = merging.unwrap_or_else(PoisonError::into_inner);
+        let merging = self.merged.wait_while(merging, may_not_yet);
+        *merging.unwrap_or_else(PoisonError::into_inner) += body_bytes;
+        let _merging = Merging(self, body_bytes);
+        merge()
+    }
+
     /// The post of a worker that begins.
     pub fn enter(&self) -> Arc<Post> {
         let post = Arc::new(Post::default());
@@ -240,5 +262,17 @@ pub struct Idle<'a>(&'a AtomicUsize);
 impl Drop for Idle<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, SeqCst);
+    }
+}
+
+/// A long body is being merged.
+struct Merging<'a>(&'a Workers, usize);
+
+impl Drop for Merging<'_> {
+    fn drop(&mut self) {
+        let Merging(workers, body_bytes) = self;
+        let merging = workers.merging_bytes.lock();
+        *merging.unwrap_or_else(PoisonError::into_inner) -= *body_bytes;
+        workers.merged.notify_all();
     }
 }

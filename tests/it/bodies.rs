@@ -263,21 +263,21 @@ fn memory_is_a_few_times_the_body() {
     }
     check(24, "", 500_000, |n| format!("x{n:x} 1\n"), "");
     check(
-        10,
+        16,
         "# TYPE x counter\n",
         300_000,
         |n| format!("x{{a=\"{n:x}\"}} 1\n"),
         "",
     );
     check(
-        10,
+        16,
         "# TYPE h histogram\n",
         200_000,
         |n| format!("h_sum{{a=\"{n:x}\"}} 1\n"),
         "",
     );
-    check(10, "", 200_000, |n| format!("# TYPE x{n:x} counter\n"), "");
-    check(10, "x{", 400_000, |n| format!("a{n:x}=\"\","), "} 1\n");
+    check(16, "", 200_000, |n| format!("# TYPE x{n:x} counter\n"), "");
+    check(16, "x{", 400_000, |n| format!("a{n:x}=\"\","), "} 1\n");
     check(
         4,
         "# TYPE h histogram\n",
