@@ -30,7 +30,7 @@ use std::time::Instant;
 
 use tiny_http::{Method, Request};
 
-use self::answer::{Answer, Body, Turn, let_go, respond};
+use self::answer::{Answer, Body, Turn, let_go};
 use self::body::{BodyError, READ_AHEAD_BODY_BYTES_MAX, Unread, read_body};
 pub use self::connections::Deadlines;
 pub use self::front::{Extent, Front};
@@ -135,25 +135,34 @@ fn handle(worker: &Worker, mut request: Request) {
     let body = read_body(&mut request, worker);
     let target = request.url().to_owned();
     let place = Place::at(path(&target), &worker.site().push_path);
-    let is_push = matches!(request.method(), Method::Post | Method::Put);
-    match (body, place.labels) {
-        (Err(error), labels) => {
-            let labels = labels.filter(|_| is_push);
-            refuse(worker, request, &place, error, labels);
-        }
-        (Ok(body), Some(labels)) if is_push => push(worker, request, &place, labels, &body),
-        (Ok(_), _) => {
-            let (handler, answer) = read(worker.site(), request.method(), &place);
-            let answer = match answer.body {
-                Body::Exposition(_) => worker
-                    .wait_for(Client::Reader)
-                    .map_or_else(|Busy| too_many_readers(), |()| answer),
-                Body::Text(_) => answer,
-            };
-            let answer = last_touch(worker, &place, request.method(), handler, answer);
-            respond(request, answer);
-        }
-    }
+    let format = check_format(&request);
+    let pushed = place.labels.filter(|_| is_push(request.method()));
+    let body = match body {
+        Ok(body) => body,
+        Err(error) => return refuse(worker, request, &place, error, pushed),
+    };
+    let Some(turn) = Turn::take(request, worker) else {
+        // Its connection has been ended.
+        pushed.inspect(|_| worker.site().status.count_push(PushResult::Incomplete));
+        return;
+    };
+    let (handler, answer) = match pushed {
+        Some(labels) => (Handler::Push, push(worker, format, labels, &body)),
+        None => surviving(|| read(worker.site(), &turn.method, &place))
+            .unwrap_or_else(|Panicked| (Handler::None, bug())),
+    };
+    let answer = match answer.body {
+        Body::Exposition(_) => worker
+            .wait_for(Client::Reader)
+            .map_or_else(|Busy| too_many_readers(), |()| answer),
+        Body::Text(_) => answer,
+    };
+    let answer = last_touch(worker, &place, &turn.method, handler, answer);
+    turn.respond(answer);
+}
+
+fn is_push(method: &Method) -> bool {
+    matches!(method, Method::Post | Method::Put)
 }
 
 fn too_many_readers() -> Answer {
@@ -178,7 +187,11 @@ fn refuse(
     let answer = Answer::refusal(error.code, &error.line);
     let answer = last_touch(worker, place, request.method(), handler, answer);
     match error.unread {
-        Unread::Nothing => respond(request, answer),
+        Unread::Nothing => {
+            if let Some(turn) = Turn::take(request, worker) {
+                turn.respond(answer);
+            }
+        }
         unread => let_go(request, &answer, unread, worker),
     }
 }
@@ -228,23 +241,18 @@ fn path(target: &str) -> &str {
     &path[..path.find(['?', '#']).unwrap_or(path.len())]
 }
 
-fn push(worker: &Worker, request: Request, place: &Place<'_>, labels: &str, body: &[u8]) {
-    let (site, method) = (worker.site(), request.method().clone());
-    let format = check_format(&request);
-    let Some(turn) = Turn::take(request, worker) else {
-        // Its connection has been ended.
-        site.status.count_push(PushResult::Incomplete);
-        return;
-    };
+fn push(worker: &Worker, format: Result<(), Answer>, labels: &str, body: &[u8]) -> Answer {
+    let site = worker.site();
     let (result, answer) = match format {
         Ok(()) => {
             let merge = || surviving(|| merge(site, labels, body));
-            worker.merge_in_turn(body.len(), merge).unwrap_or_else(bug)
+            let merged = worker.merge_in_turn(body.len(), merge);
+            merged.unwrap_or_else(|Panicked| (PushResult::Failed, bug()))
         }
         Err(answer) => (PushResult::Unsupported, answer),
     };
     site.status.count_push(result);
-    turn.respond(last_touch(worker, place, &method, Handler::Push, answer));
+    answer
 }
 
 /// Runs what should not panic, and goes on if it does.
@@ -259,9 +267,11 @@ pub fn surviving<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Panicked;
 
-fn bug(Panicked: Panicked) -> (PushResult, Answer) {
-    let line = "a bug of the gateway, which its stderr says more of; the push may be merged or not";
-    (PushResult::Failed, Answer::refusal(500, line))
+fn bug() -> Answer {
+    Answer::refusal(
+        500,
+        "a bug of the gateway, which its stderr says more of; please report it",
+    )
 }
 
 fn merge(site: &Site, labels: &str, body: &[u8]) -> (PushResult, Answer) {

@@ -1,11 +1,11 @@
-//! An answer, and the three ways to be rid of a request with it.
+//! An answer, and the two ways to be rid of a request with it.
 
 use std::fmt::Display;
 use std::io::{self, Cursor, Read, Write};
 use std::mem::forget;
 use std::sync::{Mutex, PoisonError};
 
-use tiny_http::{HTTPVersion, Header, ReadWrite, Request, Response, StatusCode};
+use tiny_http::{HTTPVersion, Header, Method, ReadWrite, Request, Response, StatusCode};
 
 use super::body::Unread;
 use super::exposition::{NO_REQUEST_HEADERS, respond_exposition};
@@ -91,66 +91,71 @@ impl Answer {
     }
 }
 
-/// Answers a request; what little is left of its body is read and thrown away behind the answer.
-pub fn respond(request: Request, answer: Answer) {
-    let headers = answer.tiny_http_headers();
-    match answer.body {
-        Body::Text(text) => respond_text(request, answer.code, headers, text),
-        Body::Exposition(view) => respond_exposition(request, answer.code, headers, &view),
-    }
-}
-
-/// Answers a request with what is there in full.
-pub fn respond_text(request: Request, code: u16, headers: Vec<Header>, text: Vec<u8>) {
-    // The client has gone, or does not read: there is nobody to tell.
-    let _ = request.respond(text_response(code, headers, text));
-}
-
-fn text_response(code: u16, headers: Vec<Header>, text: Vec<u8>) -> Response<Cursor<Vec<u8>>> {
-    let (code, length) = (StatusCode(code), text.len());
-    let response = Response::new(code, headers, Cursor::new(text), Some(length), None);
-    // Chunks would cost a system call and a few bytes for each 8 KiB.
-    response.with_chunked_threshold(usize::MAX)
-}
-
 /// The right to answer a request: it has come when all earlier requests of the same connection have
-/// been answered, and it is known of each where it ended.
-pub struct Turn {
-    writer: Box<dyn Write + Send>,
-    version: HTTPVersion,
+/// been answered, and it is known of each where it ended. So the requests of one connection are
+/// handled one after the other.
+pub struct Turn<'a> {
+    /// What it is answered through.
+    pub writer: Box<dyn Write + Send>,
+    /// The version of the request.
+    pub version: HTTPVersion,
+    /// Its method.
+    pub method: Method,
+    worker: &'a Worker,
 }
 
-impl Turn {
-    /// Waits until it is this request's turn; `None` if an earlier one of its connection was
-    /// refused because nobody knows where it ended: then this may be a part of that.
-    pub fn take(request: Request, worker: &Worker) -> Option<Turn> {
+impl<'a> Turn<'a> {
+    /// Waits until it is the turn of a request whose body has been read; `None` if an earlier one
+    /// of its connection was refused because nobody knows where it ended: then this may be a part
+    /// of that.
+    pub fn take(request: Request, worker: &'a Worker) -> Option<Turn<'a>> {
         let version = request.http_version().clone();
+        let method = request.method().clone();
         let mut writer = request.into_writer();
         // It waits for the requests before this one, and has nothing to write.
         let _ = writer.flush();
-        (!worker.distrusts_client()).then_some(Turn { writer, version })
+        (!worker.distrusts_client()).then_some(Turn {
+            writer,
+            version,
+            method,
+            worker,
+        })
+    }
+
+    /// Answers.
+    pub fn respond(self, answer: Answer) {
+        let headers = answer.tiny_http_headers();
+        // The client has gone, or does not read: there is nobody to tell.
+        let _ = match answer.body {
+            Body::Text(text) => self.respond_text(answer.code, headers, text),
+            Body::Exposition(view) => respond_exposition(self, answer.code, headers, &view),
+        };
     }
 
     /// Answers with what is there in full.
-    pub fn respond(mut self, answer: Answer) {
-        let headers = answer.tiny_http_headers();
-        let text = match answer.body {
-            Body::Text(text) => text,
-            // No push is answered so.
-            Body::Exposition(_) => Vec::new(),
-        };
-        let response = text_response(answer.code, headers, text);
-        let upgrade = None;
-        // The client has gone, or does not read: there is nobody to tell.
-        let _ = response
-            .raw_print(
-                &mut self.writer,
-                self.version,
-                NO_REQUEST_HEADERS,
-                false,
-                upgrade,
-            )
-            .and_then(|()| self.writer.flush());
+    pub fn respond_text(
+        mut self,
+        code: u16,
+        headers: Vec<Header>,
+        text: Vec<u8>,
+    ) -> io::Result<()> {
+        let (code, length) = (StatusCode(code), text.len());
+        let response = Response::new(code, headers, Cursor::new(text), Some(length), None)
+            // Chunks would cost a system call and a few bytes for each 8 KiB.
+            .with_chunked_threshold(usize::MAX);
+        let is_head = self.method == Method::Head;
+        let (upgrade, version) = (None, self.version);
+        // Whoever has read the answer may send the next request before this returns, and nobody is
+        // to think that there are two at once.
+        self.worker.is_done();
+        response.raw_print(
+            &mut self.writer,
+            version,
+            NO_REQUEST_HEADERS,
+            is_head,
+            upgrade,
+        )?;
+        self.writer.flush()
     }
 }
 

@@ -155,7 +155,6 @@ fn read_length(
     length: usize,
     worker: &Worker,
 ) -> Result<Vec<u8>, BodyError> {
-    // With Connection: upgrade the reader is the bare connection: not a byte too many.
     let body_bytes_max = worker.site().body_bytes_max;
     if length > body_bytes_max {
         let unread = match length - throw_away(request, length) {
@@ -292,7 +291,10 @@ fn too_slow(worker: &Worker, unread: Unread) -> BodyError {
     let deadline = worker.site().deadlines.body;
     BodyError {
         code: 408,
-        line: format!("the body took longer than {deadline:?} (-body-timeout); push it again"),
+        line: format!(
+            "the body did not come within {deadline:?} (-body-timeout), or 2 s while many are \
+             waited for; push it again"
+        ),
         result: PushResult::TooSlow,
         unread,
     }

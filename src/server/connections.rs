@@ -101,6 +101,24 @@ struct Look<'a> {
     now: Instant,
 }
 
+impl Look<'_> {
+    /// What workers do was seen before what came of it: a worker may have taken the request since,
+    /// or answered it.
+    fn still_holds(&self, socket: &Socket, front: &Front) -> bool {
+        let peer = socket.peer();
+        let works = front.workers().works();
+        let works = works.iter().filter(|(_, work)| work.peer == peer).count();
+        match self.works.len() {
+            0 => {
+                let now = TcpInfo::of(socket.stream());
+                works == 0 && now.is_some_and(|now| now.sent == self.info.sent)
+            }
+            1 => true,
+            _ => works > 1,
+        }
+    }
+}
+
 impl Known {
     fn new(look: &Look<'_>) -> Known {
         let has_answer = look.info.sent > 0;
@@ -364,6 +382,7 @@ impl Connections {
         let known = known.or_insert_with(|| Known::new(&look));
         seen.has_busy_sender |= look.consumed.saturating_sub(known.consumed) > BUSY_BYTES;
         let why = known.update(&look, limits);
+        let why = why.filter(|_| look.still_holds(&socket, front));
         if let Some(why) = why {
             known.hang_up(why, &socket, &look, front);
         } else if info.is_established && look.works.is_empty() {

@@ -4,9 +4,9 @@
 use std::convert::Infallible;
 use std::io::{self, Write};
 
-use tiny_http::{HTTPVersion, Header, Method, Request, Response, StatusCode};
+use tiny_http::{HTTPVersion, Header, Method, Response, StatusCode};
 
-use super::answer::respond_text;
+use super::answer::Turn;
 use crate::aggregate::View;
 use crate::render::render;
 
@@ -20,25 +20,22 @@ const CHUNK_HEAD_BYTES: usize = "0000000000020000\r\n".len();
 pub const NO_REQUEST_HEADERS: &[Header] = &[];
 
 /// Answers a request with the exposition of a view.
-pub fn respond_exposition(request: Request, code: u16, headers: Vec<Header>, view: &View) {
-    // Whoever has gone, or does not read, is not told.
-    let _ = match (request.method(), request.http_version()) {
-        (Method::Head, _) => respond_counted(request, code, headers, view),
-        (_, version) if *version < HTTPVersion(1, 1) => {
-            respond_counted(request, code, headers, view)
-        }
-        _ => respond_in_chunks(request, code, headers, view),
-    };
-}
-
-/// A client that knows no chunks, or wants no more than the head, is told the length: the view is
-/// rendered for that first.
-fn respond_counted(
-    request: Request,
+pub fn respond_exposition(
+    turn: Turn<'_>,
     code: u16,
     headers: Vec<Header>,
     view: &View,
 ) -> io::Result<()> {
+    match (&turn.method, &turn.version) {
+        (Method::Head, _) => respond_counted(turn, code, headers, view),
+        (_, version) if *version < HTTPVersion(1, 1) => respond_counted(turn, code, headers, view),
+        _ => respond_in_chunks(turn, code, headers, view),
+    }
+}
+
+/// A client that knows no chunks, or wants no more than the head, is told the length: the view is
+/// rendered for that first.
+fn respond_counted(turn: Turn<'_>, code: u16, headers: Vec<Header>, view: &View) -> io::Result<()> {
     let mut length = 0;
     let mut text = Vec::with_capacity(2 * PIECE_BYTES);
     let Ok(()) = render(view, &mut text, PIECE_BYTES, |text| {
@@ -48,11 +45,10 @@ fn respond_counted(
     });
     length += text.len();
     text.clear();
-    let is_head = *request.method() == Method::Head;
-    let head = head(&request, code, headers, Some(length))?;
-    let mut writer = request.into_writer();
+    let head = head(&turn.version, code, headers, Some(length))?;
+    let mut writer = turn.writer;
     writer.write_all(&head)?;
-    if !is_head {
+    if turn.method != Method::Head {
         render(view, &mut text, PIECE_BYTES, |text| {
             writer.write_all(text)?;
             text.clear();
@@ -65,33 +61,28 @@ fn respond_counted(
 
 /// Chunks for a long exposition, one piece for a short one.
 fn respond_in_chunks(
-    request: Request,
+    mut turn: Turn<'_>,
     code: u16,
     headers: Vec<Header>,
     view: &View,
 ) -> io::Result<()> {
-    let head = head(&request, code, headers.clone(), None)?;
-    let mut request = Some(request);
-    let mut writer = None;
+    let mut head = Some(head(&turn.version, code, headers.clone(), None)?);
     let mut text = Vec::with_capacity(2 * PIECE_BYTES);
     text.resize(CHUNK_HEAD_BYTES, 0);
     render(view, &mut text, PIECE_BYTES, |text| {
-        if let Some(request) = request.take() {
-            writer.insert(request.into_writer()).write_all(&head)?;
+        if let Some(head) = head.take() {
+            turn.writer.write_all(&head)?;
         }
-        let mut writers = writer.iter_mut();
-        writers.try_for_each(|writer| write_chunk(writer, text))
+        write_chunk(&mut turn.writer, text)
     })?;
-    if let Some(request) = request {
-        respond_text(request, code, headers, text.split_off(CHUNK_HEAD_BYTES));
-    } else if let Some(mut writer) = writer {
-        if text.len() > CHUNK_HEAD_BYTES {
-            write_chunk(&mut writer, &mut text)?;
-        }
-        writer.write_all(b"0\r\n\r\n")?;
-        writer.flush()?;
+    if head.is_some() {
+        return turn.respond_text(code, headers, text.split_off(CHUNK_HEAD_BYTES));
     }
-    Ok(())
+    if text.len() > CHUNK_HEAD_BYTES {
+        write_chunk(&mut turn.writer, &mut text)?;
+    }
+    turn.writer.write_all(b"0\r\n\r\n")?;
+    turn.writer.flush()
 }
 
 /// Writes what stands behind the place of a chunk's head as a chunk, and leaves that place.
@@ -106,7 +97,7 @@ fn write_chunk(writer: &mut impl Write, text: &mut Vec<u8>) -> io::Result<()> {
 
 /// The head of the answer as `tiny_http` writes it; chunked without a length.
 fn head(
-    request: &Request,
+    version: &HTTPVersion,
     code: u16,
     headers: Vec<Header>,
     length: Option<usize>,
@@ -114,12 +105,6 @@ fn head(
     let mut head = Vec::new();
     Response::new(StatusCode(code), headers, io::empty(), length, None)
         .with_chunked_threshold(usize::MAX)
-        .raw_print(
-            &mut head,
-            request.http_version().clone(),
-            NO_REQUEST_HEADERS,
-            true,
-            None,
-        )?;
+        .raw_print(&mut head, version.clone(), NO_REQUEST_HEADERS, true, None)?;
     Ok(head)
 }

@@ -97,6 +97,11 @@ impl Worker {
         self.post.work()?.late
     }
 
+    /// Nothing is waited for any more but that the answer goes out.
+    pub fn is_done(&self) {
+        self.post.end();
+    }
+
     /// Counts more of the body, which is kept until the request is answered.
     pub fn keep_body(&self, more: usize) -> Result<(), Busy> {
         let is_kept = self.front.workers().keep_body(&self.post, more);

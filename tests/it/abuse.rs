@@ -66,7 +66,8 @@ fn bodies_that_do_not_end() {
     let mut connections = vec![with_length, in_chunks];
     for connection in &mut connections {
         let reply = connection.reply("POST");
-        let line = "the body took longer than 1s (-body-timeout); push it again\n";
+        let line = "the body did not come within 1s (-body-timeout), or 2 s while many are waited \
+                    for; push it again\n";
         assert_eq!((reply.code, reply.body.as_str()), (408, line));
     }
     // What comes too late is not taken for a request.
@@ -145,6 +146,27 @@ fn floods() {
     }
     assert_eq!(gateway.push("/metrics", "some 1\n").code, 200);
     gateway.assert_is_idle();
+}
+
+/// Who pushes a lot on one connection, one push after the other, is not taken for a flood.
+#[test]
+fn heavy_senders_are_not_hung_up_on() {
+    let gateway = RunningGateway::start(&[]);
+    let long = format!("some 1\n#{}\n", "x".repeat(200_000));
+    let rounds = 300;
+    std::thread::scope(|scope| {
+        for body in [long.as_str(), long.as_str(), "some 1\n", "some 1\n"] {
+            let mut connection = gateway.connect();
+            scope.spawn(move || {
+                for _ in 0..rounds {
+                    connection.send("POST", "/metrics", "", body.as_bytes());
+                    assert_eq!(connection.reply("POST").code, 200);
+                }
+            });
+        }
+    });
+    assert_eq!(hung_up(&gateway, "flood"), 0.0);
+    assert_eq!(gateway.scrape(), "# TYPE some untyped\nsome 1200\n");
 }
 
 /// Workers that wait for a client are not those that answer others.
