@@ -23,6 +23,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::time::{ClockId, clock_gettime};
 
 use super::front::Front;
 use super::socket::{OwnDescriptors, Socket, SocketDescriptor, socket_descriptors};
@@ -39,7 +40,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 /// How soon after a new one came, or one has sent a lot: it may send much in a short time.
 const QUICK_LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Looking takes no more than one in so many of the seconds.
+/// Looking takes no more than one in so many of a processor's seconds.
 const LOOK_SHARE: u32 = 20;
 
 /// What a client may send that is no request yet, or between two looks ahead of its answers.
@@ -256,16 +257,16 @@ pub fn keep(front: &Front) {
             return;
         }
         thread::sleep(delay);
-        let started = Instant::now();
+        let begun = processor_time();
         let is_crowded = front.wake_forgotten() > front.connections_max();
-        delay = CENSUS_DELAY.max(started.elapsed() * (LOOK_SHARE / 4));
+        delay = CENSUS_DELAY.max(processor_time().saturating_sub(begun) * (LOOK_SHARE / 4));
         if polled[0].revents().contains(PollFlags::IN) {
             looks.hasten(QUICK_LOOK_INTERVAL);
         }
         let Some(connections) = &mut connections else {
             continue;
         };
-        if is_crowded || started >= looks.next {
+        if is_crowded || Instant::now() >= looks.next {
             looks.begin();
             let pace = connections.look(front);
             looks.end();
@@ -279,7 +280,10 @@ pub fn keep(front: &Front) {
 /// When to look at all connections.
 struct Looks {
     last: Instant,
-    duration: Duration,
+    /// What this thread had used of a processor then.
+    begun: Duration,
+    /// What looking took of it.
+    cost: Duration,
     next: Instant,
 }
 
@@ -288,25 +292,33 @@ impl Looks {
         let now = Instant::now();
         Looks {
             last: now,
-            duration: Duration::ZERO,
+            begun: Duration::ZERO,
+            cost: Duration::ZERO,
             next: now,
         }
     }
 
     fn begin(&mut self) {
         self.last = Instant::now();
+        self.begun = processor_time();
     }
 
     fn end(&mut self) {
-        self.duration = self.last.elapsed();
-        self.next = self.last + LOOK_INTERVAL.max(self.duration * LOOK_SHARE);
+        self.cost = processor_time().saturating_sub(self.begun);
+        self.next = self.last + LOOK_INTERVAL.max(self.cost * LOOK_SHARE);
     }
 
     /// The next one comes sooner, if that does not take too much of the time.
     fn hasten(&mut self, interval: Duration) {
-        let soon = self.last + interval.max(self.duration * LOOK_SHARE);
+        let soon = self.last + interval.max(self.cost * LOOK_SHARE);
         self.next = self.next.min(soon);
     }
+}
+
+/// What this thread has used of a processor: on a busy machine, less than the time that passed.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 /// How soon to look again.

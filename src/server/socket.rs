@@ -176,12 +176,13 @@ impl Socket {
         let _ = set_socket_linger(&self.0, Some(Duration::ZERO));
     }
 
-    /// Throws away what has come so far, not what comes meanwhile.
+    /// Throws away what has come so far, not what comes meanwhile. TCP does not even copy it
+    /// (tcp(7), `MSG_TRUNC`): there may be many that send as fast as they can.
     fn throw_away(&self) {
         let mut left = self.unread_bytes();
-        let mut buffer = vec![0; 64 << 10];
+        let mut buffer = vec![0; 256 << 10];
         while left > 0
-            && let Ok(read @ 1..) = self.receive(RecvFlags::empty(), &mut buffer)
+            && let Ok(read @ 1..) = self.receive(RecvFlags::TRUNC, &mut buffer)
         {
             left = left.saturating_sub(read as u64);
         }
