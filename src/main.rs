@@ -213,6 +213,7 @@ fn serve(
         let schedule = plan.as_ref().map(|plan| plan.keep(site)).transpose()?;
         let accept_ended =
             |error: &io::Error| log(&format!("no more connections are accepted: {error}"));
+        events.forget_reports();
         // The supervisor is to come.
         let front = Front::open(listener, extent, site, 1, accept_ended).map_err(system)?;
         let supervisor =

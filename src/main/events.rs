@@ -69,6 +69,11 @@ impl Events {
         self.reporter.clone()
     }
 
+    /// Forgets what was reported of a front end that is gone.
+    pub fn forget_reports(&self) {
+        self.reports.try_iter().for_each(drop);
+    }
+
     pub fn wait(&mut self) -> io::Result<Event> {
         loop {
             let mut polled = [

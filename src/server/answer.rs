@@ -109,9 +109,13 @@ impl<'a> Turn<'a> {
     /// of its connection was refused because nobody knows where it ended: then this may be a part
     /// of that.
     pub fn take(request: Request, worker: &'a Worker) -> Option<Turn<'a>> {
+        let is_flood = worker.ends_flood(&request);
         let version = request.http_version().clone();
         let method = request.method().clone();
         let mut writer = request.into_writer();
+        if is_flood {
+            return None;
+        }
         // It waits for the requests before this one, and has nothing to write.
         let _ = writer.flush();
         (!worker.distrusts_client()).then_some(Turn {

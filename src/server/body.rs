@@ -74,13 +74,13 @@ pub fn read_body(request: &mut Request, worker: &Worker) -> Result<Vec<u8>, Body
             read_length(request, length, worker)
         }
         Framing::Length(length) => {
-            wait_for_sender(length, worker)?;
+            wait_for_sender(length, Task::Body, worker)?;
             let body = read_length(request, length, worker);
             worker.go_on(Task::Answer);
             body
         }
         Framing::Chunked => {
-            wait_for_sender(0, worker)?;
+            wait_for_sender(0, Task::Chunks, worker)?;
             let body = read_chunked(request, body_bytes_max, worker);
             worker.go_on(Task::Answer);
             body
@@ -104,23 +104,33 @@ fn asks_for_upgrade(connection: &str) -> bool {
     connection.to_ascii_lowercase().contains("upgrade")
 }
 
-fn wait_for_sender(length: usize, worker: &Worker) -> Result<(), BodyError> {
+fn wait_for_sender(length: usize, task: Task, worker: &Worker) -> Result<(), BodyError> {
     worker
         .wait_for(Client::Sender)
         .map_err(|Busy| busy("too many others are waited for", Unread::Rest(length)))?;
-    worker.go_on(Task::Body);
+    worker.go_on(task);
     Ok(())
 }
 
 /// `tiny_http` takes the first of several lengths, none for one that it cannot read, and the coding
 /// over the length: a client that meant something else would see its body taken for requests.
 fn framing(request: &Request) -> Result<Framing, &'static str> {
-    if request
-        .headers()
-        .iter()
-        .any(|header| header.value.as_str().contains(['\n', '\r', '\0']))
-    {
-        return Err("a header contains a bare line feed, a carriage return or a NUL");
+    if request.url().contains(|byte: char| byte.is_ascii_control()) {
+        return Err("the request line contains a control character");
+    }
+    if *request.http_version() < HTTPVersion(1, 0) {
+        return Err("HTTP/0.9 is not spoken here");
+    }
+    for header in request.headers() {
+        let is_token =
+            |byte: u8| byte.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]{}".contains(&byte);
+        if !header.field.as_str().as_str().bytes().all(is_token) {
+            return Err("the name of a header is not a token");
+        }
+        let is_control = |byte: u8| byte.is_ascii_control() && byte != b'\t';
+        if header.value.as_str().bytes().any(is_control) {
+            return Err("a header contains a control character, such as a bare line feed");
+        }
     }
     let mut lengths = headers(request, "Content-Length");
     let mut codings = headers(request, "Transfer-Encoding");

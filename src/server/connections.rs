@@ -61,6 +61,9 @@ const SCARCE_BODY_DURATION_MAX: Duration = Duration::from_secs(2);
 /// What has ended for so long, and no worker is busy with it, will not be closed any more.
 const CLOSING_DURATION_MAX: Duration = Duration::from_secs(2);
 
+/// For so long a connection is new.
+const NEW_DURATION: Duration = Duration::from_secs(1);
+
 /// For how long a client may keep the gateway waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadlines {
@@ -81,8 +84,9 @@ struct Known {
     consumed: u64,
     /// The same when the last answer was seen to go out.
     consumed_at_answer: u64,
-    /// What the worker had of a body.
-    body_bytes: usize,
+    /// The body in chunks that a worker waited for, if it did: since when, what it had of it, and
+    /// what was consumed.
+    chunks: Option<(Instant, usize, u64)>,
     /// The last time that anything was answered.
     quiet_since: Instant,
     /// Since when there is no request, or half of one.
@@ -103,6 +107,12 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
+    /// The body that is waited for, if one is.
+    fn body(&self) -> Option<&(Arc<Post>, Work)> {
+        let mut works = self.works.iter().copied();
+        works.find(|(_, work)| work.task != Task::Answer)
+    }
+
     /// What workers do was seen before what came of it: a worker may have taken the request since,
     /// or answered it.
     fn still_holds(&self, socket: &Socket, front: &Front) -> bool {
@@ -127,7 +137,7 @@ impl Known {
             info: look.info,
             consumed: 0,
             consumed_at_answer: if has_answer { look.consumed } else { 0 },
-            body_bytes: 0,
+            chunks: None,
             quiet_since: look.now,
             unanswered_since: None,
             unread_since: None,
@@ -171,10 +181,10 @@ impl Known {
         let is_over =
             |since: Option<Instant>, max| since.is_some_and(|since| look.now - since > max);
         let more = look.consumed.saturating_sub(self.consumed);
+        if let Some(body) = look.body() {
+            return self.late_body(body, look, limits);
+        }
         match look.works.as_slice() {
-            [(post, work)] if work.task == Task::Body => self.late_body(post, work, look, limits),
-            [(_, work)] => is_over(Some(work.since), answer).then_some(HangUp::Answer),
-            [_, _, ..] => (more > UNANSWERED_BYTES_MAX).then_some(HangUp::Flood),
             [] => {
                 let unanswered = look.consumed.saturating_sub(self.consumed_at_answer);
                 if unanswered > UNANSWERED_BYTES_MAX {
@@ -187,26 +197,31 @@ impl Known {
                     is_over(Some(self.quiet_since), idle).then_some(HangUp::Idle)
                 }
             }
+            [_, _, ..] if more > UNANSWERED_BYTES_MAX => Some(HangUp::Flood),
+            works => {
+                let first = works.iter().map(|(_, work)| work.since).min();
+                is_over(first, answer).then_some(HangUp::Answer)
+            }
         }
     }
 
     fn late_body(
         &mut self,
-        post: &Post,
-        work: &Work,
+        (post, work): &(Arc<Post>, Work),
         look: &Look<'_>,
         limits: &Limits,
     ) -> Option<HangUp> {
-        let body_bytes = post.body_bytes();
-        let more = look.consumed.saturating_sub(self.consumed);
-        let is_framing_only = body_bytes == self.body_bytes && more > FRAMING_BYTES_MAX;
-        self.body_bytes = body_bytes;
-        let elapsed = look.now - work.since;
-        if is_framing_only {
-            Some(HangUp::Flood)
-        } else {
-            (elapsed > limits.body_duration_max).then_some(HangUp::Body)
+        let seen = (work.since, post.body_bytes(), look.consumed);
+        let before = self.chunks.replace(seen);
+        let is_framing_only = before.is_some_and(|(since, body_bytes, consumed)| {
+            (since, body_bytes) == (seen.0, seen.1)
+                && look.consumed.saturating_sub(consumed) > FRAMING_BYTES_MAX
+        });
+        if work.task == Task::Chunks && is_framing_only {
+            return Some(HangUp::Flood);
         }
+        let elapsed = look.now - work.since;
+        (elapsed > limits.body_duration_max).then_some(HangUp::Body)
     }
 
     /// A connection that has ended and stays open.
@@ -398,7 +413,9 @@ impl Connections {
         if let Some(why) = why {
             known.hang_up(why, &socket, &look, front);
         } else if info.is_established && look.works.is_empty() {
-            let order = (info.sent > 0, known.quiet_since);
+            // One that is new is about to be used.
+            let is_used = info.sent > 0 || look.now - known.quiet_since < NEW_DURATION;
+            let order = (is_used, known.quiet_since);
             seen.unused.push((order, descriptor));
         }
         seen.established += usize::from(info.is_established);
@@ -421,18 +438,16 @@ impl Connections {
 impl Known {
     fn hang_up(&mut self, why: HangUp, socket: &Arc<Socket>, look: &Look<'_>, front: &Front) {
         let is_counted = !self.has_late_body;
-        match (why, look.works.as_slice()) {
-            (HangUp::Body, [(_, work)]) if self.has_late_body => {
+        match (why, look.body()) {
+            (HangUp::Body, Some((_, work))) if self.has_late_body => {
                 let limit = front.site().deadlines.body + LATE_ANSWER_DURATION_MAX;
                 if look.now - work.since > limit {
                     socket.hang_up();
                 }
             }
-            (HangUp::Body, works) => {
+            (HangUp::Body, Some((post, work))) => {
                 // Whoever reads it answers 408 then.
-                for (post, work) in works {
-                    post.mark_late(work, socket);
-                }
+                post.mark_late(work, socket);
                 self.has_late_body = true;
                 socket.end_reading();
             }

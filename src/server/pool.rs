@@ -76,18 +76,16 @@ pub fn wake_one(listener: &TcpListener) {
 /// Connects to the listener from within its own machine.
 pub fn connect(listener: &TcpListener, patience: Duration) -> Option<TcpStream> {
     let address = listener.local_addr().ok()?;
-    let loopback: &[IpAddr] = match address {
-        _ if !address.ip().is_unspecified() => &[address.ip()],
-        SocketAddr::V4(_) => &[IpAddr::V4(Ipv4Addr::LOCALHOST)],
+    let at = |ip: IpAddr| SocketAddr::new(ip, address.port());
+    let addresses: &[SocketAddr] = match address {
+        _ if !address.ip().is_unspecified() => &[address],
+        SocketAddr::V4(_) => &[at(Ipv4Addr::LOCALHOST.into())],
         // A machine may know IPv6 and have no address of it.
         SocketAddr::V6(_) => &[
-            IpAddr::V6(Ipv6Addr::LOCALHOST),
-            IpAddr::V4(Ipv4Addr::LOCALHOST),
+            at(Ipv6Addr::LOCALHOST.into()),
+            at(Ipv4Addr::LOCALHOST.into()),
         ],
     };
-    let connect = |ip: &IpAddr| {
-        let address = SocketAddr::new(*ip, address.port());
-        TcpStream::connect_timeout(&address, patience).ok()
-    };
-    loopback.iter().find_map(connect)
+    let connect = |address| TcpStream::connect_timeout(address, patience).ok();
+    addresses.iter().find_map(connect)
 }

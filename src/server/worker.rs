@@ -4,11 +4,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
+
+use tiny_http::Request;
 
 use super::front::Front;
-use super::socket::Socket;
+use super::socket::{Peer, Socket};
 use super::workers::{Client, Post, Task};
 use super::{Site, handle, surviving};
+use crate::status::HangUp;
 
 /// How long a worker is to stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +22,9 @@ pub enum Tenure {
     /// Until there has been nothing to do for a while.
     WhileNeeded,
 }
+
+/// When no worker is idle, requests that were sent ahead of an answer wait for it no longer.
+const AHEAD_DURATION_MAX: Duration = Duration::from_millis(100);
 
 /// A worker, as those see it who handle its request.
 pub struct Worker {
@@ -87,6 +94,32 @@ impl Worker {
         Ok(())
     }
 
+    /// Before a request waits for those before it on its connection: has others answered meanwhile.
+    /// True if these take too long, or there would be nobody left: then the client is hung up on.
+    pub fn ends_flood(&self, request: &Request) -> bool {
+        if self.front.workers().has_idle() {
+            return false;
+        }
+        let works = self.front.workers().works();
+        let others = works
+            .iter()
+            .filter(|(post, work)| work.peer == self.peer && !Arc::ptr_eq(post, &self.post));
+        let Some(first) = others.map(|(_, work)| work.since).min() else {
+            return false;
+        };
+        let is_slow = first.elapsed() > AHEAD_DURATION_MAX;
+        if !is_slow && self.wait_for(Client::Sender).is_ok() {
+            return false;
+        }
+        if let Peer::Connected(socket) = Peer::of(request) {
+            self.distrust_client(Some(&socket));
+            socket.reset_when_closed();
+            socket.hang_up();
+        }
+        self.site().status.front.count_hang_up(HangUp::Flood);
+        true
+    }
+
     /// Goes on to another task of the same request.
     pub fn go_on(&self, task: Task) {
         self.post.go_on(task);
@@ -110,7 +143,10 @@ impl Worker {
 
     /// Merges a body when there is memory for it.
     pub fn merge_in_turn<T>(&self, body_bytes: usize, merge: impl FnOnce() -> T) -> T {
-        self.front.workers().merge_in_turn(body_bytes, merge)
+        let merged = self.front.workers().merge_in_turn(body_bytes, merge);
+        // The client is not to blame for the time that it took.
+        self.go_on(Task::Answer);
+        merged
     }
 
     /// No more requests of this client are believed to be what they look like.

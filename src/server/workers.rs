@@ -20,6 +20,8 @@ use super::socket::Socket;
 pub enum Task {
     /// The body of a request that it has the head of.
     Body,
+    /// The same of a body in chunks.
+    Chunks,
     /// The end of an answer: it decides on it, or writes it.
     Answer,
 }

@@ -189,8 +189,16 @@ fn ambiguous_framing_is_refused() {
         "Transfer-Encoding: gzip, chunked\r\n",
         "Transfer-Encoding is not chunked",
     );
-    let line_feed = "a header contains a bare line feed, a carriage return or a NUL";
+    let line_feed = "a header contains a control character, such as a bare line feed";
     check("X: y\nContent-Length: 7\r\n", line_feed);
+    check(
+        "Content-Length\0: 7\r\n",
+        "the name of a header is not a token",
+    );
+    check(
+        "Transfer-Encoding\x7f: chunked\r\n",
+        "the name of a header is not a token",
+    );
     let upgrade = "a chunked body with Connection: upgrade is not read; send Content-Length";
     check(
         "Transfer-Encoding: chunked\r\nConnection: upgrade\r\n",
