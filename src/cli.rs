@@ -172,7 +172,7 @@ pub const FLAGS: &[Flag] = &[
         name: "head-timeout",
         value: "DURATION",
         default: "10s",
-        help: "how long the head of a request may take to arrive, as a whole",
+        help: "how long a head, with a body up to 1 KiB, may take to arrive; whole seconds",
     },
     Flag {
         name: "body-timeout",

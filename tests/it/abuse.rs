@@ -81,21 +81,50 @@ fn bodies_that_do_not_end() {
     gateway.assert_is_idle();
 }
 
-#[test]
-fn answers_that_are_not_read() {
-    let gateway = RunningGateway::start(&["-answer-timeout", "1s"]);
+/// So much that no socket holds a scrape of it.
+#[track_caller]
+fn fill(gateway: &RunningGateway) {
     let lines: Vec<String> = (0..200_000)
         .map(|n| format!("a_{n:040}{{l=\"{n:040}\"}} 1\n"))
         .collect();
     for part in lines.chunks(100_000) {
         assert_eq!(gateway.push("/metrics", &part.concat()).code, 200);
     }
+}
+
+#[test]
+fn answers_that_are_not_read() {
+    let gateway = RunningGateway::start(&["-answer-timeout", "1s"]);
+    fill(&gateway);
     let mut connections: Vec<Connection> = (0..20).map(|_| gateway.connect()).collect();
-    for connection in &mut connections {
+    for (number, connection) in (0..).zip(&mut connections) {
         connection.send("GET", "/metrics", "", b"");
+        // A second request behind it is no excuse.
+        if number % 2 == 0 {
+            connection.send("GET", "/metrics", "", b"");
+        }
     }
     wait_until(|| hung_up(&gateway, "answer") >= 20.0);
     check_ended(&gateway, connections, "answer");
+    gateway.assert_is_idle();
+}
+
+/// Requests that wait for an answer which is not read take no workers from others.
+#[test]
+fn nobody_waits_behind_requests_sent_ahead() {
+    let gateway = RunningGateway::start(&["-workers", "2"]);
+    fill(&gateway);
+    let ahead = "GET /-/healthy HTTP/1.1\r\n\r\n".repeat(600);
+    for _ in 0..3 {
+        let mut connection = gateway.connect();
+        connection.send("GET", "/metrics", "", b"");
+        connection.send_bytes(ahead.as_bytes());
+        assert_eq!(gateway.push("/metrics", "some 1\n").code, 200);
+        // Until it is hung up on, whatever it is that finds it out.
+        while connection.try_send_bytes(ahead.as_bytes()).is_ok() {}
+    }
+    let recycles = "aggregation_gateway_recycles_total{reason=\"deaf\"}";
+    assert_eq!(gateway.own_metric(recycles), 0.0);
     gateway.assert_is_idle();
 }
 
