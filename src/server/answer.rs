@@ -136,6 +136,12 @@ impl<'a> Turn<'a> {
         };
     }
 
+    /// The last of the answer is about to be written: whoever has read it may send the next request
+    /// before that returns, and nobody is to think that there are two at once.
+    pub fn is_ending(&self) {
+        self.worker.is_done();
+    }
+
     /// Answers with what is there in full.
     pub fn respond_text(
         mut self,
@@ -148,10 +154,8 @@ impl<'a> Turn<'a> {
             // Chunks would cost a system call and a few bytes for each 8 KiB.
             .with_chunked_threshold(usize::MAX);
         let is_head = self.method == Method::Head;
-        let (upgrade, version) = (None, self.version);
-        // Whoever has read the answer may send the next request before this returns, and nobody is
-        // to think that there are two at once.
-        self.worker.is_done();
+        let (upgrade, version) = (None, self.version.clone());
+        self.is_ending();
         response.raw_print(
             &mut self.writer,
             version,

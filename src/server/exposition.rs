@@ -35,7 +35,12 @@ pub fn respond_exposition(
 
 /// A client that knows no chunks, or wants no more than the head, is told the length: the view is
 /// rendered for that first.
-fn respond_counted(turn: Turn<'_>, code: u16, headers: Vec<Header>, view: &View) -> io::Result<()> {
+fn respond_counted(
+    mut turn: Turn<'_>,
+    code: u16,
+    headers: Vec<Header>,
+    view: &View,
+) -> io::Result<()> {
     let mut length = 0;
     let mut text = Vec::with_capacity(2 * PIECE_BYTES);
     let Ok(()) = render(view, &mut text, PIECE_BYTES, |text| {
@@ -46,17 +51,17 @@ fn respond_counted(turn: Turn<'_>, code: u16, headers: Vec<Header>, view: &View)
     length += text.len();
     text.clear();
     let head = head(&turn.version, code, headers, Some(length))?;
-    let mut writer = turn.writer;
-    writer.write_all(&head)?;
+    turn.writer.write_all(&head)?;
     if turn.method != Method::Head {
         render(view, &mut text, PIECE_BYTES, |text| {
-            writer.write_all(text)?;
+            turn.writer.write_all(text)?;
             text.clear();
             Ok::<(), io::Error>(())
         })?;
-        writer.write_all(&text)?;
+        turn.writer.write_all(&text)?;
     }
-    writer.flush()
+    turn.is_ending();
+    turn.writer.flush()
 }
 
 /// Chunks for a long exposition, one piece for a short one.
@@ -81,6 +86,7 @@ fn respond_in_chunks(
     if text.len() > CHUNK_HEAD_BYTES {
         write_chunk(&mut turn.writer, &mut text)?;
     }
+    turn.is_ending();
     turn.writer.write_all(b"0\r\n\r\n")?;
     turn.writer.flush()
 }
