@@ -356,9 +356,11 @@ impl Run {
         if !self.mode.is_killed && refused > 0 {
             ledger.fault(format!("{refused} connections were refused"));
         }
-        // Who stalls for longer than a silent connection is given may find its connection ended.
+        // Who stalls for longer than a silent connection is given may find its connection ended: on
+        // a busy machine, that happens once in a short run.
         let broken = ledger.broken_connections.load(SeqCst);
-        if !self.mode.is_killed && broken * HAND_OVERS_PER_BREAK > own.hand_overs {
+        let broken_max = own.hand_overs.div_ceil(HAND_OVERS_PER_BREAK);
+        if !self.mode.is_killed && broken > broken_max {
             ledger.fault(format!("{broken} requests were cut off by hand-overs"));
         }
         if ledger.acknowledged().contains(&0) {
