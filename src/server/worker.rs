@@ -24,7 +24,7 @@ pub enum Tenure {
 }
 
 /// When no worker is idle, requests that were sent ahead of an answer wait for it no longer.
-const AHEAD_DURATION_MAX: Duration = Duration::from_millis(100);
+const AHEAD_DURATION_MAX: Duration = Duration::from_secs(2);
 
 /// A worker, as those see it who handle its request.
 pub struct Worker {
