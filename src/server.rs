@@ -16,6 +16,7 @@
 mod answer;
 mod body;
 mod connections;
+mod distrusted;
 mod exposition;
 mod front;
 mod pool;
@@ -135,8 +136,8 @@ fn handle(worker: &Worker, mut request: Request) {
     let body = read_body(&mut request, worker);
     let target = request.url().to_owned();
     let place = Place::at(path(&target), &worker.site().push_path);
-    let format = check_format(&request);
     let pushed = place.labels.filter(|_| is_push(request.method()));
+    let format = pushed.map_or(Ok(()), |_| check_format(&request));
     let body = match body {
         Ok(body) => body,
         Err(error) => return refuse(worker, request, &place, error, pushed),

@@ -68,11 +68,11 @@ impl Bounds {
             of_control_group("pids.max"),
             number(Path::new("/proc/sys/kernel/threads-max")),
         ];
-        let memory_bytes = [of_control_group("memory.max"), machine_memory_bytes()];
+        let memory = [of_control_group("memory.max"), machine_memory_bytes()];
         Bounds {
             descriptors: size(now),
             threads: size(least(&threads)),
-            memory_bytes: size(least(&memory_bytes)),
+            memory_bytes: size(least(&memory)),
         }
     }
 
@@ -148,10 +148,18 @@ fn of_control_group(file: &str) -> Option<u64> {
 }
 
 fn machine_memory_bytes() -> Option<u64> {
-    let memory = fs::read_to_string("/proc/meminfo").ok()?;
-    let total = memory
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kilobytes: u64 = total.trim().strip_suffix(" kB")?.parse().ok()?;
+    memory_bytes("/proc/meminfo", "MemTotal:")
+}
+
+/// How much memory this process has.
+pub fn resident_bytes() -> Option<usize> {
+    memory_bytes("/proc/self/status", "VmRSS:").map(size)
+}
+
+/// A size in a file of proc(5), where it stands in kilobytes behind its name.
+fn memory_bytes(path: &str, name: &str) -> Option<u64> {
+    let text = fs::read_to_string(path).ok()?;
+    let size = text.lines().find_map(|line| line.strip_prefix(name))?;
+    let kilobytes: u64 = size.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kilobytes * 1024)
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use prometheus_aggregation_gateway::server::Front;
 use prometheus_aggregation_gateway::status::{FrontStatus, Recycle, Resource};
 
+use super::bounds::resident_bytes;
 use super::events::Reporter;
 use super::notify::notify;
 use super::{Failure, spawn_joinable};
@@ -95,13 +96,4 @@ fn count_use(status: &FrontStatus) {
     if let Some(bytes) = resident_bytes() {
         status.set_used(Resource::MemoryBytes, bytes);
     }
-}
-
-fn resident_bytes() -> Option<usize> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kilobytes: usize = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kilobytes * 1024)
 }

@@ -1,14 +1,13 @@
 //! One `tiny_http` server on a listening socket, the threads that work for it, and how to have it
 //! stop accepting, for another image of the process to go on.
 
-use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,6 +17,7 @@ use tiny_http::{Request, Server};
 
 use super::Site;
 use super::connections;
+use super::distrusted::Distrusted;
 use super::pool::{Census, wake_one};
 use super::probe::is_alive;
 use super::socket::{DESCRIPTORS, Socket, inode};
@@ -32,10 +32,6 @@ const SHED_MAX: usize = 1 << 16;
 
 /// How long a worker that does not stay waits for a request before it ends.
 const IDLE_WORKER_DURATION_MAX: Duration = Duration::from_secs(1);
-
-/// How long the address of a client is remembered that nobody can follow any more, and whose
-/// connection could not be found.
-const BLIND_DISTRUST_DURATION: Duration = Duration::from_secs(5);
 
 /// The thread that accepts, and the one that looks after the connections.
 const OTHER_THREADS: usize = 2;
@@ -71,16 +67,8 @@ pub struct Front {
     is_draining: AtomicBool,
     is_dismissed: AtomicBool,
     answered: AtomicU64,
-    distrusted: Mutex<HashMap<SocketAddr, Distrust>>,
-    distrusted_count: AtomicUsize,
+    distrusted: Distrusted,
     accept_ended: Box<dyn Fn(&io::Error) + Send + Sync>,
-}
-
-/// Why a client is not believed.
-struct Distrust {
-    since: Instant,
-    /// Its socket, which is open as long as there is a request that came by it.
-    inode: Option<u64>,
 }
 
 impl Front {
@@ -121,8 +109,7 @@ impl Front {
             is_draining: AtomicBool::new(false),
             is_dismissed: AtomicBool::new(false),
             answered: AtomicU64::new(0),
-            distrusted: Mutex::default(),
-            distrusted_count: AtomicUsize::new(0),
+            distrusted: Distrusted::default(),
             accept_ended: Box::new(accept_ended),
         });
         for _ in 0..extent.workers {
@@ -206,54 +193,9 @@ impl Front {
         now.connections(idle)
     }
 
-    fn distrusted(&self) -> MutexGuard<'_, HashMap<SocketAddr, Distrust>> {
-        let distrusted = self.distrusted.lock();
-        distrusted.unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What this client sends from here on, on the same connection, is not believed to be what it
-    /// looks like: nobody knows where its next request begins.
-    pub(super) fn distrust(&self, peer: SocketAddr, connection: Option<&Socket>) {
-        let distrust = Distrust {
-            since: Instant::now(),
-            inode: connection.and_then(Socket::inode),
-        };
-        let mut distrusted = self.distrusted();
-        distrusted.insert(peer, distrust);
-        self.distrusted_count.store(distrusted.len(), SeqCst);
-    }
-
-    /// True of a client whose requests are not to be believed.
-    pub(super) fn distrusts(&self, peer: Option<SocketAddr>) -> bool {
-        // There is none but under abuse.
-        self.distrusted_count.load(SeqCst) > 0
-            && peer.is_some_and(|peer| self.distrusted().contains_key(&peer))
-    }
-
-    /// True of a new connection that has come from the address of one that is distrusted, before
-    /// all requests of that were taken: its own may have been taken for those.
-    pub(super) fn mistakes(&self, peer: Option<SocketAddr>, inode: u64) -> bool {
-        self.distrusted_count.load(SeqCst) > 0
-            && peer.is_some_and(|peer| {
-                let distrusted = self.distrusted();
-                let distrust = distrusted.get(&peer);
-                distrust.is_some_and(|distrust| distrust.inode.is_some_and(|its| its != inode))
-            })
-    }
-
-    /// Forgets clients whose connections are not open any more, given those that were open at an
-    /// instant.
-    pub(super) fn forget_distrusted(&self, open: &HashSet<u64>, at: Instant) {
-        if self.distrusted_count.load(SeqCst) == 0 {
-            return;
-        }
-        let mut distrusted = self.distrusted();
-        distrusted.retain(|_, distrust| match distrust.inode {
-            // It may have come later.
-            Some(inode) => distrust.since >= at || open.contains(&inode),
-            None => distrust.since.elapsed() < BLIND_DISTRUST_DURATION,
-        });
-        self.distrusted_count.store(distrusted.len(), SeqCst);
+    /// Clients that are not believed.
+    pub(super) fn distrusted(&self) -> &Distrusted {
+        &self.distrusted
     }
 
     /// True when clients are to use another connection for their next request.

@@ -152,12 +152,12 @@ impl Worker {
     /// No more requests of this client are believed to be what they look like.
     pub fn distrust_client(&self, connection: Option<&Socket>) {
         if let Some(peer) = self.peer {
-            self.front.distrust(peer, connection);
+            self.front.distrusted().insert(peer, connection);
         }
     }
 
     /// True if an earlier request of this client had no clear end.
     pub fn distrusts_client(&self) -> bool {
-        self.front.distrusts(self.peer)
+        self.front.distrusted().contains(self.peer)
     }
 }
