@@ -19,6 +19,7 @@ mod connections;
 mod distrusted;
 mod exposition;
 mod front;
+mod in_hand;
 mod pool;
 mod probe;
 mod socket;

@@ -94,35 +94,30 @@ impl Answer {
 /// The right to answer a request: it has come when all earlier requests of the same connection have
 /// been answered, and it is known of each where it ended. So the requests of one connection are
 /// handled one after the other.
-pub struct Turn<'a> {
+pub struct Turn {
     /// What it is answered through.
     pub writer: Box<dyn Write + Send>,
     /// The version of the request.
     pub version: HTTPVersion,
     /// Its method.
     pub method: Method,
-    worker: &'a Worker,
 }
 
-impl<'a> Turn<'a> {
+impl Turn {
     /// Waits until it is the turn of a request whose body has been read; `None` if an earlier one
     /// of its connection was refused because nobody knows where it ended: then this may be a part
     /// of that.
-    pub fn take(request: Request, worker: &'a Worker) -> Option<Turn<'a>> {
-        let is_flood = worker.ends_flood(&request);
+    pub fn take(request: Request, worker: &Worker) -> Option<Turn> {
         let version = request.http_version().clone();
         let method = request.method().clone();
         let mut writer = request.into_writer();
-        if is_flood {
-            return None;
-        }
         // It waits for the requests before this one, and has nothing to write.
         let _ = writer.flush();
+        worker.begin_turn();
         (!worker.distrusts_client()).then_some(Turn {
             writer,
             version,
             method,
-            worker,
         })
     }
 
@@ -134,12 +129,6 @@ impl<'a> Turn<'a> {
             Body::Text(text) => self.respond_text(answer.code, headers, text),
             Body::Exposition(view) => respond_exposition(self, answer.code, headers, &view),
         };
-    }
-
-    /// The last of the answer is about to be written: whoever has read it may send the next request
-    /// before that returns, and nobody is to think that there are two at once.
-    pub fn is_ending(&self) {
-        self.worker.is_done();
     }
 
     /// Answers with what is there in full.
@@ -155,7 +144,6 @@ impl<'a> Turn<'a> {
             .with_chunked_threshold(usize::MAX);
         let is_head = self.method == Method::Head;
         let (upgrade, version) = (None, self.version.clone());
-        self.is_ending();
         response.raw_print(
             &mut self.writer,
             version,
@@ -184,7 +172,7 @@ pub fn let_go(request: Request, answer: &Answer, unread: Unread, worker: &Worker
         worker.distrust_client(None);
     }
     let peer = worker.late().map(Peer::Connected);
-    let peer = peer.unwrap_or_else(|| Peer::of(&request));
+    let peer = peer.unwrap_or_else(|| Peer::of(request.remote_addr()));
     if let (false, Peer::Connected(socket)) = (is_endless, &peer) {
         worker.distrust_client(Some(socket));
     }

@@ -218,7 +218,7 @@ fn read_chunked(
     match read_pieces(request, &mut body, limit, CHUNKED_PIECE_BYTES, worker) {
         Ok(()) if body.len() > body_bytes_max => Err(too_large(body_bytes_max, Unread::Chunks)),
         _ if worker.late().is_some() => Err(too_slow(worker, Unread::Unframed)),
-        Ok(()) => match Peer::of(request) {
+        Ok(()) => match Peer::of(request.remote_addr()) {
             // tiny_http's decoder takes the end of the connection for the end of the body. Who has
             // ended it may have been cut off, so the body is not believed to be whole.
             Peer::Connected(socket) if !socket.is_at_end() => Ok(body),

@@ -12,7 +12,7 @@
 //! | does not read its answer | after `answer` |
 //! | keeps a connection without using it | after `idle` |
 //! | does not use its connection while there are too many | soonest, the never used ones first |
-//! | sends 64 KiB that are no request, or as much ahead of its answers | at once |
+//! | sends 64 KiB that are no request, or no body | at once |
 //!
 //! What has ended and stays open all the same has been abandoned by `tiny_http`: it is counted, and
 //! only a new image of the process is rid of it.
@@ -21,6 +21,7 @@ mod known;
 mod looks;
 
 use std::collections::{HashMap, HashSet};
+use std::mem;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -32,7 +33,8 @@ use self::looks::{Looks, Pace, processor_time_of};
 use super::front::Front;
 use super::socket::{OwnDescriptors, SocketDescriptor, socket_descriptors};
 use super::tcp_info::TcpInfo;
-use super::workers::{Post, Work};
+use super::worker::{Tenure, start_worker};
+use super::workers::{Client, Post, Work};
 use crate::status::{HangUp, Resource};
 
 /// New connections are given this long to get their thread by themselves.
@@ -75,13 +77,14 @@ struct Seen {
 }
 
 /// Looks after the connections of a front end as long as it accepts any.
-pub fn keep(front: &Front) {
+pub fn keep(front: &Arc<Front>) {
     let mut connections = OwnDescriptors::open().map(|own| Connections {
         own,
         known: HashMap::new(),
     });
     let mut looks = Looks::new();
     let mut delay = CENSUS_DELAY;
+    let mut answered = front.answered();
     while !front.is_draining() {
         let mut polled = [PollFd::new(front.listener(), PollFlags::IN)];
         let interval = Timespec::try_from(looks.time_left()).ok();
@@ -96,8 +99,27 @@ pub fn keep(front: &Front) {
             looks.hasten();
         }
         let is_due = count > front.connections_max() || looks.time_left().is_zero();
+        if is_due {
+            let answered_before = mem::replace(&mut answered, front.answered());
+            relieve(front, answered - answered_before);
+        }
         if let (true, Some(connections)) = (is_due, &mut connections) {
             looks.run(|| connections.look(front));
+        }
+    }
+}
+
+/// Where all workers are held up, by clients that do not read what is short, starts some more.
+fn relieve(front: &Arc<Front>, answered_since: u64) {
+    let workers = front.workers();
+    let is_held_up = !workers.has_idle() || front.in_hand().has_next();
+    if !is_held_up || answered_since >= workers.count() as u64 {
+        return;
+    }
+    for _ in 0..=workers.count() / 2 {
+        // There may be no more.
+        if !workers.hire_for(Client::Reader) || start_worker(front, Tenure::WhileNeeded).is_err() {
+            return;
         }
     }
 }
@@ -162,7 +184,8 @@ impl Connections {
         let look = Look {
             info,
             consumed: info.received.saturating_sub(socket.unread_bytes()),
-            works: works.iter().filter(is_of_peer).collect(),
+            work: works.iter().find(is_of_peer),
+            is_in_hand: front.in_hand().contains(peer),
             now: Instant::now(),
         };
         let known = self.known.entry(descriptor.inode);
@@ -172,7 +195,7 @@ impl Connections {
         let why = why.filter(|_| look.still_holds(&socket, front));
         if let Some(why) = why {
             known.hang_up(why, &socket, &look, front);
-        } else if info.is_established && look.works.is_empty() {
+        } else if info.is_established && !look.is_in_hand {
             seen.unused.push((known.worth(&look), descriptor));
         }
         seen.established += usize::from(info.is_established);

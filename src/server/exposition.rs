@@ -21,7 +21,7 @@ pub const NO_REQUEST_HEADERS: &[Header] = &[];
 
 /// Answers a request with the exposition of a view.
 pub fn respond_exposition(
-    turn: Turn<'_>,
+    turn: Turn,
     code: u16,
     headers: Vec<Header>,
     view: &View,
@@ -35,12 +35,7 @@ pub fn respond_exposition(
 
 /// A client that knows no chunks, or wants no more than the head, is told the length: the view is
 /// rendered for that first.
-fn respond_counted(
-    mut turn: Turn<'_>,
-    code: u16,
-    headers: Vec<Header>,
-    view: &View,
-) -> io::Result<()> {
+fn respond_counted(mut turn: Turn, code: u16, headers: Vec<Header>, view: &View) -> io::Result<()> {
     let mut length = 0;
     let mut text = Vec::with_capacity(2 * PIECE_BYTES);
     let Ok(()) = render(view, &mut text, PIECE_BYTES, |text| {
@@ -60,13 +55,12 @@ fn respond_counted(
         })?;
         turn.writer.write_all(&text)?;
     }
-    turn.is_ending();
     turn.writer.flush()
 }
 
 /// Chunks for a long exposition, one piece for a short one.
 fn respond_in_chunks(
-    mut turn: Turn<'_>,
+    mut turn: Turn,
     code: u16,
     headers: Vec<Header>,
     view: &View,
@@ -86,7 +80,6 @@ fn respond_in_chunks(
     if text.len() > CHUNK_HEAD_BYTES {
         write_chunk(&mut turn.writer, &mut text)?;
     }
-    turn.is_ending();
     turn.writer.write_all(b"0\r\n\r\n")?;
     turn.writer.flush()
 }

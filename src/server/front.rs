@@ -6,8 +6,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use tiny_http::{Request, Server};
 use super::Site;
 use super::connections;
 use super::distrusted::Distrusted;
+use super::in_hand::{InHand, Numbered};
 use super::pool::{Census, wake_one};
 use super::probe::is_alive;
 use super::socket::{DESCRIPTORS, Socket, inode};
@@ -66,7 +67,10 @@ pub struct Front {
     workers: Workers,
     is_draining: AtomicBool,
     is_dismissed: AtomicBool,
+    /// How many requests were taken from `tiny_http`, and how many have been answered.
+    taken: Mutex<u64>,
     answered: AtomicU64,
+    in_hand: InHand,
     distrusted: Distrusted,
     accept_ended: Box<dyn Fn(&io::Error) + Send + Sync>,
 }
@@ -108,7 +112,9 @@ impl Front {
             workers: Workers::new(&extent),
             is_draining: AtomicBool::new(false),
             is_dismissed: AtomicBool::new(false),
+            taken: Mutex::new(0),
             answered: AtomicU64::new(0),
+            in_hand: InHand::default(),
             distrusted: Distrusted::default(),
             accept_ended: Box::new(accept_ended),
         });
@@ -154,24 +160,53 @@ impl Front {
     }
 
     /// The next request for a worker; none when it is to end.
-    pub(super) fn next_request(&self, tenure: Tenure) -> Option<Request> {
+    pub(super) fn next_request(&self, tenure: Tenure) -> Option<Numbered> {
         loop {
+            // First by this, since it is numbered more surely.
+            if let Some(request) = self.queued_request() {
+                return Some(request);
+            }
             let idle = self.workers.idle();
             let received = match tenure {
                 Tenure::Standing => self.http.recv().map(Some),
                 Tenure::WhileNeeded => self.http.recv_timeout(IDLE_WORKER_DURATION_MAX),
             };
+            // Nothing may come between.
+            let received =
+                received.map(|request| request.map(|request| numbered(request, self.taken())));
             drop(idle);
             match received {
                 Ok(Some(request)) => return Some(request),
                 // Someone may wait for a client because this one was there for the next.
                 Ok(None) if !self.is_dismissed() && !self.workers.has_idle() => {}
                 // It may have been woken for a request, and given up in the same moment.
-                Ok(None) => return self.http.try_recv().ok().flatten(),
+                Ok(None) => return self.queued_request(),
                 Err(error) if error.kind() == io::ErrorKind::Other => return None,
-                Err(error) if !self.is_draining() => (self.accept_ended)(&error),
-                Err(_) => {}
+                Err(error) => self.report(&error),
             }
+        }
+    }
+
+    /// A request that no worker has taken yet, if there is one.
+    pub(super) fn queued_request(&self) -> Option<Numbered> {
+        let taken = self.taken();
+        match self.http.try_recv() {
+            Ok(request) => request.map(|request| numbered(request, taken)),
+            Err(error) => {
+                drop(taken);
+                self.report(&error);
+                None
+            }
+        }
+    }
+
+    fn taken(&self) -> MutexGuard<'_, u64> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn report(&self, accept_ended: &io::Error) {
+        if !self.is_draining() {
+            (self.accept_ended)(accept_ended);
         }
     }
 
@@ -183,6 +218,11 @@ impl Front {
         self.answered.fetch_add(1, SeqCst);
     }
 
+    /// How many requests have been answered.
+    pub(super) fn answered(&self) -> u64 {
+        self.answered.load(SeqCst)
+    }
+
     /// Wakes connections that `tiny_http` forgets, and tells how many there are in all.
     pub(super) fn wake_forgotten(&self) -> usize {
         let (Some(idle), Some(now)) = (self.idle, Census::take()) else {
@@ -191,6 +231,11 @@ impl Front {
         let idle = idle.with_threads(self.workers.beyond_standing());
         now.wake_forgotten(idle, &self.listener);
         now.connections(idle)
+    }
+
+    /// What the workers have in hand.
+    pub(super) fn in_hand(&self) -> &InHand {
+        &self.in_hand
     }
 
     /// Clients that are not believed.
@@ -220,22 +265,25 @@ impl Front {
     /// requests of the accepted connections are answered: for each of the two, at most `patience`.
     /// They are taken to be when nothing has happened for as long as `rest`: a client that has just
     /// connected is on its way to send a request, one that keeps its connection may send another.
+    /// That time is counted in looks, not by the clock: on a machine that stands still or is short
+    /// of processors the clients are late by as much.
     pub fn drain(&self, patience: Duration, rest: Duration) {
         self.stop_accepting();
         wait(patience, || !self.is_accepting());
-        let mut answered = self.answered.load(SeqCst);
-        let mut rest_since = Instant::now();
+        let mut answered = self.answered();
+        let mut rested = Duration::ZERO;
         wait(patience, || {
-            let answered_now = self.answered.load(SeqCst);
+            let answered_now = self.answered();
+            rested += LOOK_INTERVAL;
             if self.workers.busy() > 0 || answered_now != answered {
                 answered = answered_now;
-                rest_since = Instant::now();
+                rested = Duration::ZERO;
             }
             let connections = self
                 .idle
                 .and_then(|idle| Some(Census::take()?.connections(idle)));
             let is_deserted = connections == Some(0) && !self.is_accepting();
-            is_deserted || rest_since.elapsed() >= rest
+            is_deserted || rested >= rest
         });
     }
 
@@ -271,10 +319,21 @@ impl Front {
     /// `patience`.
     pub fn dismiss(&self, patience: Duration) -> bool {
         self.is_dismissed.store(true, SeqCst);
-        // Behind all queued requests; each worker takes one and ends. One that is started later
-        // ends by itself.
+        // Behind all queued requests; each worker takes one and ends, unless it takes it between
+        // two requests: then one more is needed. One that is started later ends by itself.
         (0..self.workers.count()).for_each(|_| self.http.unblock());
-        wait(patience, || self.workers.count() == 0)
+        wait(patience, || {
+            self.http.unblock();
+            self.workers.count() == 0
+        })
+    }
+}
+
+fn numbered(request: Request, mut taken: MutexGuard<'_, u64>) -> Numbered {
+    *taken += 1;
+    Numbered {
+        number: *taken,
+        request,
     }
 }
 

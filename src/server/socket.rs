@@ -17,12 +17,11 @@ use rustix::io::ioctl_fionread;
 use rustix::net::sockopt::set_socket_linger;
 use rustix::net::{RecvFlags, recv};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
-use tiny_http::Request;
 
 /// The file descriptors of this process.
 pub const DESCRIPTORS: &str = "/proc/self/fd";
 
-/// What is left of the connection of a request.
+/// What is left of a connection.
 pub enum Peer {
     /// It is connected.
     Connected(Arc<Socket>),
@@ -104,11 +103,10 @@ impl OwnDescriptors {
 }
 
 impl Peer {
-    /// Looks for the socket that is connected to the peer of a request. Not by what the descriptors
+    /// Looks for the socket that is connected to this address. Not by what the descriptors
     /// are links to: that takes several times as long.
-    pub fn of(request: &Request) -> Peer {
-        let (Some(&peer), Some(own), Some(entries)) =
-            (request.remote_addr(), OwnDescriptors::open(), entries())
+    pub fn of(address: Option<&SocketAddr>) -> Peer {
+        let (Some(&peer), Some(own), Some(entries)) = (address, OwnDescriptors::open(), entries())
         else {
             return Peer::Unknown;
         };

@@ -4,11 +4,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use tiny_http::Request;
 
 use super::front::Front;
+use super::in_hand::{Numbered, Taken};
 use super::socket::{Peer, Socket};
 use super::workers::{Client, Post, Task};
 use super::{Site, handle, surviving};
@@ -23,8 +23,8 @@ pub enum Tenure {
     WhileNeeded,
 }
 
-/// When no worker is idle, requests that were sent ahead of an answer wait for it no longer.
-const AHEAD_DURATION_MAX: Duration = Duration::from_secs(2);
+/// So many requests that were sent ahead of an answer are a flood.
+const AHEAD_MAX: usize = 256;
 
 /// A worker, as those see it who handle its request.
 pub struct Worker {
@@ -54,16 +54,57 @@ fn work(front: Arc<Front>, tenure: Tenure) {
         post,
         peer: None,
     };
-    while let Some(request) = worker.front.next_request(tenure) {
-        worker.peer = request.remote_addr().copied();
-        worker.post.begin(worker.peer);
-        // A request that panics is answered 500 when tiny_http drops it.
-        let _ = surviving(|| handle(&worker, request));
-        worker.front.count_answered();
-        worker.front.workers().forget_body(&worker.post);
-        worker.post.end();
+    loop {
+        while let Some(request) = worker.front.in_hand().next() {
+            worker.handle(request);
+            // Who sends one request at a time does not wait for those who send many.
+            if let Some(request) = worker.front.queued_request() {
+                worker.take(request);
+            }
+        }
+        let Some(request) = worker.front.next_request(tenure) else {
+            break;
+        };
+        worker.take(request);
     }
     worker.front.workers().leave(&worker.post);
+}
+
+impl Worker {
+    /// Handles a request, unless one of the same client is to be handled before.
+    fn take(&mut self, request: Numbered) {
+        let Some(&client) = request.request.remote_addr() else {
+            return self.handle(request.request);
+        };
+        match self.front.in_hand().take(client, request) {
+            Taken::Mine(request) => self.handle(request),
+            Taken::Waits(AHEAD_MAX) => self.end_flood(client),
+            Taken::Waits(_) => {}
+        }
+    }
+
+    fn handle(&mut self, request: Request) {
+        self.peer = request.remote_addr().copied();
+        self.post.begin(self.peer);
+        // A request that panics is answered 500 when tiny_http drops it.
+        let _ = surviving(|| handle(self, request));
+        self.front.count_answered();
+        self.front.workers().forget_body(&self.post);
+        self.post.end();
+        if let Some(client) = self.peer {
+            self.front.in_hand().end(client);
+        }
+    }
+
+    /// Hangs up on a client that has sent too many requests ahead of their answers.
+    fn end_flood(&self, client: SocketAddr) {
+        if let Peer::Connected(socket) = Peer::of(Some(&client)) {
+            self.front.distrusted().insert(client, Some(&socket));
+            socket.reset_when_closed();
+            socket.hang_up();
+            self.site().status.front.count_hang_up(HangUp::Flood);
+        }
+    }
 }
 
 impl Worker {
@@ -77,10 +118,11 @@ impl Worker {
         self.front.is_draining()
     }
 
-    /// Lets it be known that the client will be waited for, and has others answered meanwhile.
+    /// Lets it be known that the client will be waited for, and has others answered meanwhile: an
+    /// idle worker takes what comes, and only a new one what waits in hand.
     pub fn wait_for(&self, client: Client) -> Result<(), Busy> {
         let workers = self.front.workers();
-        if workers.has_idle() {
+        if workers.has_idle() && !self.front.in_hand().has_next() {
             return Ok(());
         }
         // Where there are many slow clients, there are more to come.
@@ -94,45 +136,21 @@ impl Worker {
         Ok(())
     }
 
-    /// Before a request waits for those before it on its connection: has others answered meanwhile.
-    /// True if these take too long, or there would be nobody left: then the client is hung up on.
-    pub fn ends_flood(&self, request: &Request) -> bool {
-        if self.front.workers().has_idle() {
-            return false;
-        }
-        let works = self.front.workers().works();
-        let others = works
-            .iter()
-            .filter(|(post, work)| work.peer == self.peer && !Arc::ptr_eq(post, &self.post));
-        let Some(first) = others.map(|(_, work)| work.since).min() else {
-            return false;
-        };
-        let is_slow = first.elapsed() > AHEAD_DURATION_MAX;
-        if !is_slow && self.wait_for(Client::Sender).is_ok() {
-            return false;
-        }
-        if let Peer::Connected(socket) = Peer::of(request) {
-            self.distrust_client(Some(&socket));
-            socket.reset_when_closed();
-            socket.hang_up();
-        }
-        self.site().status.front.count_hang_up(HangUp::Flood);
-        true
-    }
-
     /// Goes on to another task of the same request.
     pub fn go_on(&self, task: Task) {
         self.post.go_on(task);
     }
 
+    /// All earlier requests of the client have been answered.
+    pub fn begin_turn(&self) {
+        if let Some(client) = self.peer {
+            self.front.in_hand().begin_turn(client);
+        }
+    }
+
     /// The connection of the client, if it was waited for in vain: its deadline has passed.
     pub fn late(&self) -> Option<Arc<Socket>> {
         self.post.work()?.late
-    }
-
-    /// Nothing is waited for any more but that the answer goes out.
-    pub fn is_done(&self) {
-        self.post.end();
     }
 
     /// Counts more of the body, which is kept until the request is answered.

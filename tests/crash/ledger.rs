@@ -7,12 +7,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::client::{Answer, NoAnswer};
 
 /// So many broken laws are written down in full.
 const FAULTS_MAX: usize = 10;
+
+/// Less than there is between two hand-overs.
+const BREAK_DURATION_MAX: Duration = Duration::from_millis(100);
 
 /// The page of the gateway's own metrics, as far as it is of interest.
 #[derive(Clone, Copy, Default)]
@@ -39,6 +42,9 @@ pub struct Ledger {
     pub kills: AtomicU64,
     pub refused_connections: AtomicU64,
     pub broken_connections: AtomicU64,
+    /// When the last of them broke, and how many times any did: some at once are one time.
+    last_break: Mutex<Option<Instant>>,
+    pub breaks: AtomicU64,
     pub scrapes: AtomicU64,
     pub lost: AtomicU64,
     pub doubled: AtomicU64,
@@ -99,16 +105,24 @@ impl Ledger {
                 self.refused_connections.fetch_add(1, SeqCst);
             }
             NoAnswer::Broken(when) => {
-                self.broken_connections.fetch_add(1, SeqCst);
+                self.broke();
                 self.trouble(format!("{who}: broken {when}"));
             }
             NoAnswer::NoPort => self.trouble(format!("{who}: no port left")),
             NoAnswer::NotConnected(error) => {
-                self.broken_connections.fetch_add(1, SeqCst);
+                self.broke();
                 self.trouble(format!("{who}: not connected: {error}"));
             }
             NoAnswer::Hung => self.fault(format!("{who}: a request is not answered, ever")),
             NoAnswer::NotThere(code) => self.fault(format!("{who}: answered with {code}")),
+        }
+    }
+
+    fn broke(&self) {
+        self.broken_connections.fetch_add(1, SeqCst);
+        let last = lock(&self.last_break).replace(Instant::now());
+        if last.is_none_or(|last| last.elapsed() > BREAK_DURATION_MAX) {
+            self.breaks.fetch_add(1, SeqCst);
         }
     }
 

@@ -10,7 +10,7 @@ use super::super::workers::{Post, Task, Work};
 use super::Deadlines;
 use crate::status::HangUp;
 
-/// What a client may send that is no request yet, or between two looks ahead of its answers.
+/// What a client may send that is no request yet.
 const UNANSWERED_BYTES_MAX: u64 = 64 << 10;
 
 /// What a chunked body may carry between two looks without a byte of the body itself.
@@ -53,32 +53,20 @@ pub struct Look<'a> {
     pub info: TcpInfo,
     /// What of it `tiny_http` has read.
     pub consumed: u64,
-    /// What workers are busy with for this client.
-    pub works: Vec<&'a (Arc<Post>, Work)>,
+    /// What a worker is busy with for this client.
+    pub work: Option<&'a (Arc<Post>, Work)>,
+    /// That, or its next request waits for a worker.
+    pub is_in_hand: bool,
     pub now: Instant,
 }
 
 impl Look<'_> {
-    /// The body that is waited for, if one is.
-    fn body(&self) -> Option<&(Arc<Post>, Work)> {
-        let mut works = self.works.iter().copied();
-        works.find(|(_, work)| work.task != Task::Answer)
-    }
-
     /// What workers do was seen before what came of it: a worker may have taken the request since,
     /// or answered it.
     pub fn still_holds(&self, socket: &Socket, front: &Front) -> bool {
-        let peer = socket.peer();
-        let works = front.workers().works();
-        let works = works.iter().filter(|(_, work)| work.peer == peer).count();
-        match self.works.len() {
-            0 => {
-                let now = TcpInfo::of(socket.stream());
-                works == 0 && now.is_some_and(|now| now.sent == self.info.sent)
-            }
-            1 => true,
-            _ => works > 1,
-        }
+        let is_taken = front.in_hand().contains(socket.peer());
+        let now = TcpInfo::of(socket.stream());
+        self.work.is_some() || !is_taken && now.is_some_and(|now| now.sent == self.info.sent)
     }
 }
 
@@ -102,7 +90,7 @@ impl Known {
     pub fn update(&mut self, look: &Look<'_>, limits: &Limits) -> Option<HangUp> {
         let &Look { info, now, .. } = look;
         let has_moved = (info.sent, info.acknowledged) != (self.info.sent, self.info.acknowledged);
-        let is_served = !look.works.is_empty();
+        let is_served = look.work.is_some() || look.is_in_hand;
         if has_moved || is_served {
             self.quiet_since = now;
             self.consumed_at_answer = look.consumed;
@@ -132,12 +120,13 @@ impl Known {
         } = limits.deadlines;
         let is_over =
             |since: Option<Instant>, max| since.is_some_and(|since| look.now - since > max);
-        let more = look.consumed.saturating_sub(self.consumed);
-        if let Some(body) = look.body() {
-            return self.late_body(body, look, limits);
-        }
-        match look.works.as_slice() {
-            [] => {
+        match look.work {
+            Some((_, work)) if work.task == Task::Answer => {
+                is_over(Some(work.since), answer).then_some(HangUp::Answer)
+            }
+            Some(body) => self.late_body(body, look, limits),
+            None if look.is_in_hand => None,
+            None => {
                 let unanswered = look.consumed.saturating_sub(self.consumed_at_answer);
                 if unanswered > UNANSWERED_BYTES_MAX {
                     Some(HangUp::Flood)
@@ -148,11 +137,6 @@ impl Known {
                 } else {
                     is_over(Some(self.quiet_since), idle).then_some(HangUp::Idle)
                 }
-            }
-            [_, _, ..] if more > UNANSWERED_BYTES_MAX => Some(HangUp::Flood),
-            works => {
-                let first = works.iter().map(|(_, work)| work.since).min();
-                is_over(first, answer).then_some(HangUp::Answer)
             }
         }
     }
@@ -205,7 +189,7 @@ pub struct Limits {
 impl Known {
     pub fn hang_up(&mut self, why: HangUp, socket: &Arc<Socket>, look: &Look<'_>, front: &Front) {
         let is_counted = !self.has_late_body;
-        match (why, look.body()) {
+        match (why, look.work) {
             (HangUp::Body, Some((_, work))) if self.has_late_body => {
                 let limit = front.site().deadlines.body + LATE_ANSWER_DURATION_MAX;
                 if look.now - work.since > limit {
