@@ -113,7 +113,7 @@ pub fn keep(front: &Arc<Front>) {
 fn relieve(front: &Arc<Front>, answered_since: u64) {
     let workers = front.workers();
     let is_held_up = !workers.has_idle() || front.in_hand().has_next();
-    if !is_held_up || answered_since >= workers.count() as u64 {
+    if !is_held_up || workers.has_newcomer() || answered_since >= workers.count() as u64 {
         return;
     }
     for _ in 0..=workers.count() / 2 {

@@ -161,8 +161,9 @@ impl Worker {
 
     /// Merges a body when there is memory for it.
     pub fn merge_in_turn<T>(&self, body_bytes: usize, merge: impl FnOnce() -> T) -> T {
+        // The client is not to blame for the time that it takes.
+        self.go_on(Task::Merge);
         let merged = self.front.workers().merge_in_turn(body_bytes, merge);
-        // The client is not to blame for the time that it took.
         self.go_on(Task::Answer);
         merged
     }

@@ -22,6 +22,8 @@ pub enum Task {
     Body,
     /// The same of a body in chunks.
     Chunks,
+    /// Nothing of the client's: a body that it has sent is merged.
+    Merge,
     /// The end of an answer: it decides on it, or writes it.
     Answer,
 }
@@ -186,6 +188,11 @@ impl Workers {
         if bytes > 0 {
             self.body_bytes.fetch_sub(bytes, SeqCst);
         }
+    }
+
+    /// True if one was started that does not run yet.
+    pub fn has_newcomer(&self) -> bool {
+        self.posts().len() < self.count()
     }
 
     /// True if someone waits for requests while the caller does not.

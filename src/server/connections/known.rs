@@ -121,6 +121,7 @@ impl Known {
         let is_over =
             |since: Option<Instant>, max| since.is_some_and(|since| look.now - since > max);
         match look.work {
+            Some((_, work)) if work.task == Task::Merge => None,
             Some((_, work)) if work.task == Task::Answer => {
                 is_over(Some(work.since), answer).then_some(HangUp::Answer)
             }
