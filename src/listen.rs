@@ -17,7 +17,7 @@ use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_op
 use crate::excerpt::Excerpt;
 
 /// How many connections may wait to be accepted; Linux caps it at `net.core.somaxconn`.
-const BACKLOG_CONNECTIONS: i32 = 1024;
+const BACKLOG_CONNECTIONS: i32 = 4096;
 
 /// Where to listen, as written on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -118,7 +118,7 @@ pub fn sizes(target: &Target) {
         target.note(format!("\"{body}\": {reply:?}"));
         if !matches!(
             reply,
-            Reply::Code(200 | 400) | Reply::Closed | Reply::Silence
+            Reply::Code(200 | 400 | 408) | Reply::Closed | Reply::Silence
         ) {
             target.complain(format!("\"{body}\": {reply:?}"));
         }
