@@ -14,6 +14,7 @@ use pico_args::Arguments;
 use crate::duration::whole_seconds;
 use crate::excerpt::Excerpt;
 use crate::listen::ListenAddress;
+use crate::probe::Page;
 
 /// What the process is to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +25,8 @@ pub enum Command {
     Check(Config),
     /// Print the next resets of a schedule.
     Next(Preview),
+    /// Ask for a page, and tell whether it is answered.
+    Probe(Page),
     /// Print the help text.
     Help,
     /// Print the version.
@@ -199,6 +202,12 @@ pub const FLAGS: &[Flag] = &[
         help: "say ok if the flags and the journal's format are right, or what is not, and exit",
     },
     Flag {
+        name: "probe",
+        value: "URL",
+        default: "",
+        help: "exit with 0 if http://HOST:PORT/-/healthy, or another page, answers 200, else 1",
+    },
+    Flag {
         name: "version",
         value: "",
         default: "",
@@ -272,11 +281,15 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, St
         answer_timeout: value(&mut arguments, "--answer-timeout", timeout)?,
         idle_timeout: value(&mut arguments, "--idle-timeout", timeout)?,
     };
+    let probe = given(&mut arguments, "--probe", str::parse)?;
     let check = arguments.contains("--check");
     let next = given(&mut arguments, "--next", number)?;
     let after = given(&mut arguments, "--after", |instant| Ok(instant.to_owned()))?;
     if let Some(argument) = arguments.finish().first() {
         return Err(unexpected(&argument.to_string_lossy()));
+    }
+    if let Some(page) = probe {
+        return Ok(Command::Probe(page));
     }
     match (next, config.crontab, after) {
         (None, crontab, None) => {

@@ -24,6 +24,7 @@
 //! | [`schedule`] | crontab to the next instant | each occurrence once, whatever the clock does |
 //! | [`status`] | what the gateway says of itself | atomics only |
 //! | [`listen`] | an address to a socket | bound with the options that connections inherit |
+//! | [`probe`] | a page of a server to whether it answers | as anyone else would ask |
 //! | [`server`] | requests to answers | the only HTTP, the only status codes |
 //! | [`handoff`] | socket and sums to a fresh image | tried out before; bytes only |
 //! | [`cli`] | flags to a configuration | what is in a configuration can be used |
@@ -63,6 +64,7 @@ pub mod schedule;
 pub mod status;
 
 pub mod listen;
+pub mod probe;
 pub mod server;
 
 pub mod handoff;

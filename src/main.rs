@@ -33,6 +33,7 @@ use prometheus_aggregation_gateway::gateway::Limits;
 use prometheus_aggregation_gateway::handoff::{self, Image};
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::listen::{self, ListenAddress};
+use prometheus_aggregation_gateway::probe::probe;
 use prometheus_aggregation_gateway::server::{Deadlines, Extent, Front, Site};
 use prometheus_aggregation_gateway::status::{Recycle, Resource, Status};
 
@@ -52,6 +53,9 @@ const PROGRAM: &str = env!("CARGO_PKG_NAME");
 
 /// How long requests in flight are waited for at the end.
 const FINISH_DURATION_MAX: Duration = Duration::from_secs(5);
+
+/// How long `-probe` waits for each thing that it waits for.
+const PROBE_DURATION_MAX: Duration = Duration::from_secs(5);
 
 /// Why the process ends before its time: the line for stderr, and the exit status.
 struct Failure {
@@ -78,6 +82,7 @@ fn main() -> ExitCode {
         Ok(Command::Help) => print(&cli::help()),
         Ok(Command::Version) => print(&format!("{PROGRAM} {}\n", env!("CARGO_PKG_VERSION"))),
         Ok(Command::Next(preview)) => print_next(&preview),
+        Ok(Command::Probe(page)) => probe(&page, PROBE_DURATION_MAX).map_err(system),
         Ok(Command::Check(config)) => check(&config),
         Ok(Command::Run(config)) => run(config),
         Err(line) => Err(usage(line)),

@@ -21,7 +21,6 @@ mod exposition;
 mod front;
 mod in_hand;
 mod pool;
-mod probe;
 mod socket;
 mod tcp_info;
 mod worker;

@@ -19,12 +19,12 @@ use super::Site;
 use super::connections;
 use super::distrusted::Distrusted;
 use super::in_hand::{InHand, Numbered};
-use super::pool::{Census, wake_one};
-use super::probe::is_alive;
+use super::pool::{Census, connect, wake_one};
 use super::socket::{DESCRIPTORS, Socket, inode};
 use super::worker::{Tenure, start_worker};
 use super::workers::Workers;
 use crate::listen::is_shared;
+use crate::probe::{HEALTHY, status};
 
 const LOOK_INTERVAL: Duration = Duration::from_millis(1);
 
@@ -258,7 +258,8 @@ impl Front {
     /// True if it answers its own question, which comes the way that all others come.
     #[must_use]
     pub fn is_alive(&self, patience: Duration) -> bool {
-        is_alive(&self.listener, patience)
+        let ask = |connection| status(connection, HEALTHY, patience).ok();
+        connect(&self.listener, patience).and_then(ask) == Some(200)
     }
 
     /// Stops accepting, without closing the socket for those who connect, and waits until the

@@ -215,7 +215,7 @@ fn a_broken_program_does_not_take_over() {
         fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("the folder can be written");
         replace(path.to_str().expect("it is ours"));
     };
-    let copy = || replace(env!("CARGO_BIN_EXE_prometheus-aggregation-gateway"));
+    let copy = || replace(&crate::running_gateway::program());
     copy();
     let gateway = RunningGateway::start_program(&program, &[]);
     gateway.push("/metrics", "x 1\n");
@@ -327,7 +327,7 @@ fn a_socket_can_be_passed_by_systemd() {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     let activate = "exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=$1 exec \"$2\" -listen :1";
-    let program = env!("CARGO_BIN_EXE_prometheus-aggregation-gateway");
+    let program = &crate::running_gateway::program();
     let start = |count: &str, socket: OwnedFd| {
         let mut shell = Command::new("sh");
         let shell = shell

@@ -8,6 +8,7 @@ mod bodies;
 mod cases;
 mod concurrency;
 mod crontab;
+mod documents;
 mod faulty_disk;
 mod hand_over;
 mod http;

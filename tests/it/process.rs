@@ -6,9 +6,58 @@ use std::process::Stdio;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus_aggregation_gateway::listen::ListenAddress;
+use prometheus_aggregation_gateway::probe::Page;
 use rustix::process::Signal;
 
 use crate::running_gateway::{PATIENCE, RunningGateway, command, wait_until};
+
+/// `-probe` is for who has no curl, such as a container's health check.
+#[test]
+fn a_page_is_probed() {
+    let gateway = RunningGateway::start(&[]);
+    let probe = |url: &str| {
+        let output = command(&["-probe", url]).output().expect("it was built");
+        assert_eq!(output.stdout, b"");
+        let stderr = String::from_utf8(output.stderr).expect("it is text");
+        (output.status.code(), stderr)
+    };
+    let failed = |url: &str, why: &str| {
+        let line = format!("prometheus-aggregation-gateway: {url}: {why}\n");
+        (Some(1), line)
+    };
+    let at = format!("http://{}", gateway.address);
+    assert_eq!(probe(&format!("{at}/-/healthy")), (Some(0), String::new()));
+    let localhost = format!("http://localhost:{}/metrics", gateway.address.port());
+    assert_eq!(probe(&localhost), (Some(0), String::new()));
+    let missing = format!("{at}/missing");
+    assert_eq!(probe(&missing), failed(&missing, "answered with 404"));
+    assert_eq!(probe(&at), failed(&format!("{at}/"), "answered with 404"));
+    for url in [
+        "https://a/",
+        "http://",
+        "http://:1/",
+        "http://a:b/",
+        "http://a b/",
+        "http://u@a/",
+    ] {
+        assert!(url.parse::<Page>().is_err(), "{url}");
+    }
+    for url in ["http://a:80/", "http://[::1]:1/x:y", "http://a:65535/?b=c"] {
+        assert_eq!(
+            url.parse::<Page>().map(|page| page.to_string()),
+            Ok(url.to_owned())
+        );
+    }
+    let wrong = probe("a:1");
+    let expected =
+        "flag -probe: expected a URL such as http://127.0.0.1:9091/-/healthy, found `a:1`";
+    assert_eq!(wrong.0, Some(2));
+    assert!(wrong.1.contains(expected), "{}", wrong.1);
+    drop(gateway);
+    let refused = "Connection refused (os error 111)";
+    assert_eq!(probe(&missing), failed(&missing, refused));
+    assert_eq!(probe("http://[::1]:1/x").0, Some(1));
+}
 
 /// Wrong arguments end it with status 2 and one line, before anything is bound.
 #[test]

@@ -6,7 +6,9 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
-use crate::running_gateway::{Connection, PATIENCE, RunningGateway, command, scratch_folder};
+use crate::running_gateway::{
+    Connection, PATIENCE, RunningGateway, command, program, scratch_folder,
+};
 
 const RECYCLES: &str = "aggregation_gateway_recycles_total";
 
@@ -41,12 +43,12 @@ fn abandoned_connections() {
 /// A few more connections than descriptors end the accepting of any.
 #[test]
 fn descriptors_run_out() {
-    let program = env!("CARGO_BIN_EXE_prometheus-aggregation-gateway");
+    let program = program();
     let mut shell = Command::new("sh");
     shell.args([
         "-c",
         "ulimit -n 80; exec \"$0\" -listen 127.0.0.1:0",
-        program,
+        &program,
     ]);
     let shell = shell.stdin(Stdio::null()).stderr(Stdio::piped()).spawn();
     let gateway = RunningGateway::of(shell.expect("there is a shell"));

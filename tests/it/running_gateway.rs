@@ -60,9 +60,16 @@ pub struct RunningGateway {
     pub address: SocketAddr,
 }
 
+/// The gateway's binary: the one that was built with the tests, or the one of the environment
+/// variable GATEWAY, such as the static one.
+pub fn program() -> String {
+    let built = || env!("CARGO_BIN_EXE_prometheus-aggregation-gateway").to_owned();
+    std::env::var("GATEWAY").unwrap_or_else(|_| built())
+}
+
 /// The gateway's binary with these arguments and nothing from the environment but what it needs.
 pub fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_prometheus-aggregation-gateway"));
+    let mut command = Command::new(program());
     command
         .args(arguments)
         .env("TZ", "UTC")

@@ -1,0 +1,206 @@
+//! The manual page, the completion and the README's table are made from the one table of flags.
+//! What is in the repository is compared with that, or, with WRITE_DOCUMENTS=1, written.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use prometheus_aggregation_gateway::cli::{FLAGS, Flag};
+
+use crate::running_gateway::command;
+
+const PROGRAM: &str = "prometheus-aggregation-gateway";
+
+#[track_caller]
+fn check_file(path: &str, expected: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if std::env::var_os("WRITE_DOCUMENTS").is_some() {
+        fs::write(&path, expected).expect("the repository can be written");
+    }
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    let path = path.display();
+    assert!(
+        found == expected,
+        "{path} is not what the flags say; try: WRITE_DOCUMENTS=1 cargo test documents"
+    );
+}
+
+#[test]
+fn the_manual_page_is_of_these_flags() {
+    check_file(&format!("scripts/{PROGRAM}.1"), &manual_page());
+}
+
+#[test]
+fn the_completion_is_of_these_flags() {
+    check_file(&format!("scripts/{PROGRAM}.bash"), &completion());
+}
+
+#[test]
+fn the_readme_is_of_these_flags() {
+    const FIRST: &str = "| flag | default | |\n|---|---|---|\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = fs::read_to_string(path).expect("there is one");
+    let (before, rest) = readme.split_once(FIRST).expect("it has the table");
+    let (_, after) = rest.split_once("\n\n").expect("more follows");
+    let table = FLAGS
+        .iter()
+        .fold(String::new(), |table, flag| table + &row(flag));
+    check_file("README.md", &format!("{before}{FIRST}{table}\n{after}"));
+}
+
+#[test]
+fn the_help_text_is_of_these_flags() {
+    let output = command(&["-help"]).output().expect("the binary was built");
+    let help = String::from_utf8(output.stdout).expect("it is text");
+    for flag in FLAGS {
+        let line = help.lines().find(|line| line.contains(flag.help));
+        let line = line.unwrap_or_else(|| panic!("nothing is said of -{}", flag.name));
+        let name = format!("  {}", name_and_value(flag));
+        assert!(
+            line.starts_with(&name) && line.contains(flag.default),
+            "{line}"
+        );
+    }
+}
+
+fn name_and_value(Flag { name, value, .. }: &Flag) -> String {
+    format!("-{name} {value}").trim_end().to_owned()
+}
+
+fn row(flag: &Flag) -> String {
+    let default = match flag.default {
+        "" => String::new(),
+        default => format!("`{default}`"),
+    };
+    let row = format!(
+        "| `{}` | {default} | {} |\n",
+        name_and_value(flag),
+        flag.help
+    );
+    row.replace("|  |", "| |")
+}
+
+/// In roff, a backslash, a dash that is one, and a leading dot or quote are written in another way.
+fn roff(text: &str) -> String {
+    let text = text.replace('\\', "\\e").replace('-', "\\-");
+    if text.starts_with(['.', '\'']) {
+        format!("\\&{text}")
+    } else {
+        text
+    }
+}
+
+/// man(7)
+fn manual_page() -> String {
+    let (program, version) = (roff(PROGRAM), env!("CARGO_PKG_VERSION"));
+    let upper = roff(&PROGRAM.to_uppercase());
+    let mut page = format!(
+        r#".\" Made from the table of flags in src/cli.rs.
+.TH {upper} 1 "" "{program} {version}" "User Commands"
+.SH NAME
+{program} \- add up pushed Prometheus metrics for a scrape
+.SH SYNOPSIS
+.B {program}
+.RI [ \-FLAG " " VALUE " | " \-FLAG=VALUE ]...
+.SH DESCRIPTION
+Browser pages, lambdas, cron jobs, CI steps and forked workers push their metrics in the Prometheus
+text format to /metrics; they are summed per series, and Prometheus scrapes the sums at /metrics.
+A cron schedule may clear the sums, and the answer to every push says when.
+Its own metrics are at /\-/metrics, its health at /\-/healthy and /\-/ready.
+.SH OPTIONS
+With one dash or two.
+Durations such as 90s or 2m are cut to whole seconds.
+"#
+    );
+    for flag in FLAGS {
+        let (name, value) = (roff(flag.name), roff(flag.value));
+        let tag = match flag.value {
+            "" => format!(".B \\-{name}"),
+            _ => format!(".BI \\-{name} \" {value}\""),
+        };
+        let default = match flag.default {
+            "" => String::new(),
+            default => format!(" (default {})", roff(default)),
+        };
+        writeln!(page, ".TP\n{tag}\n{}{default}", roff(flag.help)).expect("a String takes it");
+    }
+    page + MANUAL_PAGE_END
+}
+
+const MANUAL_PAGE_END: &str = r#".SH SIGNALS
+.TP
+.BR SIGTERM ", " SIGINT
+No more connections are accepted, requests in flight are finished, and the status is 0.
+.TP
+.B SIGHUP
+A new image of the program goes on in the same process, with the same socket and sums: that is how
+it is upgraded.
+.SH EXIT STATUS
+.TP
+.B 0
+Ended by a signal, or all was printed, or
+.B \-probe
+was answered.
+.TP
+.B 1
+The system refuses what is needed, the journal cannot be used, or
+.B \-probe
+was not answered.
+.TP
+.B 2
+A flag, the schedule or the time zone is wrong.
+.SH ENVIRONMENT
+.TP
+.B TZ
+The time zone of the schedule; without it, that of /etc/localtime.
+.TP
+.BR LISTEN_FDS ", " LISTEN_PID
+The socket that systemd passes, which is taken instead of
+.BR \-listen .
+.TP
+.B NOTIFY_SOCKET
+Where systemd is told of the state, and that the gateway answers.
+.SH FILES
+.TP
+.I /etc/default/prometheus-aggregation-gateway
+The flags that the service is started with.
+.TP
+.I /var/lib/prometheus-aggregation-gateway/journal
+The journal of the service.
+.SH SEE ALSO
+.BR crontab (5),
+.BR systemd.service (5)
+"#;
+
+/// bash(1), "Programmable Completion": flags, files, and what is a value of nothing known.
+fn completion() -> String {
+    let flags: Vec<String> = FLAGS.iter().map(|flag| format!("-{}", flag.name)).collect();
+    let named = |is_wanted: fn(&Flag) -> bool| {
+        let wanted = FLAGS.iter().filter(|flag| is_wanted(flag));
+        let names: Vec<String> = wanted
+            .map(|flag| format!("-{0} | --{0}", flag.name))
+            .collect();
+        names.join(" | ")
+    };
+    let files = named(|flag| flag.value == "FILE");
+    let others = named(|flag| !flag.value.is_empty() && flag.value != "FILE");
+    format!(
+        r#"# Completion for bash. Made from the table of flags in src/cli.rs.
+_prometheus_aggregation_gateway() {{
+    local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD - 1]}}
+    COMPREPLY=()
+    case $before in
+        {files})
+            mapfile -t COMPREPLY < <(compgen -f -- "$word")
+            ;;
+        {others}) ;;
+        *)
+            mapfile -t COMPREPLY < <(compgen -W "{flags}" -- "$word")
+            ;;
+    esac
+}}
+complete -o filenames -F _prometheus_aggregation_gateway {PROGRAM}
+"#,
+        flags = flags.join(" "),
+    )
+}
