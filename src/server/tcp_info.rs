@@ -4,6 +4,8 @@
 //! `getsockopt` is safe for a type that any bytes are a value of; here it is the bytes themselves.
 
 use std::net::TcpStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use nix::libc;
 use nix::sys::socket::{getsockopt, sockopt::GetStruct};
@@ -47,9 +49,17 @@ pub struct TcpInfo {
 impl TcpInfo {
     /// `None` of what is no TCP connection, and on an older Linux.
     pub fn of(connection: &TcpStream) -> Option<TcpInfo> {
-        // A shorter answer would be a panic in nix: the option is not asked for on such a system,
-        // which has no pidfd_getfd(2) either, by which alone a connection gets here (Linux 5.6).
-        let bytes = getsockopt(connection, TcpInfoOption).ok()?;
+        // A shorter answer is a panic in nix. A Linux that gives one has no pidfd_getfd(2), by
+        // which alone a connection gets here; what emulates Linux may, and is asked once.
+        static IS_SHORT: AtomicBool = AtomicBool::new(false);
+        if IS_SHORT.load(SeqCst) {
+            return None;
+        }
+        let ask = || getsockopt(connection, TcpInfoOption).ok();
+        let bytes = catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|_| {
+            IS_SHORT.store(true, SeqCst);
+            None
+        })?;
         let (words, long_words) = (|at| u32_at(&bytes, at), |at| u64_at(&bytes, at));
         let (segments_in_flight, not_sent) = (words(24), words(144));
         Some(TcpInfo {
