@@ -1,7 +1,7 @@
 //! Asks a gateway whether it answers, as anyone else would: it asks itself, and `-probe` asks any.
 
 use std::fmt::{self, Display, Formatter};
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::str::FromStr;
 use std::time::Duration;
@@ -77,7 +77,7 @@ impl Display for Page {
 /// When it is not answered with 200, or nothing comes for as long as `patience`: one line.
 pub fn probe(page: &Page, patience: Duration) -> Result<(), String> {
     let status = || {
-        let mut refused = io::ErrorKind::AddrNotAvailable.into();
+        let mut refused = ErrorKind::AddrNotAvailable.into();
         for address in (page.host.as_str(), page.port).to_socket_addrs()? {
             match TcpStream::connect_timeout(&address, patience) {
                 Ok(connection) => return status(connection, &page.path, patience),
@@ -89,6 +89,10 @@ pub fn probe(page: &Page, patience: Duration) -> Result<(), String> {
     match status() {
         Ok(200) => Ok(()),
         Ok(status) => Err(format!("{page}: answered with {status}")),
+        // A timeout is one or the other, by the system.
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+            Err(format!("{page}: no answer within {patience:?}"))
+        }
         Err(error) => Err(format!("{page}: {error}")),
     }
 }
@@ -108,6 +112,6 @@ pub fn status(mut connection: TcpStream, path: &str, patience: Duration) -> io::
     let status = start
         .starts_with("HTTP/1.")
         .then(|| start.get(9..)?.parse().ok());
-    let no_answer = || io::Error::new(io::ErrorKind::InvalidData, "what comes is no answer");
+    let no_answer = || io::Error::new(ErrorKind::InvalidData, "what comes is no answer");
     status.flatten().ok_or_else(no_answer)
 }

@@ -3,10 +3,10 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
 use std::process::Stdio;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus_aggregation_gateway::listen::ListenAddress;
-use prometheus_aggregation_gateway::probe::Page;
+use prometheus_aggregation_gateway::probe::{self, Page};
 use rustix::process::Signal;
 
 use crate::running_gateway::{PATIENCE, RunningGateway, command, wait_until};
@@ -32,6 +32,25 @@ fn a_page_is_probed() {
     let missing = format!("{at}/missing");
     assert_eq!(probe(&missing), failed(&missing, "answered with 404"));
     assert_eq!(probe(&at), failed(&format!("{at}/"), "answered with 404"));
+    let wrong = probe("a:1");
+    let expected =
+        "flag -probe: expected a URL such as http://127.0.0.1:9091/-/healthy, found `a:1`";
+    assert_eq!(wrong.0, Some(2));
+    assert!(wrong.1.contains(expected), "{}", wrong.1);
+    let silent = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    let silent = format!("http://{}/", silent.local_addr().expect("it is bound"));
+    assert!(silent.parse::<Page>().is_ok_and(|page| {
+        let line = format!("{silent}: no answer within 100ms");
+        probe::probe(&page, Duration::from_millis(100)) == Err(line)
+    }));
+    drop(gateway);
+    let refused = "Connection refused (os error 111)";
+    assert_eq!(probe(&missing), failed(&missing, refused));
+    assert_eq!(probe("http://[::1]:1/x").0, Some(1));
+}
+
+#[test]
+fn what_is_a_page_to_probe() {
     for url in [
         "https://a/",
         "http://",
@@ -48,15 +67,6 @@ fn a_page_is_probed() {
             Ok(url.to_owned())
         );
     }
-    let wrong = probe("a:1");
-    let expected =
-        "flag -probe: expected a URL such as http://127.0.0.1:9091/-/healthy, found `a:1`";
-    assert_eq!(wrong.0, Some(2));
-    assert!(wrong.1.contains(expected), "{}", wrong.1);
-    drop(gateway);
-    let refused = "Connection refused (os error 111)";
-    assert_eq!(probe(&missing), failed(&missing, refused));
-    assert_eq!(probe("http://[::1]:1/x").0, Some(1));
 }
 
 /// Wrong arguments end it with status 2 and one line, before anything is bound.
