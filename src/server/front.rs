@@ -188,7 +188,7 @@ impl Front {
     }
 
     /// A request that no worker has taken yet, if there is one.
-    pub(super) fn queued_request(&self) -> Option<Numbered> {
+    fn queued_request(&self) -> Option<Numbered> {
         let taken = self.taken();
         match self.http.try_recv() {
             Ok(request) => request.map(|request| numbered(request, taken)),

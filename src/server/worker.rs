@@ -57,10 +57,6 @@ fn work(front: Arc<Front>, tenure: Tenure) {
     loop {
         while let Some(request) = worker.front.in_hand().next() {
             worker.handle(request);
-            // Who sends one request at a time does not wait for those who send many.
-            if let Some(request) = worker.front.queued_request() {
-                worker.take(request);
-            }
         }
         let Some(request) = worker.front.next_request(tenure) else {
             break;

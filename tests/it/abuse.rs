@@ -1,7 +1,6 @@
 //! Clients that keep the gateway waiting, or send what has no end: each is hung up on, and nobody
 //! waits behind it. Deadlines are a second here; that they have passed is waited for, not timed.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use prometheus_aggregation_gateway::server::{Panicked, surviving};
@@ -127,34 +126,6 @@ fn nobody_waits_behind_requests_sent_ahead() {
     let recycles = "aggregation_gateway_recycles_total{reason=\"deaf\"}";
     assert_eq!(gateway.own_metric(recycles), 0.0);
     gateway.assert_is_idle();
-}
-
-/// A client that always has sent more than has been answered takes turns with others.
-#[test]
-fn nobody_waits_behind_those_who_send_without_end() {
-    const ENOUGH: usize = 1_000_000;
-    let gateway = RunningGateway::start(&["-workers", "1"]);
-    let is_over = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let busy = scope.spawn(|| {
-            let one = b"GET /-/healthy HTTP/1.1\r\n\r\n";
-            let mut connection = gateway.connect();
-            connection.send_bytes(&one.repeat(50));
-            let answers = (0..ENOUGH).take_while(|_| {
-                assert_eq!(connection.reply("GET").code, 200);
-                connection.send_bytes(one);
-                !is_over.load(Relaxed)
-            });
-            answers.count()
-        });
-        for _ in 0..100 {
-            assert_eq!(gateway.push("/metrics", "some 1\n").code, 200);
-        }
-        is_over.store(true, Relaxed);
-        let answers = busy.join().expect("it is answered");
-        assert!(answers < ENOUGH, "it was answered to the end before");
-    });
-    assert_eq!(gateway.scrape(), "# TYPE some untyped\nsome 100\n");
 }
 
 #[test]
