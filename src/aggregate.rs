@@ -23,11 +23,12 @@ mod room;
 mod sorted;
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 pub use family::{Family, Histogram, Series};
 pub use room::TooManySeries;
-pub use sorted::Sorted;
+pub use sorted::{Position, Sorted};
 
 use crate::excerpt::Excerpt;
 use crate::keyed_hash::KeyedHash;
@@ -55,6 +56,15 @@ impl View {
     /// The families in the byte order of their names; each has at least one series.
     pub fn families(&self) -> impl Iterator<Item = (&str, &Family)> {
         self.0.iter()
+    }
+
+    /// The families from a position on; see [`Sorted::visit_from`].
+    pub fn visit_families_from(
+        &self,
+        from: Position,
+        visit: impl FnMut(&str, &Family) -> ControlFlow<()>,
+    ) -> Option<Position> {
+        self.0.visit_from(from, visit)
     }
 }
 

@@ -5,53 +5,85 @@
 //! same sums. Families are in the byte order of their names, series in that of their label sets;
 //! a histogram's buckets by upper bound, then `_sum`, then `_count`. Knows nothing of HTTP.
 
-use std::convert::Infallible;
+use std::ops::ControlFlow;
 
-use crate::aggregate::{Family, Histogram, Series, View};
+use crate::aggregate::{Family, Histogram, Position, Series, View};
 use crate::metric::UpperBound;
 use crate::number;
 
-/// Appends the exposition of a view to `text`. As often as there are so many bytes in it, `full` is
-/// given it at the end of a line, and may take out what is there.
-///
-/// # Errors
-/// The first that `full` gives; it ends there.
-pub fn render<E>(
+/// How far an exposition has been rendered: it can be gone on with at any time, as long as the view
+/// is the same one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cursor {
+    family: Position,
+    /// Within that family.
+    series: Position,
+    /// Within that histogram: the buckets that are written, and the observations in them.
+    buckets: usize,
+    cumulative_count: f64,
+    is_within_family: bool,
+}
+
+/// Appends the exposition of a view to `text`, from a cursor on, until there are `text_bytes` in it
+/// or a line more. Gives the cursor to go on from, or `None` at the end of the exposition.
+pub fn render(
     view: &View,
+    mut from: Cursor,
     text: &mut Vec<u8>,
-    piece_bytes: usize,
-    mut full: impl FnMut(&mut Vec<u8>) -> Result<(), E>,
-) -> Result<(), E> {
-    let mut full = |text: &mut Vec<u8>| match text.len() {
-        length if length >= piece_bytes => full(text),
-        _ => Ok(()),
-    };
+    text_bytes: usize,
+) -> Option<Cursor> {
     let mut bounds = Bounds::default();
-    for (name, family) in view.families() {
-        render_head(name, family, text);
-        match &family.series {
-            Series::Numbers(numbers) => {
-                for (labels, value) in numbers.iter() {
-                    render_sample(&[name], labels, *value, text);
-                    full(text)?;
-                }
+    let family = view.visit_families_from(from.family, |name, family| {
+        if !from.is_within_family {
+            render_head(name, family, text);
+            from.is_within_family = true;
+        }
+        match render_series(name, family, &mut from, &mut bounds, text, text_bytes) {
+            Some(series) => {
+                from.series = series;
+                ControlFlow::Break(())
             }
-            Series::Histograms(histograms) => {
-                for (labels, histogram) in histograms.iter() {
-                    bounds.write(&histogram.upper_bounds);
-                    render_histogram(name, labels, histogram, &bounds, text, &mut full)?;
-                }
+            None => {
+                from = Cursor::default();
+                ControlFlow::Continue(())
             }
         }
+    })?;
+    Some(Cursor { family, ..from })
+}
+
+/// Renders series of one family; gives the position of the first one that is not done.
+fn render_series(
+    name: &str,
+    family: &Family,
+    from: &mut Cursor,
+    bounds: &mut Bounds,
+    text: &mut Vec<u8>,
+    text_bytes: usize,
+) -> Option<Position> {
+    match &family.series {
+        Series::Numbers(numbers) => numbers.visit_from(from.series, |labels, value| {
+            if text.len() >= text_bytes {
+                return ControlFlow::Break(());
+            }
+            render_sample(&[name], labels, *value, text);
+            ControlFlow::Continue(())
+        }),
+        Series::Histograms(histograms) => {
+            histograms.visit_from(from.series, |labels, histogram| {
+                bounds.write(&histogram.upper_bounds);
+                render_histogram(name, labels, histogram, bounds, from, text, text_bytes)
+            })
+        }
     }
-    Ok(())
 }
 
 /// The whole exposition of a view.
 #[must_use]
 pub fn whole_text(view: &View) -> Vec<u8> {
     let mut text = Vec::new();
-    let Ok(()) = render(view, &mut text, usize::MAX, |_| Ok::<(), Infallible>(()));
+    // Without a limit there is nothing to go on with.
+    let _ = render(view, Cursor::default(), &mut text, usize::MAX);
     text
 }
 
@@ -87,8 +119,10 @@ pub fn render_pieces<E>(
             Series::Histograms(histograms) => {
                 for (labels, histogram) in histograms.iter() {
                     bounds.write(&histogram.upper_bounds);
-                    let whole = &mut |_: &mut Vec<u8>| Ok(());
-                    render_histogram(name, labels, histogram, &bounds, &mut text, whole)?;
+                    let (from, whole) = (&mut Cursor::default(), usize::MAX);
+                    // Without a limit it is always rendered whole.
+                    let _ =
+                        render_histogram(name, labels, histogram, &bounds, from, &mut text, whole);
                     full(&mut text)?;
                 }
             }
@@ -125,6 +159,10 @@ fn render_sample(name: &[&str], labels: &str, value: f64, text: &mut Vec<u8>) {
     text.push(b'\n');
 }
 
+/// The bounds of more buckets than that are written for each histogram: keeping them would take
+/// memory that grows with what is stored.
+const KEPT_BOUNDS_MAX: usize = 256;
+
 /// The bounds of the histogram before, as they are written: mostly the next one has them too.
 #[derive(Default)]
 struct Bounds {
@@ -134,40 +172,58 @@ struct Bounds {
 
 impl Bounds {
     fn write(&mut self, values: &[UpperBound]) {
-        if self.values != values {
+        if values.len() > KEPT_BOUNDS_MAX {
+            *self = Bounds::default();
+        } else if self.values != values {
             self.values = values.to_vec();
             let written = values.iter().map(|bound| number::written(bound.value()));
             self.written = written.collect();
         }
     }
+
+    fn append(&self, bucket: usize, bound: UpperBound, text: &mut Vec<u8>) {
+        match self.written.get(bucket) {
+            Some(written) => text.extend_from_slice(written.as_bytes()),
+            None => number::append(bound.value(), text),
+        }
+    }
 }
 
-fn render_histogram<E>(
+/// Renders a histogram, from the cursor's bucket on; breaks off before the first line that begins
+/// beyond `text_bytes`.
+fn render_histogram(
     name: &str,
     labels: &str,
     histogram: &Histogram,
     bounds: &Bounds,
+    from: &mut Cursor,
     text: &mut Vec<u8>,
-    full: &mut impl FnMut(&mut Vec<u8>) -> Result<(), E>,
-) -> Result<(), E> {
+    text_bytes: usize,
+) -> ControlFlow<()> {
     let comma = if labels.is_empty() { "" } else { "," };
-    let mut cumulative_count = 0.0;
-    for (le, count) in bounds.written.iter().zip(&histogram.counts) {
+    let buckets = histogram.upper_bounds.iter().zip(&histogram.counts);
+    for (&bound, count) in buckets.skip(from.buckets) {
+        if text.len() >= text_bytes {
+            return ControlFlow::Break(());
+        }
         // Reading subtracts again, and adding up the difference gives the same: for a and b not
         // negative, a + ((a + b) - a) == a + b holds in floats too, though the parts are rounded.
         // At the upper end that asks for an even last digit, which the largest float has not.
-        cumulative_count = (cumulative_count + count).min(f64::MAX.next_down());
-        append(
-            text,
-            &[name, "_bucket{", labels, comma, "le=\"", le, "\"} "],
-        );
-        number::append(cumulative_count, text);
+        from.cumulative_count = (from.cumulative_count + count).min(f64::MAX.next_down());
+        append(text, &[name, "_bucket{", labels, comma, "le=\""]);
+        bounds.append(from.buckets, bound, text);
+        append(text, &["\"} "]);
+        number::append(from.cumulative_count, text);
         text.push(b'\n');
-        full(text)?;
+        from.buckets += 1;
+    }
+    if text.len() >= text_bytes {
+        return ControlFlow::Break(());
     }
     render_sample(&[name, "_sum"], labels, histogram.sum, text);
     render_sample(&[name, "_count"], labels, histogram.count, text);
-    full(text)
+    (from.buckets, from.cumulative_count) = (0, 0.0);
+    ControlFlow::Continue(())
 }
 
 fn append(text: &mut Vec<u8>, pieces: &[&str]) {

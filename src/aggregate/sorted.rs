@@ -9,6 +9,7 @@
 //! found here is not there.
 
 use std::cmp::Ordering;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// The most values in a leaf.
@@ -24,6 +25,13 @@ pub struct Sorted<T> {
     leaves: Vec<Arc<Leaf<T>>>,
     /// The numbers, in the order of the texts.
     order: Vec<u32>,
+}
+
+/// How far a reader has come in the order of the texts; the first is where all begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    leaf: usize,
+    slot: usize,
 }
 
 /// A text's values move when others come in before them; then they are no longer at their place.
@@ -91,6 +99,30 @@ impl<T> Sorted<T> {
             let leaf = &self.leaves[number as usize];
             leaf.keys.iter().zip(&leaf.values)
         })
+    }
+
+    /// Gives texts and values in order from a position on, until one of them breaks. That one's
+    /// position comes back: it is the first for the next call. `None` after the last.
+    pub fn visit_from(
+        &self,
+        from: Position,
+        mut visit: impl FnMut(&str, &T) -> ControlFlow<()>,
+    ) -> Option<Position> {
+        let mut first_slot = from.slot;
+        for (leaf, &number) in self.order.iter().enumerate().skip(from.leaf) {
+            let entries = &*self.leaves[number as usize];
+            let slots = entries
+                .keys
+                .iter_from(first_slot)
+                .zip(&entries.values[first_slot..]);
+            for (slot, (key, value)) in (first_slot..).zip(slots) {
+                if visit(key, value).is_break() {
+                    return Some(Position { leaf, slot });
+                }
+            }
+            first_slot = 0;
+        }
+        None
     }
 
     /// The texts of one leaf, by slot.
@@ -286,11 +318,17 @@ impl Keys {
     }
 
     fn iter(&self) -> impl Iterator<Item = &str> {
-        self.ends.iter().scan(0, |start, &end| {
-            let text = &self.text[*start..end];
-            *start = end;
-            Some(text)
-        })
+        self.iter_from(0)
+    }
+
+    fn iter_from(&self, slot: usize) -> impl Iterator<Item = &str> {
+        self.ends[slot..]
+            .iter()
+            .scan(self.start(slot), |start, &end| {
+                let text = &self.text[*start..end];
+                *start = end;
+                Some(text)
+            })
     }
 
     /// The text at a slot that there is.

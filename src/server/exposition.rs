@@ -8,7 +8,7 @@ use tiny_http::{HTTPVersion, Header, Method, Response, StatusCode};
 
 use super::answer::Turn;
 use crate::aggregate::View;
-use crate::render::render;
+use crate::render::{Cursor, render};
 
 /// So much is rendered before it is written.
 const PIECE_BYTES: usize = 128 << 10;
@@ -37,25 +37,27 @@ pub fn respond_exposition(
 /// rendered for that first.
 fn respond_counted(mut turn: Turn, code: u16, headers: Vec<Header>, view: &View) -> io::Result<()> {
     let mut length = 0;
-    let mut text = Vec::with_capacity(2 * PIECE_BYTES);
-    let Ok(()) = render(view, &mut text, PIECE_BYTES, |text| {
-        length += text.len();
-        text.clear();
+    let Ok(()) = each_piece(view, |piece| {
+        length += piece.len();
         Ok::<(), Infallible>(())
     });
-    length += text.len();
-    text.clear();
     let head = head(&turn.version, code, headers, Some(length))?;
     turn.writer.write_all(&head)?;
     if turn.method != Method::Head {
-        render(view, &mut text, PIECE_BYTES, |text| {
-            turn.writer.write_all(text)?;
-            text.clear();
-            Ok::<(), io::Error>(())
-        })?;
-        turn.writer.write_all(&text)?;
+        each_piece(view, |piece| turn.writer.write_all(piece))?;
     }
     turn.writer.flush()
+}
+
+fn each_piece<E>(view: &View, mut give: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+    let mut text = Vec::with_capacity(2 * PIECE_BYTES);
+    let mut from = Some(Cursor::default());
+    while let Some(cursor) = from {
+        text.clear();
+        from = render(view, cursor, &mut text, PIECE_BYTES);
+        give(&text)?;
+    }
+    Ok(())
 }
 
 /// Chunks for a long exposition, one piece for a short one.
@@ -65,17 +67,17 @@ fn respond_in_chunks(
     headers: Vec<Header>,
     view: &View,
 ) -> io::Result<()> {
-    let mut head = Some(head(&turn.version, code, headers.clone(), None)?);
     let mut text = Vec::with_capacity(2 * PIECE_BYTES);
     text.resize(CHUNK_HEAD_BYTES, 0);
-    render(view, &mut text, PIECE_BYTES, |text| {
-        if let Some(head) = head.take() {
-            turn.writer.write_all(&head)?;
-        }
-        write_chunk(&mut turn.writer, text)
-    })?;
-    if head.is_some() {
+    let mut from = render(view, Cursor::default(), &mut text, PIECE_BYTES);
+    if from.is_none() {
         return turn.respond_text(code, headers, text.split_off(CHUNK_HEAD_BYTES));
+    }
+    turn.writer
+        .write_all(&head(&turn.version, code, headers, None)?)?;
+    while let Some(cursor) = from {
+        write_chunk(&mut turn.writer, &mut text)?;
+        from = render(view, cursor, &mut text, PIECE_BYTES);
     }
     if text.len() > CHUNK_HEAD_BYTES {
         write_chunk(&mut turn.writer, &mut text)?;

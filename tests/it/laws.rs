@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use prometheus_aggregation_gateway::aggregate::View;
 use prometheus_aggregation_gateway::gateway::Gateway;
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::parse::parse;
+use prometheus_aggregation_gateway::render::{Cursor, render, whole_text};
 
 use crate::cases;
 use crate::random::broken::{broken, damaged, hostile};
@@ -100,6 +102,48 @@ fn render_then_parse_is_the_identity() {
             accept(&gateway, float_push(&mut random).as_bytes());
         }
         check(&gateway);
+    }
+}
+
+/// An exposition is the same text, however short the pieces in which it is rendered: each of them
+/// begins where the one before ended, be that within a family, a histogram or a leaf of the store.
+#[test]
+fn pieces_of_any_length_make_the_same_exposition() {
+    let expositions = |view: &View, piece_bytes: usize| {
+        let (mut text, mut from) = (Vec::new(), Some(Cursor::default()));
+        while let Some(cursor) = from {
+            let mut piece = Vec::new();
+            from = render(view, cursor, &mut piece, piece_bytes);
+            let is_piece = piece.len() >= piece_bytes && piece.ends_with(b"\n");
+            assert!(is_piece || from.is_none(), "a piece ends too early");
+            text.extend(piece);
+        }
+        text
+    };
+    for seed in 0..SEQUENCES {
+        let mut random = Random::new(seed);
+        let gateway = Gateway::default();
+        (0..5).for_each(|_| accept(&gateway, push(&mut random).text.as_bytes()));
+        let many: String = (0..300).map(|n| format!("many{{n=\"{n}\"}} 1\n")).collect();
+        let bounds = (0..300).map(|n| format!("wide_bucket{{le=\"{n}\"}} {n}\n"));
+        let bounds: String = bounds.collect();
+        let wide = format!("# TYPE wide histogram\n{bounds}wide_count 300\nwide_sum 1\n");
+        accept(&gateway, many.as_bytes());
+        accept(&gateway, wide.as_bytes());
+        let view = gateway.view();
+        let whole = whole_text(&view);
+        for piece_bytes in [
+            1,
+            1 + random.below(100),
+            1 + random.below(whole.len()),
+            whole.len(),
+        ] {
+            assert_eq!(
+                expositions(&view, piece_bytes),
+                whole,
+                "seed {seed}, {piece_bytes} bytes"
+            );
+        }
     }
 }
 
