@@ -38,8 +38,8 @@ pub enum Command {
 pub struct Config {
     /// Where to listen.
     pub listen: ListenAddress,
-    /// The `Access-Control-Allow-Origin` of every answer to a push; empty for none.
-    pub cors: String,
+    /// The origins whose pages may see responses to pushes: none, `*` alone for all, or a list.
+    pub cors: Vec<String>,
     /// Begins with a slash and does not end in one; empty for the root.
     pub push_path: String,
     /// When to clear the aggregate, if ever.
@@ -54,10 +54,13 @@ pub struct Config {
     pub labels_max: usize,
     /// The longest metric name, label name or label value, in bytes.
     pub label_bytes_max: usize,
-    /// How many requests are handled at once, those left out that wait for their clients.
+    /// Threads that answer requests.
     pub workers: NonZeroUsize,
     /// How many connections may be open; as many as the system allows if not said.
     pub connections_max: Option<usize>,
+    /// Memory for what clients have sent and not read, in bytes; a part of the machine's if not
+    /// said.
+    pub buffered_bytes_max: Option<usize>,
     /// How long the head of a request may take.
     pub head_timeout: Duration,
     /// How long a body may take.
@@ -131,9 +134,9 @@ pub const FLAGS: &[Flag] = &[
     },
     Flag {
         name: "cors",
-        value: "ORIGIN",
+        value: "ORIGINS",
         default: "*",
-        help: "Access-Control-Allow-Origin of answers to pushes; an empty one sends none",
+        help: "whose pages may see responses to pushes: *, or origins with commas; empty for none",
     },
     Flag {
         name: "max-body-bytes",
@@ -162,20 +165,26 @@ pub const FLAGS: &[Flag] = &[
     Flag {
         name: "workers",
         value: "NUMBER",
-        default: "8",
-        help: "how many requests are handled at once, beside those whose clients are slow",
+        default: "4",
+        help: "threads that merge and render; at least 3 are started",
     },
     Flag {
         name: "max-connections",
         value: "NUMBER",
         default: "",
-        help: "the most open connections; unused ones end then (default: what the system allows)",
+        help: "open connections; beyond it the oldest idle ones are closed (default: by ulimit -n)",
+    },
+    Flag {
+        name: "max-buffered-bytes",
+        value: "BYTES",
+        default: "",
+        help: "memory for requests and unread responses (default: 1/4 of all, up to 512 MiB)",
     },
     Flag {
         name: "head-timeout",
         value: "DURATION",
         default: "10s",
-        help: "how long a head, with a body up to 1 KiB, may take to arrive; whole seconds",
+        help: "how long the head of a request may take to arrive, as a whole; then it gets 408",
     },
     Flag {
         name: "body-timeout",
@@ -276,6 +285,7 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, St
         label_bytes_max: value(&mut arguments, "--max-label-bytes", number)?.get(),
         workers: value(&mut arguments, "--workers", workers)?,
         connections_max: given(&mut arguments, "--max-connections", number)?.map(Into::into),
+        buffered_bytes_max: given(&mut arguments, "--max-buffered-bytes", number)?.map(Into::into),
         head_timeout: value(&mut arguments, "--head-timeout", timeout)?,
         body_timeout: value(&mut arguments, "--body-timeout", timeout)?,
         answer_timeout: value(&mut arguments, "--answer-timeout", timeout)?,
@@ -390,12 +400,20 @@ fn unexpected(argument: &str) -> String {
     }
 }
 
-fn cors(origin: &str) -> Result<String, String> {
-    if !origin.bytes().all(|byte| byte.is_ascii_graphic()) {
-        let found = Excerpt::of(origin);
+/// Nothing, a star, or origins (RFC 6454 section 6.2) with commas or blanks between them.
+fn cors(origins: &str) -> Result<Vec<String>, String> {
+    let is_separator = |character: char| character == ',' || character == ' ';
+    let listed = origins
+        .split(is_separator)
+        .filter(|origin| !origin.is_empty());
+    let listed: Vec<String> = listed.map(ToOwned::to_owned).collect();
+    let is_visible = |origin: &String| origin.bytes().all(|byte| byte.is_ascii_graphic());
+    let has_star = listed.iter().any(|origin| origin == "*");
+    if !listed.iter().all(is_visible) || (has_star && listed.len() > 1) {
+        let found = Excerpt::of(origins);
         return Err(format!("expected * or an origin, found {found}"));
     }
-    Ok(origin.to_owned())
+    Ok(listed)
 }
 
 fn push_path(path: &str) -> Result<String, String> {

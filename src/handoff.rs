@@ -1,12 +1,13 @@
-//! Hands the listening socket and the sums to a fresh image of the program in this process.
+//! Hands the listening socket, the connections and the sums to a fresh image of the program in this
+//! process.
 //!
-//! Invariants: what is handed over is one message with two descriptors on a socket that the new
-//! image finds as its standard input; before that, the new image has been tried out. The signals
-//! that are blocked stay blocked across it, and those that come meanwhile wait. Knows no metrics:
-//! bytes only.
+//! Invariants: what is handed over are messages on a socket that the new image finds as its
+//! standard input; before that, the new image has been tried out. The signals that are blocked stay
+//! blocked across it, and those that come meanwhile wait. Knows no metrics, no HTTP: bytes only.
 //!
-//! The message is the page of the gateway's own metrics; the first descriptor is the listening
-//! socket, the second a file in the format of the journal.
+//! The first message is the page of the gateway's own metrics; its descriptors are the listening
+//! socket, a file in the format of the journal, and a file that says what the connections are at
+//! (`http::held`). Each further message has sockets of connections, in the order of that file.
 
 use std::convert::Infallible;
 use std::env;
@@ -16,7 +17,7 @@ use std::fmt::{self, Display, Formatter};
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
@@ -36,7 +38,7 @@ use crate::excerpt::Excerpt;
 const ENVIRONMENT: &str = "AGGREGATION_GATEWAY_HAND_OVER";
 
 /// The version of the message and its descriptors, and with it of what they give access to.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 /// The flag with which a program says whether it could take over.
 const CHECK_FLAG: &str = "-check";
@@ -56,6 +58,12 @@ pub const CHECK_ANSWER: &str = "ok\n";
 /// No page is longer.
 const MESSAGE_BYTES_MAX: usize = 1 << 17;
 
+/// Linux passes no more descriptors in one message (`SCM_MAX_FD`, unix(7)).
+const DESCRIPTORS_MAX: usize = 253;
+
+/// Room for this much in the messages that were sent and not received: each takes some 800 bytes.
+const MESSAGES_BYTES_MAX: usize = 1 << 20;
+
 /// What one image gives to the next.
 #[derive(Debug)]
 pub struct Handoff {
@@ -65,6 +73,10 @@ pub struct Handoff {
     pub sums: OwnedFd,
     /// The page of the gateway's own metrics.
     pub page: String,
+    /// What the connections are at.
+    pub states: Vec<u8>,
+    /// Their sockets.
+    pub sockets: Vec<OwnedFd>,
 }
 
 /// Why this image cannot take over what it is given.
@@ -120,32 +132,57 @@ pub fn receive() -> Result<Option<Handoff>, HandoffError> {
         return Ok(None);
     }
     let mut message = vec![0; MESSAGE_BYTES_MAX];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let parts = &mut [IoSliceMut::new(&mut message)];
-    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-    let received = recvmsg(io::stdin().as_fd(), parts, &mut ancillary, flags)
-        .map_err(|error| HandoffError::System(error.into()))?;
-    let mut descriptors = ancillary.drain().filter_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
-        _ => None,
-    });
-    let mut descriptors = descriptors.next().into_iter().flatten();
-    message.truncate(received.bytes);
-    let received = (
+    let (bytes, descriptors) = receive_message(&mut message)?;
+    message.truncate(bytes);
+    let page = String::from_utf8(message);
+    let mut descriptors = descriptors.into_iter();
+    let (Some(listener), Some(sums), Some(states), Ok(page)) = (
         descriptors.next(),
         descriptors.next(),
-        String::from_utf8(message),
-    );
-    let (Some(listener), Some(sums), Ok(page)) = received else {
+        descriptors.next(),
+        page,
+    ) else {
         return Err(HandoffError::Incomplete);
     };
+    let states = content(&File::from(states)).map_err(HandoffError::System)?;
+    let mut sockets = Vec::new();
+    loop {
+        // The sender has ended: there is an end of the messages.
+        let (bytes, more) = receive_message(&mut [0; 1])?;
+        if bytes == 0 {
+            break;
+        }
+        sockets.extend(more);
+    }
     close_stdin().map_err(HandoffError::System)?;
     Ok(Some(Handoff {
         listener,
         sums,
         page,
+        states,
+        sockets,
     }))
+}
+
+fn receive_message(bytes: &mut [u8]) -> Result<(usize, Vec<OwnedFd>), HandoffError> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let parts = &mut [IoSliceMut::new(bytes)];
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+    let received = recvmsg(io::stdin().as_fd(), parts, &mut ancillary, flags)
+        .map_err(|error| HandoffError::System(error.into()))?;
+    let descriptors = ancillary.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
+        _ => None,
+    });
+    Ok((received.bytes, descriptors.flatten().collect()))
+}
+
+fn content(file: &File) -> io::Result<Vec<u8>> {
+    let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+    let mut bytes = vec![0; length];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes)
 }
 
 /// A file without a name, in memory.
@@ -183,15 +220,6 @@ impl Image {
             program,
             name,
             arguments,
-        }
-    }
-
-    /// The program that is running, whatever has come in its file's place, with the same arguments.
-    #[must_use]
-    pub fn running(&self) -> Image {
-        Image {
-            program: PathBuf::from("/proc/self/exe"),
-            ..self.clone()
         }
     }
 
@@ -257,15 +285,36 @@ impl Image {
             SocketFlags::CLOEXEC,
             None,
         )?;
-        let descriptors = [handoff.listener.as_fd(), handoff.sums.as_fd()];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
-        let mut ancillary = SendAncillaryBuffer::new(&mut space);
-        ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
-        let message = [IoSlice::new(handoff.page.as_bytes())];
-        sendmsg(&sender, &message, &mut ancillary, SendFlags::DONTWAIT)?;
+        // Where less is allowed, there is room for fewer connections.
+        let _ = set_socket_send_buffer_size(&sender, MESSAGES_BYTES_MAX);
+        let states = memory_file()?;
+        states.write_all_at(&handoff.states, 0)?;
+        let descriptors = [
+            handoff.listener.as_fd(),
+            handoff.sums.as_fd(),
+            states.as_fd(),
+        ];
+        send_message(&sender, handoff.page.as_bytes(), &descriptors)?;
+        for sockets in handoff.sockets.chunks(DESCRIPTORS_MAX) {
+            let descriptors: Vec<_> = sockets.iter().map(AsFd::as_fd).collect();
+            send_message(&sender, b"c", &descriptors)?;
+        }
         rustix::stdio::dup2_stdin(&receiver)?;
         Ok(nix::unistd::execve(&program, &arguments, &environment)?)
     }
+}
+
+fn send_message(to: &OwnedFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
+    sendmsg(
+        to,
+        &[IoSlice::new(bytes)],
+        &mut ancillary,
+        SendFlags::DONTWAIT,
+    )?;
+    Ok(())
 }
 
 /// A file for what a program says: nobody has to read it meanwhile, and it never becomes longer.

@@ -25,7 +25,7 @@
 //! | [`status`] | what the gateway says of itself | atomics only |
 //! | [`listen`] | an address to a socket | bound with the options that connections inherit |
 //! | [`probe`] | a page of a server to whether it answers | as anyone else would ask |
-//! | [`server`] | requests to answers | the only HTTP, the only status codes |
+//! | [`http`] | requests to responses | the only HTTP, the only status codes |
 //! | [`handoff`] | socket and sums to a fresh image | tried out before; bytes only |
 //! | [`cli`] | flags to a configuration | what is in a configuration can be used |
 //!
@@ -41,8 +41,9 @@
 //! | `foldhash` | the keyed hash of a name, a label set | std's takes 2.7 times as long |
 //! | `hashbrown` | tables of places in lists | std keeps each key a second time |
 //! | `dlmalloc` | the allocator of static builds | musl's takes a third longer for bulk pushes |
-//! | `nix` | blocked signals, `execve` that leaves them so, `TCP_INFO` | rustix has none of them |
-//! | `rustix` | sockets, files: options, `poll`, locks, handles to pass on | std has none of them |
+//! | `httparse` | the head of a request to its parts | a second opinion on what is valid there |
+//! | `nix` | blocked signals, `execve` that leaves them so | rustix has neither |
+//! | `rustix` | `epoll`, options of sockets, locks, handles to pass on | std has none of them |
 
 pub mod duration;
 pub mod excerpt;
@@ -65,7 +66,8 @@ pub mod status;
 
 pub mod listen;
 pub mod probe;
-pub mod server;
+
+pub mod http;
 
 pub mod handoff;
 

@@ -16,26 +16,26 @@ mod notify;
 mod panics;
 #[path = "main/plan.rs"]
 mod plan;
-#[path = "main/supervise.rs"]
-mod supervise;
 
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 use chrono::Utc;
 use prometheus_aggregation_gateway::cli::{self, Command, Config};
 use prometheus_aggregation_gateway::gateway::Limits;
 use prometheus_aggregation_gateway::handoff::{self, Image};
+use prometheus_aggregation_gateway::http::{
+    Command as FrontCommand, Deadlines, Extent, Front, Held, Site, pack, unpack,
+};
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::listen::{self, ListenAddress};
 use prometheus_aggregation_gateway::probe::probe;
-use prometheus_aggregation_gateway::server::{Deadlines, Extent, Front, Site};
-use prometheus_aggregation_gateway::status::{Recycle, Resource, Status};
+use prometheus_aggregation_gateway::status::{Resource, Status};
 
 use bounds::Bounds;
 use events::{Event, Events};
@@ -53,6 +53,12 @@ const PROGRAM: &str = env!("CARGO_PKG_NAME");
 
 /// How long requests in flight are waited for at the end.
 const FINISH_DURATION_MAX: Duration = Duration::from_secs(5);
+
+/// How often the front end is asked whether it is well.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// It is, if it has answered its own question within this time.
+const WELL_DURATION_MAX: Duration = Duration::from_secs(6);
 
 /// How long `-probe` waits for each thing that it waits for.
 const PROBE_DURATION_MAX: Duration = Duration::from_secs(5);
@@ -118,14 +124,17 @@ fn run(config: Config) -> Result<(), Failure> {
     let plan = plan_of(&config)?;
     let image = Image::of_this_process();
     let mut events = Events::new().map_err(system)?;
-    let (listener, sums, page) = match handoff::receive().map_err(system)? {
+    let (listener, sums, page, held) = match handoff::receive().map_err(system)? {
         Some(handoff) => (
             Some(handoff.listener),
             Some(handoff.sums),
             Some(handoff.page),
+            unpack(&handoff.states, handoff.sockets),
         ),
-        None => (None, None, None),
+        None => (None, None, None, Vec::new()),
     };
+    let bounds = Bounds::of_this_process();
+    let extent = bounds.extent(&config)?;
     let source = Source::open(config.journal.as_deref(), sums)?;
     let listener = match listener {
         Some(listener) => listen::adopt(listener).map_err(system)?,
@@ -135,8 +144,6 @@ fn run(config: Config) -> Result<(), Failure> {
     let gateway = gateway.with_limits(limits(&config));
     let mut plan = plan.map(|plan| plan.for_window(&gateway)).transpose()?;
     let status = page.as_deref().map_or_else(Status::new, Status::restored);
-    let bounds = Bounds::of_this_process();
-    let extent = bounds.extent(&config);
     set_limits(&status, &config, &bounds, &extent);
     let site = Arc::new(Site {
         gateway,
@@ -165,10 +172,16 @@ fn run(config: Config) -> Result<(), Failure> {
         ));
     }
     keep::start(&site)?;
-    serve(extent, &listener, &site, &mut events, plan, &image)
+    let service = Service {
+        listener,
+        extent,
+        site,
+        image,
+    };
+    service.run(held, &mut events, plan)
 }
 
-/// Says on the page of the gateway's own metrics how much there may be of what.
+/// Shows the limits on the page of the gateway's own metrics.
 fn set_limits(status: &Status, config: &Config, bounds: &Bounds, extent: &Extent) {
     let limits = [
         (Resource::Series, config.series_max),
@@ -176,9 +189,9 @@ fn set_limits(status: &Status, config: &Config, bounds: &Bounds, extent: &Extent
         (Resource::Labels, config.labels_max),
         (Resource::LabelBytes, config.label_bytes_max),
         (Resource::Connections, extent.connections_max),
-        (Resource::Workers, extent.workers + extent.more_workers_max),
+        (Resource::Workers, extent.workers),
+        (Resource::BufferedBytes, extent.buffered_bytes_max),
         (Resource::Descriptors, bounds.descriptors),
-        (Resource::Threads, bounds.threads),
         (Resource::MemoryBytes, bounds.memory_bytes),
     ];
     for (resource, limit) in limits {
@@ -205,89 +218,108 @@ fn bind(address: &ListenAddress) -> Result<TcpListener, Failure> {
         .map_err(|error| system(format!("cannot listen on {address}: {error}")))
 }
 
-/// Serves until a signal ends it. A hand-over ends it as well, unless it fails: then it goes on.
-fn serve(
+/// What goes on while front ends come and go.
+struct Service {
+    listener: TcpListener,
     extent: Extent,
-    listener: &TcpListener,
-    site: &Arc<Site>,
-    events: &mut Events,
-    mut plan: Option<Plan>,
-    image: &Image,
-) -> Result<(), Failure> {
-    loop {
-        let schedule = plan.as_ref().map(|plan| plan.keep(site)).transpose()?;
-        let accept_ended =
-            |error: &io::Error| log(&format!("no more connections are accepted: {error}"));
-        events.forget_reports();
-        // The supervisor is to come.
-        let front = Front::open(listener, extent, site, 1, accept_ended).map_err(system)?;
-        let supervisor =
-            supervise::supervise(&front, bounds::abandoned_max(&extent), events.reporter())?;
-        notify("READY=1");
-        let end = wait_for_end(events, image, site)?;
-        notify(match end {
-            End::Finish => "STOPPING=1",
-            End::HandOver | End::Recycle(_) => "RELOADING=1",
-        });
-        drop(schedule);
-        match end {
-            End::Finish => {
-                if !front.finish(FINISH_DURATION_MAX) {
-                    log("requests in flight were given up after 5 s");
-                }
-                keep::sync(site);
-                return Ok(());
-            }
-            End::HandOver => {
-                let why = keep::hand_over(image, listener, &front, site);
-                log(&format!("SIGHUP: not handed over, going on: {why}"));
-            }
-            End::Recycle(why) => {
-                site.status.front.count_recycle(why);
-                log(&format!("{}: beginning anew", described(why)));
-                bounds::take_spare_descriptors();
-                let error = keep::recycle(why, &image.running(), listener, &front, site);
-                log(&format!(
-                    "not begun anew as another image, but in this one: {error}"
-                ));
-            }
-        }
-        front.dismiss(FINISH_DURATION_MAX);
-        let _ = supervisor.join();
-        let again = plan.map(|plan| plan.for_window(&site.gateway));
-        plan = again.transpose()?;
-    }
-}
-
-fn described(why: Recycle) -> &'static str {
-    match why {
-        Recycle::Accept => "the HTTP library accepts no more connections",
-        Recycle::Deaf => "the gateway does not answer itself",
-        Recycle::Abandoned => "too many connections have ended that the HTTP library keeps",
-    }
+    site: Arc<Site>,
+    image: Image,
 }
 
 /// How this image of the process ends.
 enum End {
     Finish,
     HandOver,
-    Recycle(Recycle),
 }
 
-fn wait_for_end(events: &mut Events, image: &Image, site: &Site) -> Result<End, Failure> {
-    loop {
-        match events.wait().map_err(system)? {
-            Event::Terminate(name) => {
-                log(&format!("{name}: finishing the requests in flight"));
-                return Ok(End::Finish);
-            }
-            Event::HandOver => match keep::may_hand_over(image, site) {
-                Ok(()) => return Ok(End::HandOver),
-                Err(why) => log(&format!("SIGHUP: not handed over, going on: {why}")),
-            },
-            Event::Recycle(why) => return Ok(End::Recycle(why)),
+impl Service {
+    /// Serves until a signal ends it. A hand-over ends it as well, unless it fails: then it goes on
+    /// with the same connections.
+    fn run(
+        &self,
+        mut held: Vec<Held>,
+        events: &mut Events,
+        mut plan: Option<Plan>,
+    ) -> Result<(), Failure> {
+        loop {
+            // First, so that the first response says when the next reset is.
+            let schedule = plan.as_ref().map(|plan| plan.keep(&self.site));
+            let schedule = schedule.transpose()?;
+            let front = Front::start(&self.listener, held, self.extent, &self.site, log);
+            let front = front.map_err(system)?;
+            notify("READY=1");
+            self.look_after(&front);
+            let end = self.wait_for_end(events, &front)?;
+            drop(schedule);
+            held = match end {
+                End::Finish => return self.finish(front),
+                End::HandOver => self.hand_over(front)?,
+            };
+            let again = plan.map(|plan| plan.for_window(&self.site.gateway));
+            plan = again.transpose()?;
         }
     }
+
+    fn finish(&self, front: Front) -> Result<(), Failure> {
+        notify("STOPPING=1");
+        let command = FrontCommand::Finish(FINISH_DURATION_MAX);
+        let ended = front.end(command).map_err(|error| gate_ended(&error))?;
+        if ended.cut_off > 0 {
+            log(&format!(
+                "{} requests in flight were given up after {} s",
+                ended.cut_off,
+                FINISH_DURATION_MAX.as_secs()
+            ));
+        }
+        keep::sync(&self.site);
+        Ok(())
+    }
+
+    /// Goes on as another image. Comes back with the connections if that is not possible.
+    fn hand_over(&self, front: Front) -> Result<Vec<Held>, Failure> {
+        notify("RELOADING=1");
+        let ended = front
+            .end(FrontCommand::Hold)
+            .map_err(|error| gate_ended(&error))?;
+        let (states, sockets) = pack(ended.held);
+        let (why, states, sockets) =
+            keep::hand_over(&self.image, &self.listener, states, sockets, &self.site);
+        log(&format!("SIGHUP: not handed over, going on: {why}"));
+        Ok(unpack(&states, sockets))
+    }
+
+    fn wait_for_end(&self, events: &mut Events, front: &Front) -> Result<End, Failure> {
+        loop {
+            match events.wait(front.life(), LOOK_INTERVAL).map_err(system)? {
+                Event::Terminate(name) => {
+                    log(&format!("{name}: finishing the requests in flight"));
+                    return Ok(End::Finish);
+                }
+                Event::HandOver => match keep::may_hand_over(&self.image, &self.site) {
+                    Ok(()) => return Ok(End::HandOver),
+                    Err(why) => log(&format!("SIGHUP: not handed over, going on: {why}")),
+                },
+                Event::FrontEnded => return Err(system("the gate's thread has ended")),
+                Event::Nothing => self.look_after(front),
+            }
+        }
+    }
+
+    /// Tells systemd that all is well, if it is, and counts what the process uses.
+    fn look_after(&self, front: &Front) {
+        bounds::count_use(&self.site.status.front);
+        if front.is_well(WELL_DURATION_MAX) {
+            let held = self.site.gateway.size();
+            notify(&format!(
+                "WATCHDOG=1\nSTATUS={} families, {} series",
+                held.families, held.series
+            ));
+        }
+    }
+}
+
+fn gate_ended(error: &io::Error) -> Failure {
+    system(format!("the gate's thread has ended: {error}"))
 }
 
 /// Says where it listens, what the schedule will do, and how to push a first sample.
@@ -319,15 +351,9 @@ fn announce(listener: &TcpListener, push_path: &str, plan: Option<&Plan>) {
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
-    spawn_joinable(name, body).map(drop)
-}
-
-fn spawn_joinable(
-    name: &str,
-    body: impl FnOnce() + Send + 'static,
-) -> Result<JoinHandle<()>, Failure> {
     let thread = thread::Builder::new().name(name.to_owned()).spawn(body);
-    thread.map_err(|error| system(format!("cannot start the thread {name}: {error}")))
+    let thread = thread.map_err(|error| system(format!("cannot start the thread {name}: {error}")));
+    thread.map(drop)
 }
 
 fn print(text: &str) -> Result<(), Failure> {

@@ -38,16 +38,13 @@ pub fn render(
             render_head(name, family, text);
             from.is_within_family = true;
         }
-        match render_series(name, family, &mut from, &mut bounds, text, text_bytes) {
-            Some(series) => {
-                from.series = series;
-                ControlFlow::Break(())
-            }
-            None => {
-                from = Cursor::default();
-                ControlFlow::Continue(())
-            }
-        }
+        let rest = render_series(name, family, &mut from, &mut bounds, text, text_bytes);
+        let Some(series) = rest else {
+            from = Cursor::default();
+            return ControlFlow::Continue(());
+        };
+        from.series = series;
+        ControlFlow::Break(())
     })?;
     Some(Cursor { family, ..from })
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::metric::SkippedSamples;
 
-pub use front::{FrontStatus, HangUp, Recycle, Resource};
+pub use front::{CloseReason, ConnectionState, FrontStatus, Resource};
 
 /// What a request was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,8 +65,6 @@ pub enum PushResult {
     Incomplete,
     /// Its body did not arrive in time.
     TooSlow,
-    /// Too many others were waited for.
-    Busy,
     /// There is a bug.
     Failed,
     /// The journal does not take it, or the process is being replaced.
@@ -74,7 +72,7 @@ pub enum PushResult {
 }
 
 impl PushResult {
-    const ALL: [(PushResult, &str); 12] = [
+    const ALL: [(PushResult, &str); 11] = [
         (PushResult::Accepted, "accepted"),
         (PushResult::Invalid, "invalid"),
         (PushResult::Conflict, "conflict"),
@@ -84,7 +82,6 @@ impl PushResult {
         (PushResult::Unsupported, "unsupported"),
         (PushResult::Incomplete, "incomplete"),
         (PushResult::TooSlow, "too_slow"),
-        (PushResult::Busy, "busy"),
         (PushResult::Failed, "failed"),
         (PushResult::NotKept, "not_kept"),
     ];

@@ -6,9 +6,12 @@ use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 
 use prometheus_aggregation_gateway::cli::Config;
-use prometheus_aggregation_gateway::server::Extent;
+use prometheus_aggregation_gateway::http::{Extent, WORKERS_MIN};
+use prometheus_aggregation_gateway::status::{FrontStatus, Resource};
 use rustix::io::fcntl_dupfd_cloexec;
-use rustix::process::{Resource, Rlimit, getrlimit, getuid, setrlimit};
+use rustix::process::{Resource as SystemResource, Rlimit, getrlimit, setrlimit};
+
+use super::{Failure, usage};
 
 /// No more descriptors than that are asked for, or counted on.
 const DESCRIPTORS_MAX: u64 = 1 << 20;
@@ -16,86 +19,64 @@ const DESCRIPTORS_MAX: u64 = 1 << 20;
 /// There is room for so many from the start: 32 KiB.
 const DESCRIPTORS_AT_ONCE: u64 = 4096;
 
-/// So many descriptors are left out of the limit while nothing is wrong, for a new image of the
-/// process to be started when all others are taken.
-const SPARE_DESCRIPTORS: u64 = 16;
-
 /// What the process needs for itself, the journal being written anew included.
-const OWN_DESCRIPTORS: usize = 32;
-
-/// The same of threads, without workers.
-const OWN_THREADS: usize = 16;
+const OWN_DESCRIPTORS: usize = 64;
 
 /// Nobody needs more, and looking after them costs time.
-const CONNECTIONS_MAX: usize = 16_384;
+const CONNECTIONS_MAX: usize = 65_536;
 
-/// The length of all bodies that are being read, unless that is less than two.
-const BODIES_BYTES_MAX: usize = 512 << 20;
-
-/// The length of all long bodies that are merged at once, unless that is less than one.
-const MERGING_BYTES_MAX: usize = 32 << 20;
-
-/// Workers that wait for slow clients.
-const MORE_WORKERS_MAX: usize = 512;
+/// By default, memory for what clients have sent and not read is a quarter of all, and no more than
+/// this.
+const BUFFERED_BYTES_MAX: usize = 512 << 20;
 
 /// What the system allows.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     pub descriptors: usize,
-    pub threads: usize,
     pub memory_bytes: usize,
 }
 
 impl Bounds {
     /// Takes as many descriptors as may be had, and finds out about the rest.
     pub fn of_this_process() -> Bounds {
-        let hard = getrlimit(Resource::Nofile).maximum;
+        let hard = getrlimit(SystemResource::Nofile).maximum;
         let descriptors = hard.unwrap_or(DESCRIPTORS_MAX).min(DESCRIPTORS_MAX);
-        let descriptors = descriptors.saturating_sub(SPARE_DESCRIPTORS);
         let limit = Rlimit {
             current: Some(descriptors),
             maximum: hard,
         };
         // Else it stays as it is.
-        let _ = setrlimit(Resource::Nofile, limit);
-        let now = getrlimit(Resource::Nofile).current.unwrap_or(descriptors);
+        let _ = setrlimit(SystemResource::Nofile, limit);
+        let now = getrlimit(SystemResource::Nofile)
+            .current
+            .unwrap_or(descriptors);
         make_room_for_descriptors(now);
-        // Root may start as many as it likes.
-        let processes = getrlimit(Resource::Nproc).current;
-        let processes = processes.filter(|_| !getuid().is_root());
-        let threads = [
-            processes,
-            of_control_group("pids.max"),
-            number(Path::new("/proc/sys/kernel/threads-max")),
-        ];
         let memory = [of_control_group("memory.max"), machine_memory_bytes()];
         Bounds {
             descriptors: size(now),
-            threads: size(least(&threads)),
             memory_bytes: size(least(&memory)),
         }
     }
 
     /// What the front end may take.
-    pub fn extent(&self, config: &Config) -> Extent {
-        let (workers, body_bytes_max) = (config.workers.get(), config.body_bytes_max);
-        let by_descriptors = self.descriptors.saturating_sub(OWN_DESCRIPTORS) / 2;
-        let by_threads = self.threads.saturating_sub(OWN_THREADS + workers) / 4 * 3;
-        let connections_max = config
-            .connections_max
-            .unwrap_or(CONNECTIONS_MAX)
-            .min(by_descriptors)
-            .min(by_threads)
-            .max(1);
-        Extent {
-            workers,
-            more_workers_max: MORE_WORKERS_MAX.min(self.threads / 8).min(connections_max),
-            connections_max,
-            body_bytes_max: BODIES_BYTES_MAX
-                .max(2 * body_bytes_max)
-                .min(self.memory_bytes / 4),
-            merging_bytes_max: MERGING_BYTES_MAX,
+    pub fn extent(&self, config: &Config) -> Result<Extent, Failure> {
+        let by_descriptors = self.descriptors.saturating_sub(OWN_DESCRIPTORS);
+        let connections_max = config.connections_max.unwrap_or(CONNECTIONS_MAX);
+        let buffered_bytes_max = config
+            .buffered_bytes_max
+            .unwrap_or(BUFFERED_BYTES_MAX.min(self.memory_bytes / 4));
+        let body_bytes_max = config.body_bytes_max;
+        if buffered_bytes_max / 2 < body_bytes_max {
+            return Err(usage(format!(
+                "flag -max-buffered-bytes: {buffered_bytes_max} is less than twice \
+                 -max-body-bytes, which is {body_bytes_max}"
+            )));
         }
+        Ok(Extent {
+            workers: config.workers.get().max(WORKERS_MIN),
+            connections_max: connections_max.min(by_descriptors).max(1),
+            buffered_bytes_max,
+        })
     }
 }
 
@@ -108,20 +89,18 @@ fn make_room_for_descriptors(limit: u64) {
     drop(fcntl_dupfd_cloexec(io::stderr(), last));
 }
 
-/// So many abandoned connections make a front end that is not worth to be kept.
-pub fn abandoned_max(extent: &Extent) -> u64 {
-    (extent.connections_max as u64 / 4).clamp(4, 256)
-}
-
-/// Lets the process have the spare descriptors as well.
-pub fn take_spare_descriptors() {
-    let maximum = getrlimit(Resource::Nofile).maximum;
-    let limit = Rlimit {
-        current: maximum,
-        maximum,
-    };
-    // Without them it may still succeed.
-    let _ = setrlimit(Resource::Nofile, limit);
+/// Counts what the process uses, for the page of its own metrics.
+pub fn count_use(status: &FrontStatus) {
+    let count = |folder| fs::read_dir(folder).map(Iterator::count);
+    if let Ok(descriptors) = count("/proc/self/fd") {
+        status.set_used(Resource::Descriptors, descriptors);
+    }
+    if let Ok(threads) = count("/proc/self/task") {
+        status.set_used(Resource::Threads, threads);
+    }
+    if let Some(bytes) = memory_bytes("/proc/self/status", "VmRSS:") {
+        status.set_used(Resource::MemoryBytes, size(bytes));
+    }
 }
 
 fn size(number: u64) -> usize {
@@ -149,11 +128,6 @@ fn of_control_group(file: &str) -> Option<u64> {
 
 fn machine_memory_bytes() -> Option<u64> {
     memory_bytes("/proc/meminfo", "MemTotal:")
-}
-
-/// How much memory this process has.
-pub fn resident_bytes() -> Option<usize> {
-    memory_bytes("/proc/self/status", "VmRSS:").map(size)
 }
 
 /// A size in a file of proc(5), where it stands in kilobytes behind its name.

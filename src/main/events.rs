@@ -1,14 +1,12 @@
-//! What the main thread waits for: signals, and the end of accepting.
+//! What the main thread waits for: signals, and the end of the front end.
 
-use std::io::{self, Read, Write};
-use std::os::unix::net::UnixStream;
-use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use prometheus_aggregation_gateway::status::Recycle;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// What happened.
 pub enum Event {
@@ -16,34 +14,18 @@ pub enum Event {
     Terminate(&'static str),
     /// It is to go on as a fresh image of its program.
     HandOver,
-    /// The front end is not well.
-    Recycle(Recycle),
+    /// The front end has ended by itself.
+    FrontEnded,
+    /// Nothing, for as long as was waited.
+    Nothing,
 }
 
-/// The signals of this process, and what its threads report.
+/// The signals of this process.
 ///
 /// The signals stay blocked, in all threads: a blocked signal waits, even while this image is
 /// replaced, and is then found by the next one.
 pub struct Events {
     signals: SignalFd,
-    bell: UnixStream,
-    reports: Receiver<Recycle>,
-    reporter: Reporter,
-}
-
-/// Reports that the front end is not well.
-#[derive(Clone)]
-pub struct Reporter {
-    bell: Arc<UnixStream>,
-    reports: Sender<Recycle>,
-}
-
-impl Reporter {
-    pub fn recycle(&self, why: Recycle) {
-        // Nobody listens when the process is ending already.
-        let _ = self.reports.send(why);
-        let _ = (&*self.bell).write(b"!");
-    }
 }
 
 impl Events {
@@ -51,53 +33,36 @@ impl Events {
     pub fn new() -> io::Result<Events> {
         let signals = SigSet::from_iter([Signal::SIGHUP, Signal::SIGTERM, Signal::SIGINT]);
         signals.thread_block()?;
-        let (bell, far_bell) = UnixStream::pair()?;
-        let (sender, reports) = mpsc::channel();
-        let reporter = Reporter {
-            bell: Arc::new(far_bell),
-            reports: sender,
-        };
         Ok(Events {
             signals: SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC)?,
-            bell,
-            reports,
-            reporter,
         })
     }
 
-    pub fn reporter(&self) -> Reporter {
-        self.reporter.clone()
-    }
-
-    /// Forgets what was reported of a front end that is gone.
-    pub fn forget_reports(&self) {
-        self.reports.try_iter().for_each(drop);
-    }
-
-    pub fn wait(&mut self) -> io::Result<Event> {
+    /// Waits for a signal, or for something to be read from `life`, for as long as `patience`.
+    pub fn wait(&mut self, life: BorrowedFd<'_>, patience: Duration) -> io::Result<Event> {
+        let timeout = Timespec::try_from(patience).map_err(io::Error::other)?;
         loop {
             let mut polled = [
                 PollFd::new(&self.signals, PollFlags::IN),
-                PollFd::new(&self.bell, PollFlags::IN),
+                PollFd::new(&life, PollFlags::IN),
             ];
-            match poll(&mut polled, None) {
+            match poll(&mut polled, Some(&timeout)) {
                 Err(rustix::io::Errno::INTR) => continue,
                 outcome => outcome?,
             };
-            let [has_signal, has_report] = polled.map(|polled| !polled.revents().is_empty());
+            let [has_signal, has_ended] = polled.map(|polled| !polled.revents().is_empty());
             if has_signal && let Some(signal) = self.signals.read_signal()? {
-                match Signal::try_from(signal.ssi_signo.cast_signed())? {
-                    Signal::SIGHUP => return Ok(Event::HandOver),
-                    Signal::SIGTERM => return Ok(Event::Terminate("SIGTERM")),
-                    _ => return Ok(Event::Terminate("SIGINT")),
-                }
+                return Ok(match Signal::try_from(signal.ssi_signo.cast_signed())? {
+                    Signal::SIGHUP => Event::HandOver,
+                    Signal::SIGTERM => Event::Terminate("SIGTERM"),
+                    _ => Event::Terminate("SIGINT"),
+                });
             }
-            if has_report {
-                let _ = self.bell.read(&mut [0])?;
-                if let Ok(why) = self.reports.try_recv() {
-                    return Ok(Event::Recycle(why));
-                }
-            }
+            return Ok(if has_ended {
+                Event::FrontEnded
+            } else {
+                Event::Nothing
+            });
         }
     }
 }

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use prometheus_aggregation_gateway::gateway::Gateway;
 use prometheus_aggregation_gateway::handoff::{Handoff, Image, is_announced, memory_file};
+use prometheus_aggregation_gateway::http::Site;
 use prometheus_aggregation_gateway::journal::{Disk, File, JournalError, Storage, read_head};
-use prometheus_aggregation_gateway::server::{Front, Site};
-use prometheus_aggregation_gateway::status::{Recycle, Upkeep};
+use prometheus_aggregation_gateway::status::Upkeep;
 
 use super::{Failure, log, spawn, system};
 
@@ -25,16 +25,6 @@ const COMPACTION_LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How long to wait after that has failed.
 const COMPACTION_RETRY_INTERVAL: Duration = Duration::from_secs(5);
-
-/// How long requests in flight are waited for before a hand-over.
-const DRAIN_DURATION_MAX: Duration = Duration::from_secs(2);
-
-/// How long nothing may happen before that is given up.
-const REST_DURATION: Duration = Duration::from_millis(250);
-
-/// The same of a front end that is not well.
-const SICK_DRAIN_DURATION_MAX: Duration = Duration::from_millis(300);
-const SICK_REST_DURATION: Duration = Duration::from_millis(50);
 
 /// The sums of before, not read yet.
 pub enum Source {
@@ -195,42 +185,34 @@ pub fn may_hand_over(image: &Image, site: &Site) -> Result<(), String> {
     }
 }
 
-/// Hands the socket and the sums to a new image, which goes on in this process. Returns why that
-/// was not possible; then the gateway takes pushes, but the front is drained.
-pub fn hand_over(image: &Image, listener: &TcpListener, front: &Front, site: &Site) -> String {
-    front.drain(DRAIN_DURATION_MAX, REST_DURATION);
-    replace(image, listener, site)
-}
-
-/// The same when the front end is not well: not much is waited for. Those who have connected and
-/// were not accepted are sent away if there are more than can be: they would all come at once.
-pub fn recycle(
-    why: Recycle,
+/// Hands the socket, the connections and the sums to a new image, which goes on in this process.
+/// When that is not possible, returns why, with the connections; then the gateway takes pushes.
+pub fn hand_over(
     image: &Image,
     listener: &TcpListener,
-    front: &Front,
+    states: Vec<u8>,
+    sockets: Vec<OwnedFd>,
     site: &Site,
-) -> String {
-    front.drain(SICK_DRAIN_DURATION_MAX, SICK_REST_DURATION);
-    if why == Recycle::Accept {
-        front.shed();
-    }
-    replace(image, listener, site)
-}
-
-fn replace(image: &Image, listener: &TcpListener, site: &Site) -> String {
-    let handed_over = || -> io::Result<Handoff> {
+) -> (String, Vec<u8>, Vec<OwnedFd>) {
+    let sums = || -> io::Result<(OwnedFd, OwnedFd)> {
         let memory = || Ok(Arc::new(memory_file()?) as Arc<dyn File>);
-        Ok(Handoff {
-            sums: site.gateway.close(memory)?.descriptor()?,
-            listener: listener.try_clone()?.into(),
-            page: site.status_page(),
-        })
+        let sums = site.gateway.close(memory)?.descriptor()?;
+        Ok((sums, listener.try_clone()?.into()))
     };
-    let error = match handed_over() {
-        Ok(handoff) => image.exec(&handoff),
-        Err(error) => error,
+    let (error, states, sockets) = match sums() {
+        Ok((sums, listener)) => {
+            let handoff = Handoff {
+                listener,
+                sums,
+                page: site.status_page(),
+                states,
+                sockets,
+            };
+            let error = image.exec(&handoff);
+            (error, handoff.states, handoff.sockets)
+        }
+        Err(error) => (error, states, sockets),
     };
     site.gateway.reopen();
-    error.to_string()
+    (error.to_string(), states, sockets)
 }

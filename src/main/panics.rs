@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use prometheus_aggregation_gateway::excerpt::Excerpt;
-use prometheus_aggregation_gateway::server::Site;
+use prometheus_aggregation_gateway::http::Site;
 
 use super::log;
 

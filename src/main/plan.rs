@@ -9,8 +9,8 @@ use chrono::{DateTime, Utc};
 use prometheus_aggregation_gateway::cli::Preview;
 use prometheus_aggregation_gateway::excerpt::Excerpt;
 use prometheus_aggregation_gateway::gateway::{Gateway, NotKept};
+use prometheus_aggregation_gateway::http::Site;
 use prometheus_aggregation_gateway::schedule::{self, Due, LocalZone, Schedule, SystemClock, Zone};
-use prometheus_aggregation_gateway::server::Site;
 
 use super::{Failure, log, print, spawn, usage};
 

@@ -1,9 +1,11 @@
-//! What there is to say of the front end: how much of each limit is used, whom it hung up on, how
-//! often it had to begin anew.
+//! What there is to say of the front end: its connections, how much of each limit is used, why
+//! connections were closed.
 
+use std::collections::HashMap;
 use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::Histogram;
 use super::page::{Counters, PREFIX, head, labelled};
 
 /// What there is only so much of.
@@ -25,12 +27,14 @@ pub enum Resource {
     Threads,
     /// Threads that answer requests.
     Workers,
+    /// What clients have sent and have not read.
+    BufferedBytes,
     /// Memory of the process.
     MemoryBytes,
 }
 
 impl Resource {
-    const ALL: [(Resource, &str); 9] = [
+    const ALL: [(Resource, &str); 10] = [
         (Resource::Series, "series"),
         (Resource::BodyBytes, "body_bytes"),
         (Resource::Labels, "labels"),
@@ -39,68 +43,100 @@ impl Resource {
         (Resource::Descriptors, "descriptors"),
         (Resource::Threads, "threads"),
         (Resource::Workers, "workers"),
+        (Resource::BufferedBytes, "buffered_bytes"),
         (Resource::MemoryBytes, "memory_bytes"),
     ];
 }
 
-/// Why a client was hung up on.
+/// What a connection is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HangUp {
-    /// The head of its request did not arrive in time.
-    Head,
-    /// The body did not.
-    Body,
-    /// It did not read its answer in time.
-    Answer,
-    /// It kept its connection without using it.
+#[allow(missing_docs)]
+pub enum ConnectionState {
     Idle,
-    /// There were too many connections, and it did not use its own.
-    Crowded,
-    /// It sent much that was no request, or many requests ahead of their answers.
-    Flood,
+    Head,
+    Body,
+    /// A whole request waits for a worker.
+    Queued,
+    /// A worker has it.
+    InFlight,
+    Responding,
+    /// It has been refused, and is given time to see that.
+    Lingering,
 }
 
-impl HangUp {
-    const ALL: [(HangUp, &str); 6] = [
-        (HangUp::Head, "head"),
-        (HangUp::Body, "body"),
-        (HangUp::Answer, "answer"),
-        (HangUp::Idle, "idle"),
-        (HangUp::Crowded, "crowded"),
-        (HangUp::Flood, "flood"),
+impl ConnectionState {
+    /// How many there are.
+    pub const COUNT: usize = ConnectionState::ALL.len();
+
+    const ALL: [(ConnectionState, &str); 7] = [
+        (ConnectionState::Idle, "idle"),
+        (ConnectionState::Head, "head"),
+        (ConnectionState::Body, "body"),
+        (ConnectionState::Queued, "queued"),
+        (ConnectionState::InFlight, "in_flight"),
+        (ConnectionState::Responding, "responding"),
+        (ConnectionState::Lingering, "lingering"),
     ];
 }
 
-/// Why the front end is begun anew.
+/// Why a connection was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Recycle {
-    /// It accepts no more connections.
-    Accept,
-    /// It does not answer.
-    Deaf,
-    /// It is full of connections that cannot be closed any more.
-    Abandoned,
+pub enum CloseReason {
+    /// The client has closed it.
+    Client,
+    /// All was said: the client, or a refusal, had asked for that.
+    Done,
+    /// The head of a request did not arrive in time.
+    Head,
+    /// The body did not.
+    Body,
+    /// The client did not read a response in time.
+    Answer,
+    /// It was not used for too long.
+    Idle,
+    /// There were too many connections.
+    Crowded,
+    /// What came is no request.
+    Malformed,
+    /// The client sent slowly while memory was short.
+    SlowSender,
+    /// The client read slowly while others waited.
+    SlowReader,
+    /// A worker's response broke off.
+    Backend,
 }
 
-impl Recycle {
-    const ALL: [(Recycle, &str); 3] = [
-        (Recycle::Accept, "accept"),
-        (Recycle::Deaf, "deaf"),
-        (Recycle::Abandoned, "abandoned"),
+impl CloseReason {
+    const ALL: [(CloseReason, &str); 11] = [
+        (CloseReason::Client, "client"),
+        (CloseReason::Done, "done"),
+        (CloseReason::Head, "head"),
+        (CloseReason::Body, "body"),
+        (CloseReason::Answer, "answer"),
+        (CloseReason::Idle, "idle"),
+        (CloseReason::Crowded, "crowded"),
+        (CloseReason::Malformed, "malformed"),
+        (CloseReason::SlowSender, "slow_sender"),
+        (CloseReason::SlowReader, "slow_reader"),
+        (CloseReason::Backend, "backend"),
     ];
 }
 
 /// What is not known.
 const UNKNOWN: u64 = u64::MAX;
 
+const QUEUE_DURATION: &str = "queue_duration_seconds";
+const MILLISECONDS: f64 = 1e3;
+
 /// The counters and gauges of the front end.
 #[derive(Debug)]
 pub struct FrontStatus {
     limits: [AtomicU64; Resource::ALL.len()],
     used: [AtomicU64; Resource::ALL.len()],
-    abandoned_connections: AtomicU64,
-    hang_ups: [AtomicU64; HangUp::ALL.len()],
-    recycles: [AtomicU64; Recycle::ALL.len()],
+    connections: [AtomicU64; ConnectionState::COUNT],
+    closes: [AtomicU64; CloseReason::ALL.len()],
+    queue_duration_milliseconds: Histogram<6>,
+    backend_failures: AtomicU64,
     panics: AtomicU64,
 }
 
@@ -110,49 +146,51 @@ impl FrontStatus {
         FrontStatus {
             limits: unknown(),
             used: unknown(),
-            abandoned_connections: AtomicU64::new(0),
-            hang_ups: Default::default(),
-            recycles: Default::default(),
+            connections: Default::default(),
+            closes: Default::default(),
+            queue_duration_milliseconds: Histogram::new([1, 10, 100, 1_000, 10_000, 100_000]),
+            backend_failures: AtomicU64::new(0),
             panics: AtomicU64::new(0),
         }
     }
 
-    /// Says how much there may be of something.
+    /// Sets the limit of a resource.
     pub fn set_limit(&self, resource: Resource, limit: usize) {
         self.limits[resource as usize].store(limit as u64, Relaxed);
     }
 
-    /// How much there may be of something, if it was said.
+    /// The limit of a resource, if it was set.
     #[must_use]
     pub fn limit(&self, resource: Resource) -> Option<u64> {
         known(&self.limits[resource as usize])
     }
 
-    /// Says how much there is of it.
+    /// Sets how much of a resource is used.
     pub fn set_used(&self, resource: Resource, used: usize) {
         self.used[resource as usize].store(used as u64, Relaxed);
     }
 
-    /// Says how many connections have ended and cannot be closed.
-    pub fn set_abandoned_connections(&self, connections: usize) {
-        self.abandoned_connections
-            .store(connections as u64, Relaxed);
+    /// Sets how many connections are in each state.
+    pub fn set_connections(&self, by_state: &[usize; ConnectionState::COUNT]) {
+        for (connections, &now) in self.connections.iter().zip(by_state) {
+            connections.store(now as u64, Relaxed);
+        }
     }
 
-    /// How many connections have ended and cannot be closed.
-    #[must_use]
-    pub fn abandoned_connections(&self) -> u64 {
-        self.abandoned_connections.load(Relaxed)
+    /// Counts a connection that was closed. One that lingers after a refusal is counted twice: for
+    /// that, and when it is done.
+    pub fn count_close(&self, reason: CloseReason) {
+        self.closes[reason as usize].fetch_add(1, Relaxed);
     }
 
-    /// Counts that a client was hung up on.
-    pub fn count_hang_up(&self, why: HangUp) {
-        self.hang_ups[why as usize].fetch_add(1, Relaxed);
+    /// Counts a request that has waited for a worker.
+    pub fn observe_queue_wait(&self, milliseconds: u64) {
+        self.queue_duration_milliseconds.observe(milliseconds);
     }
 
-    /// Counts that the front end is begun anew.
-    pub fn count_recycle(&self, why: Recycle) {
-        self.recycles[why as usize].fetch_add(1, Relaxed);
+    /// Counts that the workers were replaced since a response of theirs broke off.
+    pub fn count_backend_failure(&self) {
+        self.backend_failures.fetch_add(1, Relaxed);
     }
 
     /// Counts a panic, and says how many there were before.
@@ -161,37 +199,42 @@ impl FrontStatus {
     }
 
     pub(super) fn counters(&self) -> Vec<Counters<'_>> {
-        let hang_ups = HangUp::ALL.map(|(why, word)| (word, &self.hang_ups[why as usize]));
-        let recycles = Recycle::ALL.map(|(why, word)| (word, &self.recycles[why as usize]));
-        let panics = vec![(String::new(), &self.panics)];
+        let closes = CloseReason::ALL.map(|(reason, word)| (word, &self.closes[reason as usize]));
+        let alone = |counter| vec![(String::new(), counter)];
         vec![
             (
-                "connections_hung_up_total",
-                "Connections ended by the gateway, by why.",
-                labelled("reason", hang_ups),
+                "connections_closed_total",
+                "Connections closed, by reason.",
+                labelled("reason", closes),
             ),
             (
-                "recycles_total",
-                "How often the front end was begun anew, by why.",
-                labelled("reason", recycles),
+                "backend_failures_total",
+                "Times that the workers were replaced because a response broke off.",
+                alone(&self.backend_failures),
             ),
-            (
-                "panics_total",
-                "Panics, nearly all of them of the HTTP library at connections that were reset.",
-                panics,
-            ),
+            ("panics_total", "Panics in any thread.", alone(&self.panics)),
         ]
     }
 
+    pub(super) fn restore(&self, values: &HashMap<&str, &str>) {
+        self.queue_duration_milliseconds
+            .restore(values, QUEUE_DURATION, MILLISECONDS);
+    }
+
     pub(super) fn write(&self, to: &mut String) -> fmt::Result {
-        let help = "How much there may be of it.";
+        let help = "Configured or detected limit, by resource.";
         write_resources(to, "limit", help, &self.limits)?;
-        let help = "How much there is of it.";
+        let help = "How much of a resource is used.";
         write_resources(to, "used", help, &self.used)?;
-        let help = "Connections that have ended and cannot be closed but by a new front end.";
-        head(to, "connections_abandoned", "gauge", help)?;
-        let abandoned = self.abandoned_connections();
-        writeln!(to, "{PREFIX}connections_abandoned {abandoned}")
+        let help = "Open connections, by state.";
+        head(to, "connections", "gauge", help)?;
+        for (state, word) in ConnectionState::ALL {
+            let connections = self.connections[state as usize].load(Relaxed);
+            writeln!(to, "{PREFIX}connections{{state=\"{word}\"}} {connections}")?;
+        }
+        let help = "Time that whole requests waited for a worker.";
+        self.queue_duration_milliseconds
+            .write(to, QUEUE_DURATION, help, MILLISECONDS)
     }
 }
 

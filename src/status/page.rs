@@ -77,6 +77,7 @@ impl Status {
                 &format!("{REQUESTS}{}", request_labels(handler, code)),
             );
         }
+        status.front.restore(&values);
         status.push_bytes.restore(&values, PUSH_BYTES, 1.0);
         status
             .push_duration_nanoseconds
@@ -240,7 +241,13 @@ fn read<T: FromStr>(values: &HashMap<&str, &str>, series: &str) -> Option<T> {
 impl<const BUCKETS: usize> Histogram<BUCKETS> {
     /// Writes it in a unit of which one is `per_unit` of the observed ones.
     #[allow(clippy::cast_precision_loss)] // the page shows floats
-    fn write(&self, to: &mut String, name: &str, help: &str, per_unit: f64) -> fmt::Result {
+    pub(super) fn write(
+        &self,
+        to: &mut String,
+        name: &str,
+        help: &str,
+        per_unit: f64,
+    ) -> fmt::Result {
         head(to, name, "histogram", help)?;
         let mut cumulative_count = 0;
         for (bound, count) in self.upper_bounds.iter().zip(&self.counts) {
@@ -263,7 +270,7 @@ impl<const BUCKETS: usize> Histogram<BUCKETS> {
 
     /// Sets it to what the page said of it.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // the page showed a u64
-    fn restore(&self, values: &HashMap<&str, &str>, name: &str, per_unit: f64) {
+    pub(super) fn restore(&self, values: &HashMap<&str, &str>, name: &str, per_unit: f64) {
         let read_count = |bound: &str| {
             let series = format!("{name}_bucket{{le=\"{bound}\"}}");
             read::<u64>(values, &series).unwrap_or(0)

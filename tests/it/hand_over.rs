@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::running_gateway::{Connection, RunningGateway, command, scratch_folder, wait_until};
+use crate::running_gateway::{
+    Connection, PATIENCE, RunningGateway, command, scratch_folder, wait_until,
+};
 
 const HAND_OVERS: &str = "aggregation_gateway_hand_overs_total";
 
-/// How long a silent connection is given.
-const REST: Duration = Duration::from_millis(250);
+const CONNECTIONS: &str = "aggregation_gateway_used{resource=\"connections\"}";
 
 #[track_caller]
 fn hand_over(gateway: &RunningGateway) {
@@ -57,7 +58,15 @@ fn everything_goes_on() {
 #[track_caller]
 fn counters(gateway: &RunningGateway) -> Vec<String> {
     let changing = [
-        HAND_OVERS, "uptime", "scrape", "status", "journal_", "used", "healthy",
+        HAND_OVERS,
+        "uptime",
+        "scrape",
+        "status",
+        "journal_",
+        "used",
+        "healthy",
+        "connections",
+        "queue_duration",
     ];
     let page = gateway.get("/-/metrics").body;
     let lines = page.lines().map(str::to_owned);
@@ -97,91 +106,101 @@ fn nobody_is_refused() {
     assert_eq!(gateway.scrape(), format!("# TYPE a counter\na {total}\n"));
 }
 
-/// A client that keeps its connection is told to use another one, and a request whose body is
-/// still coming is waited for.
+/// Clients stay connected, whatever they are at: nothing of what they have sent or are about to be
+/// sent is lost, and nobody is told to use another connection.
 #[test]
-fn requests_in_flight_are_finished() {
+fn connections_are_kept() {
     let gateway = RunningGateway::start(&[]);
-    let body = format!("x 1\n{}", "#".repeat(2000));
-    let mut connection = gateway.begin_push(body.len(), &body.as_bytes()[..1500]);
-    let mut kept = gateway.connect();
-    gateway.signal(Signal::HUP);
-    // Until it drains, connections are kept.
-    loop {
-        kept.send("GET", "/-/healthy", "", b"");
-        if kept.reply("GET").header("Connection") == Some("close") {
-            break;
-        }
-    }
-    // Nobody is let in now, and nobody refused.
-    let mut waiting = gateway.connect();
-    waiting.send("GET", "/-/healthy", "", b"");
-    // Longer than a silent connection is given.
-    let start = Instant::now();
-    wait_until(|| start.elapsed() > 2 * REST);
-    connection.send_bytes(&body.as_bytes()[1500..]);
-    let reply = connection.reply("POST");
-    assert_eq!(
-        (reply.code, reply.header("Connection")),
-        (200, Some("close"))
-    );
-    gateway.wait_for_line(" has taken over");
-    assert_eq!(waiting.reply("GET").code, 200);
-    assert_eq!(gateway.scrape(), "# TYPE x untyped\nx 1\n");
-}
-
-/// However few connections there are, each may send what it is about to send.
-#[test]
-fn the_last_connection_is_waited_for() {
-    let gateway = RunningGateway::start(&[]);
-    for round in 1..=10 {
-        let mut kept = gateway.connect();
-        let push = |kept: &mut Connection| {
-            kept.send("POST", "/metrics", "", b"x 1\n");
-            kept.reply("POST")
-        };
-        assert_eq!(push(&mut kept).code, 200);
-        gateway.signal(Signal::HUP);
-        // The new program is tried out first; then the connection is to be ended.
-        let answers = std::iter::repeat_with(|| push(&mut kept));
-        let mut answers = answers.skip_while(|reply| reply.header("Connection").is_none());
-        let last = answers.next().expect("it repeats");
+    let lines: String = (0..200_000)
+        .map(|n| format!("long{{n=\"{n:060}\"}} 1\n"))
+        .collect();
+    assert_eq!(gateway.push("/metrics", &lines).code, 200);
+    let scrape = gateway.scrape();
+    let mut idle = gateway.connect();
+    let mut in_head = gateway.connect();
+    let mut in_body = gateway.begin_push(7, b"x ");
+    let mut in_chunk = gateway.connect();
+    let mut reader = gateway.connect();
+    reader.send("GET", "/metrics", "", b"");
+    in_head.send_bytes(b"POST /metrics HT");
+    let chunked = b"POST /metrics HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nx ";
+    in_chunk.send_bytes(chunked);
+    for round in 0..3 {
+        hand_over(&gateway);
+        idle.send("POST", "/metrics", "", b"x 1\n");
+        let reply = idle.reply("POST");
         assert_eq!(
-            (last.code, last.header("Connection")),
-            (200, Some("close")),
+            (reply.code, reply.header("Connection")),
+            (200, None),
             "round {round}"
         );
-        gateway.wait_for_line(" has taken over");
     }
+    // More than the sockets hold has been waiting for it.
+    assert!(reader.reply("GET").body == scrape, "a scrape was cut off");
+    in_head.send_bytes(b"TP/1.1\r\nContent-Length: 4\r\n\r\nx 1\n");
+    in_body.send_bytes(b"1\n###");
+    in_chunk.send_bytes(b"1\n\r\n0\r\n\r\n");
+    for connection in [&mut in_head, &mut in_body, &mut in_chunk] {
+        assert_eq!(connection.reply("POST").code, 200);
+        connection.send("POST", "/metrics", "", b"x 1\n");
+        assert_eq!(connection.reply("POST").code, 200);
+    }
+    let sums = gateway.scrape();
+    assert_eq!(sums.lines().last(), Some("x 9"));
 }
 
-/// A connection on which nothing comes is given a while, be it the only one; without any, there is
-/// nothing to wait for.
+/// What a client has sent ahead is carried out, before and after.
 #[test]
-fn a_silent_connection_is_given_time() {
+fn pipelined_requests_are_carried_out() {
     let gateway = RunningGateway::start(&[]);
-    let timed = || {
-        let start = Instant::now();
-        hand_over(&gateway);
-        start.elapsed()
-    };
-    for count in 1..=3 {
-        let connections = (0..count).map(|_| {
-            let mut kept = gateway.connect();
-            kept.send("POST", "/metrics", "", b"x 1\n");
-            assert_eq!(kept.reply("POST").code, 200);
-            kept
-        });
-        let connections: Vec<Connection> = connections.collect();
-        let duration = timed();
-        assert!(
-            duration >= REST,
-            "{count} connections were given {duration:?}"
-        );
-        drop(connections);
+    let push = "POST /metrics HTTP/1.1\r\nContent-Length: 4\r\n\r\nx 1\n";
+    for _ in 0..5 {
+        let mut connection = gateway.connect();
+        gateway.signal(Signal::HUP);
+        connection.send_bytes(push.repeat(1000).as_bytes());
+        for _ in 0..1000 {
+            assert_eq!(connection.reply("POST").code, 200);
+        }
+        gateway.wait_for_line(" has taken over");
     }
-    // Machines are slow at times, but not always.
-    wait_until(|| timed() < REST);
+    assert_eq!(gateway.scrape(), "# TYPE x untyped\nx 5000\n");
+}
+
+/// The time that a client may take goes on.
+#[test]
+fn deadlines_are_kept() {
+    let gateway = RunningGateway::start(&["-body-timeout", "2s"]);
+    let start = Instant::now();
+    let mut slow = gateway.begin_push(7, b"x ");
+    let mut hand_overs = 0;
+    thread::scope(|scope| {
+        let refused = scope.spawn(|| slow.reply("POST").code);
+        while !refused.is_finished() {
+            hand_over(&gateway);
+            hand_overs += 1;
+            assert!(
+                start.elapsed() < PATIENCE,
+                "the time begins with each hand-over"
+            );
+        }
+        assert_eq!(refused.join().expect("no panic"), 408);
+    });
+    assert!(hand_overs > 1 && start.elapsed() >= Duration::from_secs(2));
+}
+
+/// As many as one message of descriptors does not hold.
+#[test]
+fn many_connections_are_kept() {
+    let gateway = RunningGateway::start(&[]);
+    let mut connections: Vec<Connection> = (0..600).map(|_| gateway.connect()).collect();
+    wait_until(|| gateway.own_metric(CONNECTIONS) > 600.0);
+    hand_over(&gateway);
+    assert!(gateway.own_metric(CONNECTIONS) > 600.0);
+    for connection in &mut connections {
+        connection.send("POST", "/metrics", "", b"x 1\n");
+        assert_eq!(connection.reply("POST").code, 200);
+    }
+    assert_eq!(gateway.scrape(), "# TYPE x untyped\nx 600\n");
 }
 
 /// `@every` counts from the start of the first image.
@@ -306,14 +325,14 @@ fn check_tells_what_would_be_refused() {
         "it is in format 9, this program reads format 1",
     );
     let announced = "AGGREGATION_GATEWAY_HAND_OVER";
-    check(&[], &[(announced, "1")], 0, "");
+    check(&[], &[(announced, "2")], 0, "");
     check(
         &[],
-        &[(announced, "2")],
+        &[(announced, "1")],
         1,
-        "is in format `2`, this program takes format 1",
+        "is in format `1`, this program takes format 2",
     );
-    let output = command(&[]).env(announced, "1").output().unwrap();
+    let output = command(&[]).env(announced, "2").output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(
         stderr.contains("what is handed over does not arrive"),

@@ -3,9 +3,9 @@
 // Its lints are about interfaces and casts of code that others build on.
 #![allow(clippy::pedantic)]
 
-mod abuse;
 mod bodies;
 mod cases;
+mod clients;
 mod concurrency;
 mod crontab;
 mod documents;
@@ -20,10 +20,10 @@ mod plain;
 mod process;
 mod random;
 mod random_pushes;
-mod recycle;
 mod running_gateway;
 mod store;
 mod strict;
 mod strict_reader;
 mod survival;
+mod systemd;
 mod tidy;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
@@ -202,21 +202,10 @@ impl RunningGateway {
         self.peak_memory_bytes()
     }
 
-    /// Waits until no connection is left, with its two sockets. (Its threads go seconds later.)
-    /// Three handles on the one that is listened on are the gateway's own, and a pair for signals.
+    /// Waits until no connection is left but the one by which that is asked for.
     #[track_caller]
     pub fn assert_is_idle(&self) {
-        const OWN_SOCKETS: usize = 5;
-        let folder = format!("/proc/{}/fd", self.process.id());
-        let is_socket = |entry: &fs::DirEntry| {
-            let target = fs::read_link(entry.path());
-            target.is_ok_and(|target| target.to_string_lossy().starts_with("socket:"))
-        };
-        let sockets = || {
-            let entries = fs::read_dir(&folder).expect("it runs");
-            entries.filter_map(Result::ok).filter(is_socket).count()
-        };
-        wait_until(|| sockets() <= OWN_SOCKETS);
+        wait_until(|| self.own_metric("aggregation_gateway_used{resource=\"connections\"}") <= 1.0);
     }
 
     pub fn connect(&self) -> Connection {
@@ -229,7 +218,7 @@ impl RunningGateway {
         }
     }
 
-    /// Begins a push whose body a worker waits for, with some of it.
+    /// Begins a push whose body the gateway waits for, with some of it.
     #[track_caller]
     pub fn begin_push(&self, length: usize, begin: &[u8]) -> Connection {
         let mut connection = self.connect();
@@ -237,7 +226,7 @@ impl RunningGateway {
             "POST /metrics HTTP/1.1\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
         );
         connection.send_bytes(head.as_bytes());
-        // A worker says so when it begins to read.
+        // The gate says so when it begins to read.
         assert_eq!(connection.reply("POST").code, 100);
         connection.send_bytes(begin);
         connection
@@ -386,6 +375,22 @@ impl Connection {
     pub fn reset(self) {
         let now = Some(Duration::ZERO);
         set_socket_linger(self.reader.get_ref(), now).expect("it is a socket");
+    }
+
+    /// Says that nothing more will be sent.
+    #[track_caller]
+    pub fn end_output(&self) {
+        let stream = self.reader.get_ref();
+        stream.shutdown(Shutdown::Write).expect("it is connected");
+    }
+
+    /// How long one write may take from now on.
+    #[track_caller]
+    pub fn set_write_timeout(&self, patience: Duration) {
+        let stream = self.reader.get_ref();
+        stream
+            .set_write_timeout(Some(patience))
+            .expect("it is not zero");
     }
 
     /// Waits for the other side to close.

@@ -1,0 +1,93 @@
+//! Requests to routes to gateway calls to responses: the only HTTP, the only status codes.
+//!
+//! The gate reads requests and writes responses; it is the only one to know clients.
+//! `tiny_http` and its workers answer requests that are whole. Knows no merge rules.
+//!
+//! | module | one job |
+//! |---|---|
+//! | [`head`] | bytes to the head of a request: pure |
+//! | [`chunked`] | a chunked body to its data: pure |
+//! | [`route`] | method and path to what is wanted: pure |
+//! | [`response`] | a worker's response to a client's: pure |
+//! | [`held`] | connections to bytes and back, for a hand-over: pure |
+//! | `pace` | how fast a client is: pure |
+//! | `exchange` | bodies and scrapes between the gate and the workers |
+//! | `answer`, `worker` | requests to answers |
+//! | `connection` | what one client is at |
+//! | `backend` | `tiny_http`, and the channels to it |
+//! | `gate` | all clients: one thread |
+//! | `front` | the gate, for the rest of the program |
+
+mod answer;
+mod backend;
+pub mod chunked;
+mod connection;
+mod exchange;
+mod front;
+mod gate;
+pub mod head;
+pub mod held;
+mod pace;
+pub mod response;
+pub mod route;
+mod worker;
+
+use std::time::Duration;
+
+pub use self::backend::WORKERS_MIN;
+pub use self::front::{Command, Extent, Front, Held, pack, unpack};
+pub use self::gate::GateEnd;
+use crate::gateway::{Gateway, JournalState};
+use crate::status::{Resource, Status, Stored, StoredJournal};
+
+/// Writes one line for whoever runs the program.
+pub type Log = fn(&str);
+
+/// What is served.
+#[derive(Debug)]
+pub struct Site {
+    /// Where pushes go and scrapes come from.
+    pub gateway: Gateway,
+    /// The gateway's own counters.
+    pub status: Status,
+    /// The origins whose pages may see responses to pushes: none, `*` alone for all, or a list.
+    pub cors: Vec<String>,
+    /// Without a final slash.
+    pub push_path: String,
+    /// The longest body that is read.
+    pub body_bytes_max: usize,
+    /// How long clients are waited for.
+    pub deadlines: Deadlines,
+}
+
+/// How long clients are waited for; each is a total, however much comes meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadlines {
+    /// For the head of a request.
+    pub head: Duration,
+    /// For its body.
+    pub body: Duration,
+    /// For a response to be read.
+    pub answer: Duration,
+    /// For the next request.
+    pub idle: Duration,
+}
+
+impl Site {
+    /// The page of the gateway's own metrics.
+    #[must_use]
+    pub fn status_page(&self) -> String {
+        let stored_journal = |state: JournalState| StoredJournal {
+            bytes: state.bytes,
+            snapshot_bytes: state.snapshot_bytes,
+            trouble: state.trouble.map(|trouble| trouble.to_string()),
+        };
+        let held = self.gateway.size();
+        self.status.front.set_used(Resource::Series, held.series);
+        self.status.page(&Stored {
+            families: held.families,
+            series: held.series,
+            journal: self.gateway.journal_state().map(stored_journal),
+        })
+    }
+}

@@ -1,0 +1,335 @@
+//! One client's connection: what it is at, and what is read and not yet written.
+//!
+//! Invariant: an idle connection owns no buffer. One request is under way at a time; what the
+//! client sends behind it stays in the kernel, but for what came in the same read.
+
+use std::io::{ErrorKind, IoSlice, Write};
+use std::net::{IpAddr, TcpStream};
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
+
+use super::chunked::Chunked;
+use super::exchange::Scrape;
+use super::pace::Pace;
+use super::response::Client;
+use crate::status::Handler;
+
+/// The name of a connection: its place among all, and a number that tells it from those that had
+/// the place before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Its place.
+    pub index: usize,
+    /// Counts connections.
+    pub generation: u32,
+}
+
+impl Token {
+    /// As a number for the kernel to keep.
+    #[must_use]
+    pub fn to_u64(self) -> u64 {
+        u64::from(self.generation) << 32 | self.index as u64
+    }
+
+    /// See [`Token::to_u64`].
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation)] // both halves are cut out
+    pub fn from_u64(number: u64) -> Token {
+        Token {
+            index: number as u32 as usize,
+            generation: (number >> 32) as u32,
+        }
+    }
+}
+
+/// What a connection is at.
+#[derive(Debug)]
+pub enum Phase {
+    /// Between two requests.
+    Idle,
+    /// A part of a head is in the input.
+    Head,
+    /// The head of a request is there, and its body is not whole.
+    Body(Box<Upload>),
+    /// The request is whole and waits for a channel.
+    Queued {
+        /// Length of the body, which is in memory meanwhile.
+        body_bytes: usize,
+    },
+    /// A scrape waits for a view.
+    ScrapeQueued,
+    /// A worker has it.
+    InFlight {
+        /// Length of the body, which may be in memory meanwhile.
+        body_bytes: usize,
+    },
+    /// A scrape is answered piece by piece.
+    Streaming(Box<Stream>),
+    /// The response is whole and not written to its end.
+    Responding,
+    /// The response to a request that could not be read has been written. What still comes is
+    /// thrown away: closing at once could take the response from the client (RFC 9112 section 9.6).
+    Lingering,
+}
+
+/// A body on its way.
+#[derive(Debug)]
+pub struct Upload {
+    /// The bytes of the head, as they came.
+    pub head: Vec<u8>,
+    /// Decoded.
+    pub body: Vec<u8>,
+    /// How the rest of it is read.
+    pub rest: Rest,
+    /// Of the sender.
+    pub pace: Pace,
+}
+
+/// What is still to come of a body.
+#[derive(Debug)]
+pub enum Rest {
+    /// So many bytes.
+    Length(usize),
+    /// Nobody knows.
+    Chunked(Chunked),
+}
+
+/// A scrape's response on its way.
+#[derive(Debug)]
+pub struct Stream {
+    /// The number of the view that it reads.
+    pub view: u64,
+    /// How its pieces are delimited.
+    pub framing: StreamFraming,
+    /// What it waits for.
+    pub state: StreamState,
+    /// Of the reader.
+    pub pace: Pace,
+}
+
+/// How the pieces of a stream are delimited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamFraming {
+    /// The first piece has not come: that decides.
+    Undecided,
+    /// There is one piece, of the length that the head says.
+    Length,
+    /// Each piece is a chunk.
+    Chunks,
+    /// The client knows no chunks: the connection ends with the last piece.
+    Close,
+}
+
+/// What a stream waits for.
+#[derive(Debug)]
+pub enum StreamState {
+    /// A worker renders the next piece.
+    Rendering,
+    /// The client reads a piece.
+    Writing {
+        /// The piece, and where to go on.
+        scrape: Scrape,
+        /// How much of the piece is written.
+        written: usize,
+    },
+}
+
+impl Stream {
+    /// What of its piece is to be written.
+    fn unwritten(&self) -> &[u8] {
+        match &self.state {
+            StreamState::Rendering => &[],
+            StreamState::Writing { scrape, written } => &scrape.piece[*written..],
+        }
+    }
+
+    fn count_written(&mut self, bytes: usize) {
+        if let StreamState::Writing { written, .. } = &mut self.state {
+            *written += bytes;
+            self.pace.count(bytes);
+        }
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // each is a fact of its own, in whatever phase
+pub struct Connection {
+    /// Never blocks.
+    pub socket: TcpStream,
+    /// Where it comes from.
+    pub peer: IpAddr,
+    /// See [`Token`].
+    pub generation: u32,
+    /// What it is at.
+    pub phase: Phase,
+    /// What was read and belongs to the next request.
+    pub input: Vec<u8>,
+    /// How much of the input is known to hold no end of a head.
+    pub scanned: usize,
+    /// What is to be written.
+    pub output: Vec<u8>,
+    /// How much of it is.
+    pub written: usize,
+    /// Of the request that is under way.
+    pub client: Client,
+    /// What that is for.
+    pub handler: Handler,
+    /// The place of the fields that let its page see the response.
+    pub cross_origin: u16,
+    /// There may be something to read.
+    pub is_readable: bool,
+    /// The client sends no more than what is there.
+    pub has_ended: bool,
+    /// The client has gone: nothing can be written.
+    pub is_gone: bool,
+    /// It is among those whose pace is looked at.
+    pub is_paced: bool,
+    /// Since when it has been idle, in milliseconds of the gate's clock.
+    pub idle_since_ms: u64,
+    /// How much memory was counted for it.
+    pub counted_bytes: usize,
+}
+
+/// What came of reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// So many bytes.
+    Bytes(usize),
+    /// Nothing for now.
+    Nothing,
+    /// Nothing more will come.
+    End,
+}
+
+impl Connection {
+    /// A new one.
+    pub fn new(socket: TcpStream, peer: IpAddr, generation: u32) -> Connection {
+        Connection {
+            socket,
+            peer,
+            generation,
+            phase: Phase::Idle,
+            input: Vec::new(),
+            scanned: 0,
+            output: Vec::new(),
+            written: 0,
+            client: Client::UNKNOWN,
+            handler: Handler::None,
+            cross_origin: 0,
+            is_readable: false,
+            has_ended: false,
+            is_gone: false,
+            is_paced: false,
+            idle_since_ms: 0,
+            counted_bytes: 0,
+        }
+    }
+
+    /// Reads what is there, into the begin of `buffer`.
+    pub fn receive(&mut self, buffer: &mut [u8]) -> Received {
+        let length = buffer.len();
+        loop {
+            return match recv(&self.socket, &mut *buffer, RecvFlags::empty()) {
+                Ok((_, 0)) => Received::End,
+                Ok((_, bytes)) => {
+                    // Less is all that was there; what comes later is another event of the
+                    // kernel's.
+                    self.is_readable = bytes == length || self.has_ended;
+                    Received::Bytes(bytes)
+                }
+                Err(Errno::INTR) => continue,
+                Err(Errno::AGAIN) => {
+                    self.is_readable = false;
+                    Received::Nothing
+                }
+                Err(_) => {
+                    self.is_gone = true;
+                    Received::End
+                }
+            };
+        }
+    }
+
+    /// Writes at once what is taken, and keeps the rest. A client that has gone takes everything.
+    pub fn write(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        while self.output.is_empty() && !rest.is_empty() && !self.is_gone {
+            match (&self.socket).write(rest) {
+                Ok(length) => rest = &rest[length..],
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => self.is_gone = true,
+            }
+        }
+        if !self.is_gone {
+            self.output.extend_from_slice(rest);
+        }
+    }
+
+    /// Writes of what is kept, and of the piece of a stream behind it, as much as is taken. Tells
+    /// whether nothing is left.
+    pub fn flush(&mut self) -> bool {
+        loop {
+            let output = self.output.get(self.written..).unwrap_or_default();
+            let piece = match &self.phase {
+                Phase::Streaming(stream) => stream.unwritten(),
+                _ => &[],
+            };
+            let (from_output, bytes) = (output.len(), output.len() + piece.len());
+            if bytes == 0 {
+                (self.output, self.written) = (Vec::new(), 0);
+                return true;
+            }
+            let parts = [IoSlice::new(output), IoSlice::new(piece)];
+            let taken = if self.is_gone {
+                Ok(bytes)
+            } else {
+                (&self.socket).write_vectored(&parts)
+            };
+            match taken {
+                Ok(taken) => {
+                    self.written += taken.min(from_output);
+                    if let Phase::Streaming(stream) = &mut self.phase {
+                        stream.count_written(taken.saturating_sub(from_output));
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => self.is_gone = true,
+            }
+        }
+    }
+
+    /// How much memory it takes beside its own.
+    pub fn bytes(&self) -> usize {
+        let of_phase = match &self.phase {
+            Phase::Body(upload) => upload.head.capacity() + upload.body.capacity(),
+            Phase::Queued { body_bytes } | Phase::InFlight { body_bytes } => *body_bytes,
+            Phase::Streaming(stream) => match &stream.state {
+                StreamState::Rendering => super::worker::PIECE_BYTES,
+                StreamState::Writing { scrape, .. } => scrape.piece.capacity(),
+            },
+            _ => 0,
+        };
+        self.input.capacity() + self.output.capacity() + of_phase
+    }
+
+    /// How much of a request is still to come, at most.
+    pub fn missing_bytes(&self, body_bytes_max: usize) -> usize {
+        match &self.phase {
+            Phase::Body(upload) => match upload.rest {
+                Rest::Length(bytes) => bytes,
+                Rest::Chunked(_) => body_bytes_max.saturating_sub(upload.body.len()),
+            },
+            _ => 0,
+        }
+    }
+
+    /// Says that nothing more will be written.
+    pub fn end_output(&mut self) {
+        // It may be closed already.
+        let _ = self.socket.shutdown(std::net::Shutdown::Write);
+    }
+}

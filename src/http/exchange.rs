@@ -1,0 +1,89 @@
+//! What a request and its response have that is too long for a channel: it waits in a table, and
+//! the number of its slot goes through the channel instead.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use crate::aggregate::View;
+use crate::render::Cursor;
+
+/// What waits in a slot.
+#[derive(Debug)]
+pub enum Exchange {
+    /// The body of a request.
+    Body(Vec<u8>),
+    /// A scrape, to be rendered from its cursor on.
+    Scrape(Scrape),
+}
+
+/// A scrape that is under way.
+#[derive(Debug)]
+pub struct Scrape {
+    /// What is scraped; several scrapes share it. Whoever renders first takes it.
+    pub view: Arc<OnceLock<View>>,
+    /// Where to go on; none at the end.
+    pub cursor: Option<Cursor>,
+    /// The last piece that was rendered.
+    pub piece: Vec<u8>,
+}
+
+/// The table.
+#[derive(Debug, Default)]
+pub struct Exchanges(Mutex<Slots>);
+
+#[derive(Debug, Default)]
+struct Slots {
+    exchanges: Vec<Option<Exchange>>,
+    free: Vec<usize>,
+    /// Views that nobody reads any more: freeing one may take milliseconds, which the thread of the
+    /// gate has not.
+    discarded: Vec<Arc<OnceLock<View>>>,
+}
+
+impl Exchanges {
+    /// Takes a slot.
+    pub fn insert(&self, exchange: Exchange) -> usize {
+        let mut slots = self.slots();
+        let slot = slots.free.pop().unwrap_or(slots.exchanges.len());
+        if slot == slots.exchanges.len() {
+            slots.exchanges.push(None);
+        }
+        slots.exchanges[slot] = Some(exchange);
+        slot
+    }
+
+    /// Takes what is in a slot, which stays taken.
+    pub fn take(&self, slot: usize) -> Option<Exchange> {
+        self.slots().exchanges.get_mut(slot)?.take()
+    }
+
+    /// Puts something into a slot that is taken.
+    pub fn put(&self, slot: usize, exchange: Exchange) {
+        if let Some(place) = self.slots().exchanges.get_mut(slot) {
+            *place = Some(exchange);
+        }
+    }
+
+    /// Gives a slot back, and takes what is in it.
+    pub fn release(&self, slot: usize) -> Option<Exchange> {
+        let mut slots = self.slots();
+        let exchange = slots.exchanges.get_mut(slot)?.take();
+        slots.free.push(slot);
+        exchange
+    }
+
+    /// Leaves a view to be freed by a worker.
+    pub fn discard(&self, view: Arc<OnceLock<View>>) {
+        self.slots().discarded.push(view);
+    }
+
+    /// Frees what was discarded.
+    pub fn free_discarded(&self) {
+        let discarded = std::mem::take(&mut self.slots().discarded);
+        drop(discarded);
+    }
+
+    // Nothing panics under this lock.
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,194 @@
+//! The front end as the rest of the program sees it: started, told to end, asked whether it is
+//! well.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rustix::event::{EventfdFlags, eventfd};
+
+use super::gate::{Gate, GateEnd};
+use super::held::HeldState;
+use super::{Log, Site};
+
+/// How much there may be of what.
+#[derive(Clone, Copy, Debug)]
+pub struct Extent {
+    /// Threads that answer requests.
+    pub workers: usize,
+    /// Open connections.
+    pub connections_max: usize,
+    /// Memory for what clients have sent and not read.
+    pub buffered_bytes_max: usize,
+}
+
+/// What the gate is told.
+#[derive(Clone, Copy, Debug)]
+pub enum Command {
+    /// To let go of the connections, for the next image of the process.
+    Hold,
+    /// To take no more requests, and to end when those that have begun are answered or after this
+    /// time.
+    Finish(Duration),
+}
+
+/// A connection between two gates.
+#[derive(Debug)]
+pub struct Held {
+    /// Never blocks.
+    pub socket: TcpStream,
+    /// Where it comes from.
+    pub peer: IpAddr,
+    /// What there is to know of it.
+    pub state: HeldState,
+}
+
+impl Held {
+    /// A connection of which nothing is known but its socket.
+    #[must_use]
+    pub fn new(socket: TcpStream, state: HeldState) -> Held {
+        let peer = socket.peer_addr().map(|peer| peer.ip().to_canonical());
+        let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        Held {
+            socket,
+            peer,
+            state,
+        }
+    }
+}
+
+/// When the gate last showed that it lives, in milliseconds of its clock.
+#[derive(Debug, Default)]
+pub struct Pulse {
+    /// The last turn of its loop.
+    pub turn_ms: AtomicU64,
+    healthy_ms: AtomicU64,
+}
+
+impl Pulse {
+    /// Notes how its own health check was answered.
+    pub fn set_healthy(&self, now_ms: u64, code: u16) {
+        if code == 200 {
+            self.healthy_ms.store(now_ms, Relaxed);
+        }
+    }
+}
+
+/// A gate in a thread of its own.
+#[derive(Debug)]
+pub struct Front {
+    thread: JoinHandle<io::Result<GateEnd>>,
+    commands: Sender<Command>,
+    bell: OwnedFd,
+    pulse: Arc<Pulse>,
+    started: Instant,
+    /// Hung up when the thread ends, for whatever reason.
+    life: UnixStream,
+}
+
+impl Front {
+    /// Serves the clients of a listening socket, and goes on with connections that another gate has
+    /// let go of.
+    ///
+    /// # Errors
+    /// When there is no thread, no descriptor or no folder to be had for it.
+    pub fn start(
+        listener: &TcpListener,
+        held: Vec<Held>,
+        extent: Extent,
+        site: &Arc<Site>,
+        log: Log,
+    ) -> io::Result<Front> {
+        let listener = listener.try_clone()?;
+        listener.set_nonblocking(true)?;
+        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let (commands, receiver) = channel();
+        let pulse = Arc::new(Pulse::default());
+        let (life, far_life) = UnixStream::pair()?;
+        let started = Instant::now();
+        let mut gate = Gate::new(
+            listener,
+            Arc::clone(site),
+            extent,
+            log,
+            &bell,
+            receiver,
+            Arc::clone(&pulse),
+        )?;
+        let thread = thread::Builder::new().name("gate".to_owned());
+        let thread = thread.spawn(move || {
+            // It goes with the thread.
+            let _life = far_life;
+            for connection in held {
+                gate.adopt(connection);
+            }
+            gate.run()
+        })?;
+        Ok(Front {
+            thread,
+            commands,
+            bell,
+            pulse,
+            started,
+            life,
+        })
+    }
+
+    /// Becomes readable when the gate has ended.
+    #[must_use]
+    pub fn life(&self) -> BorrowedFd<'_> {
+        self.life.as_fd()
+    }
+
+    /// Whether the gate has been seen alive, and its workers to answer, within this time.
+    #[must_use]
+    pub fn is_well(&self, within: Duration) -> bool {
+        let now_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let is_recent = |at_ms: &AtomicU64| {
+            let age_ms = now_ms.saturating_sub(at_ms.load(Relaxed));
+            Duration::from_millis(age_ms) < within
+        };
+        is_recent(&self.pulse.turn_ms) && is_recent(&self.pulse.healthy_ms)
+    }
+
+    /// Has the gate end, and gives what is left of it.
+    ///
+    /// # Errors
+    /// When it has ended before, by an error or a panic.
+    pub fn end(self, command: Command) -> io::Result<GateEnd> {
+        // It may have ended by itself.
+        let _ = self.commands.send(command);
+        let _ = rustix::io::write(&self.bell, &1u64.to_ne_bytes());
+        let panicked = |_| io::Error::other("the gate's thread panicked");
+        self.thread.join().map_err(panicked)?
+    }
+}
+
+/// Connections to what the next image is given: a file's content, and the sockets in the same
+/// order.
+#[must_use]
+pub fn pack(held: Vec<Held>) -> (Vec<u8>, Vec<OwnedFd>) {
+    let (mut states, mut sockets) = (Vec::new(), Vec::new());
+    for connection in held {
+        states.push(connection.state);
+        sockets.push(connection.socket.into());
+    }
+    (super::held::encode(&states), sockets)
+}
+
+/// What [`pack`] has packed; connections of which nothing can be read are closed.
+#[must_use]
+pub fn unpack(bytes: &[u8], sockets: Vec<OwnedFd>) -> Vec<Held> {
+    let states = super::held::decode(bytes).unwrap_or_default();
+    let sockets = sockets.into_iter().map(TcpStream::from);
+    let pairs = sockets.zip(states);
+    pairs
+        .map(|(socket, state)| Held::new(socket, state))
+        .collect()
+}

@@ -1,0 +1,137 @@
+//! New connections, and what happens when there are too many.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::io::Errno;
+use rustix::net::{SocketFlags, acceptfrom_with};
+
+use super::super::connection::{Connection, Phase, Token};
+use super::{GENERATION_MAX, Gate, NEVER, OF_LISTENER};
+use crate::status::{CloseReason, ConnectionState};
+
+/// So many are accepted before others have their turn; the rest has its turn soon.
+pub(super) const ACCEPTED_AT_ONCE: usize = 64;
+
+/// Of the idle connections, one in so many is closed when there are too many: looking for the
+/// oldest ones takes time that grows with their number, and so does not come for each new one.
+const CLOSED_SHARE: usize = 64;
+
+/// Of a thousand connections, the oldest idle ones are looked for at most once a millisecond.
+const LOOKED_AT_PER_MS: u64 = 1_000;
+
+/// How long to wait when the system has no descriptor or no memory for another connection, in
+/// milliseconds.
+const ACCEPT_RETRY_MS: u64 = 50;
+
+impl Gate {
+    /// Accepts connections that wait for it. Those beyond the limit are closed at once, so that
+    /// nobody waits in vain.
+    pub(super) fn accept(&mut self, at_most: usize) {
+        for _ in 0..at_most {
+            let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+            match acceptfrom_with(&self.listener, flags) {
+                Ok((socket, peer)) => {
+                    let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+                    let unknown = IpAddr::from(Ipv4Addr::UNSPECIFIED);
+                    let peer = peer.map_or(unknown, |peer| peer.ip().to_canonical());
+                    self.admit(TcpStream::from(socket), peer);
+                }
+                Err(Errno::INTR | Errno::CONNABORTED) => {}
+                Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+                    self.close_oldest_idle();
+                    // Level-triggered, the event would come again and again.
+                    self.watch_listener(EventFlags::empty());
+                    self.accept_again_ms = self.now_ms + ACCEPT_RETRY_MS;
+                    return self.tick_soon();
+                }
+                // There are none left, or one that was there has gone.
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Sets the events of the listening socket that are waited for.
+    pub(super) fn watch_listener(&mut self, flags: EventFlags) {
+        let data = EventData::new_u64(OF_LISTENER);
+        // It was added at the start.
+        let _ = epoll::modify(&self.epoll, &self.listener, data, flags);
+    }
+
+    fn admit(&mut self, socket: TcpStream, peer: IpAddr) {
+        let open = self.connections.len() - self.free.len();
+        if open >= self.extent.connections_max && !self.close_oldest_idle() {
+            return self.site.status.front.count_close(CloseReason::Crowded);
+        }
+        if let Some(token) = self.add(socket, peer) {
+            let head_ms = self.head_ms();
+            self.set_deadline(token, head_ms);
+        }
+    }
+
+    /// Takes a connection; it is idle.
+    pub(super) fn add(&mut self, socket: TcpStream, peer: IpAddr) -> Option<Token> {
+        self.generation = (self.generation + 1) % GENERATION_MAX;
+        let generation = self.generation;
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.connections.push(None);
+            self.deadlines_ms.push(NEVER);
+            self.connections.len() - 1
+        });
+        let token = Token { index, generation };
+        let data = EventData::new_u64(token.to_u64());
+        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        if epoll::add(&self.epoll, &socket, data, flags).is_err() {
+            self.free.push(index);
+            return None;
+        }
+        let mut connection = Connection::new(socket, peer, generation);
+        connection.idle_since_ms = self.now_ms;
+        self.connections[index] = Some(Box::new(connection));
+        self.by_state[ConnectionState::Idle as usize] += 1;
+        Some(token)
+    }
+
+    /// Closes those idle connections that have been so for longest. Tells whether there were any.
+    /// Where there are many connections, they are not looked at for each new one.
+    fn close_oldest_idle(&mut self) -> bool {
+        let has_idle = self.by_state[ConnectionState::Idle as usize] > 0;
+        if !has_idle || self.now_ms < self.close_idle_again_ms {
+            return false;
+        }
+        self.close_idle_again_ms = self.now_ms + self.connections.len() as u64 / LOOKED_AT_PER_MS;
+        let mut idle: Vec<(u64, Token)> = Vec::new();
+        for (index, connection) in self.connections.iter().enumerate() {
+            if let Some(connection) = connection
+                && matches!(connection.phase, Phase::Idle)
+                && connection.input.is_empty()
+            {
+                let generation = connection.generation;
+                idle.push((connection.idle_since_ms, Token { index, generation }));
+            }
+        }
+        let count = idle.len().div_ceil(CLOSED_SHARE);
+        if count == 0 {
+            return false;
+        }
+        idle.select_nth_unstable_by_key(count - 1, |(since_ms, _)| *since_ms);
+        for (_, token) in &idle[..count] {
+            self.close(*token, CloseReason::Crowded);
+        }
+        true
+    }
+
+    /// Closes all connections that are between two requests.
+    pub(super) fn close_all_idle(&mut self) {
+        for index in 0..self.connections.len() {
+            if let Some(connection) = &self.connections[index]
+                && matches!(connection.phase, Phase::Idle)
+                && connection.input.is_empty()
+                && !connection.is_readable
+            {
+                let generation = connection.generation;
+                self.close(Token { index, generation }, CloseReason::Done);
+            }
+        }
+    }
+}

@@ -1,0 +1,378 @@
+//! From what clients send to whole requests that wait for a worker.
+
+use std::io::Write;
+use std::time::Duration;
+
+use super::super::answer::Answer;
+use super::super::chunked::{ChunkError, Chunked};
+use super::super::connection::{Phase, Received, Rest, Token, Upload};
+use super::super::exchange::Exchange;
+use super::super::head::{
+    Expectation, Framing, Head, HeadError, PASSED_ON, Persistence, read_head,
+};
+use super::super::pace::Pace;
+use super::super::response::Client;
+use super::super::route::Route;
+use super::super::worker::EXCHANGE;
+use super::responses::Waiting;
+use super::{Gate, Mode, NEVER, SAME_ORIGIN, TURN_BYTES, UNLISTED_ORIGIN};
+use crate::status::{CloseReason, Handler, PushResult};
+
+/// Pushes with a longer body, or a longer head, do not share a channel with others.
+const SHORT_BODY_BYTES_MAX: usize = 16 << 10;
+const SHORT_HEAD_BYTES_MAX: usize = 1 << 10;
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+impl Gate {
+    /// Reads what a client has sent, as long as there is something to be made of it, but no more
+    /// than others have patience for.
+    pub(super) fn read(&mut self, token: Token) {
+        let mut bytes_left = TURN_BYTES;
+        while bytes_left > 0 {
+            if !self.may_read(token) {
+                return;
+            }
+            match self.read_once(token) {
+                Some(bytes) => bytes_left = bytes_left.saturating_sub(bytes),
+                None => return,
+            }
+        }
+        self.again.push_back(token);
+    }
+
+    /// Reads once; gives how much that was, or `None` when there is nothing to be read for now.
+    fn read_once(&mut self, token: Token) -> Option<usize> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let bytes = self.read_into(token, &mut scratch);
+        self.scratch = scratch;
+        self.count_memory(token);
+        bytes
+    }
+
+    fn read_into(&mut self, token: Token, scratch: &mut [u8]) -> Option<usize> {
+        let connection = self.get(token)?;
+        let kept = match &connection.phase {
+            // What came with the request before.
+            Phase::Idle if !connection.input.is_empty() => {
+                let input = std::mem::take(&mut connection.input);
+                self.on_head_bytes(token, &input);
+                return Some(0);
+            }
+            Phase::Idle | Phase::Head => connection.input.len(),
+            Phase::Body(_) | Phase::Lingering => 0,
+            _ => return None,
+        };
+        if !connection.is_readable {
+            return None;
+        }
+        let room = match &connection.phase {
+            Phase::Body(upload) => match upload.rest {
+                Rest::Length(length) => length.min(TURN_BYTES),
+                Rest::Chunked(_) => TURN_BYTES,
+            },
+            _ => TURN_BYTES,
+        };
+        // An input is what is left of one read, or a head.
+        scratch.get_mut(..kept)?.copy_from_slice(&connection.input);
+        let received = connection.receive(scratch.get_mut(kept..kept + room)?);
+        let is_lingering = matches!(connection.phase, Phase::Lingering);
+        let is_body = matches!(connection.phase, Phase::Body(_));
+        match received {
+            Received::Nothing => return None,
+            Received::End => {
+                self.on_end(token);
+                return None;
+            }
+            Received::Bytes(bytes) if is_lingering => return Some(bytes),
+            Received::Bytes(bytes) if is_body => self.on_body_bytes(token, &scratch[..bytes]),
+            Received::Bytes(bytes) => {
+                connection.input = Vec::new();
+                self.on_head_bytes(token, &scratch[..kept + bytes]);
+            }
+        }
+        match received {
+            Received::Bytes(bytes) => Some(bytes),
+            Received::Nothing | Received::End => None,
+        }
+    }
+
+    /// The client sends no more, though it may read.
+    fn on_end(&mut self, token: Token) {
+        let Some(connection) = self.get(token) else {
+            return;
+        };
+        match connection.phase {
+            Phase::Head | Phase::Body(_) if !connection.is_gone => {
+                let answer = Answer::refusal(400, "the connection ended within the request");
+                self.refuse(token, answer, PushResult::Incomplete, CloseReason::Client);
+            }
+            Phase::Head | Phase::Body(_) => {
+                self.count_push(token, PushResult::Incomplete);
+                self.close(token, CloseReason::Client);
+            }
+            Phase::Lingering => self.close(token, CloseReason::Done),
+            _ => self.close(token, CloseReason::Client),
+        }
+    }
+
+    /// Looks for a request at the begin of what was read.
+    fn on_head_bytes(&mut self, token: Token, bytes: &[u8]) {
+        let Some(connection) = self.get(token) else {
+            return;
+        };
+        let read = read_head(bytes, &mut connection.scanned);
+        if !matches!(read, Ok(None)) {
+            connection.scanned = 0;
+        }
+        match read {
+            Ok(Some(head)) => {
+                let used = self.on_head(token, &head, bytes);
+                if let (Some(connection), Some(rest)) = (self.get(token), bytes.get(used..)) {
+                    connection.input = rest.to_vec();
+                }
+            }
+            Ok(None) => {
+                connection.input = bytes.to_vec();
+                if matches!(connection.phase, Phase::Idle) {
+                    self.set_phase(token, Phase::Head);
+                    let head_ms = self.head_ms();
+                    self.set_deadline(token, head_ms);
+                }
+            }
+            Err(error) => self.refuse_head(token, &error),
+        }
+    }
+
+    fn refuse_head(&mut self, token: Token, error: &HeadError) {
+        if let Some(connection) = self.get(token) {
+            connection.client = Client::UNKNOWN;
+            connection.handler = Handler::None;
+            connection.cross_origin = UNLISTED_ORIGIN;
+        }
+        let answer = Answer::refusal(error.code(), error);
+        self.refuse(token, answer, PushResult::Invalid, CloseReason::Malformed);
+    }
+
+    /// A head has come. Gives how much of `bytes`, which begin with it, belongs to its request.
+    fn on_head(&mut self, token: Token, head: &Head<'_>, bytes: &[u8]) -> usize {
+        let route = Route::of(head.method, head.target, &self.site.push_path);
+        let cross_origin = self.cross_origin(route, head.origin);
+        let is_finishing = matches!(self.mode, Mode::Finishing { .. });
+        let Some(connection) = self.get(token) else {
+            return bytes.len();
+        };
+        connection.client = Client::of(head);
+        connection.handler = handler(route);
+        connection.cross_origin = cross_origin;
+        if is_finishing {
+            connection.client.persistence = Persistence::Close;
+        }
+        let body_bytes_max = self.site.body_bytes_max;
+        let rest = &bytes[head.bytes..];
+        let mut body = Vec::new();
+        let (used, upload) = match head.framing {
+            Framing::None => (0, None),
+            Framing::Length(length) => match usize::try_from(length) {
+                Ok(length) if length <= body_bytes_max => {
+                    let used = rest.len().min(length);
+                    body.extend_from_slice(&rest[..used]);
+                    (used, (used < length).then_some(Rest::Length(length - used)))
+                }
+                _ => {
+                    self.refuse_body(token, ChunkError::TooLong);
+                    return bytes.len();
+                }
+            },
+            Framing::Chunked => {
+                let mut chunked = Chunked::default();
+                match chunked.decode(rest, &mut body, body_bytes_max) {
+                    Ok(decoded) if decoded.is_end => (decoded.bytes, None),
+                    Ok(decoded) => (decoded.bytes, Some(Rest::Chunked(chunked))),
+                    Err(error) => {
+                        self.refuse_body(token, error);
+                        return bytes.len();
+                    }
+                }
+            }
+        };
+        match upload {
+            None => self.on_request(token, head, route, body),
+            Some(upload) => {
+                let raw = &bytes[..head.bytes];
+                self.begin_upload(token, raw, head.expectation, body, upload);
+            }
+        }
+        head.bytes + used
+    }
+
+    fn begin_upload(
+        &mut self,
+        token: Token,
+        head: &[u8],
+        expectation: Expectation,
+        body: Vec<u8>,
+        rest: Rest,
+    ) {
+        let is_awaited = expectation == Expectation::Continue && body.is_empty();
+        let upload = Upload {
+            head: head.to_vec(),
+            body,
+            rest,
+            pace: Pace::default(),
+        };
+        self.set_phase(token, Phase::Body(Box::new(upload)));
+        let body_ms = milliseconds(self.site.deadlines.body);
+        self.set_deadline(token, body_ms);
+        self.pace(token);
+        if let (true, Some(connection)) = (is_awaited, self.get(token)) {
+            connection.write(CONTINUE);
+        }
+    }
+
+    /// More of a body has come.
+    fn on_body_bytes(&mut self, token: Token, bytes: &[u8]) {
+        let body_bytes_max = self.site.body_bytes_max;
+        let Some(connection) = self.get(token) else {
+            return;
+        };
+        let Phase::Body(upload) = &mut connection.phase else {
+            return;
+        };
+        upload.pace.count(bytes.len());
+        let (used, is_end) = match &mut upload.rest {
+            Rest::Length(left) => {
+                upload.body.extend_from_slice(bytes);
+                *left -= bytes.len().min(*left);
+                (bytes.len(), *left == 0)
+            }
+            Rest::Chunked(chunked) => {
+                match chunked.decode(bytes, &mut upload.body, body_bytes_max) {
+                    Ok(decoded) => (decoded.bytes, decoded.is_end),
+                    Err(error) => return self.refuse_body(token, error),
+                }
+            }
+        };
+        if !is_end {
+            return;
+        }
+        connection.input = bytes[used..].to_vec();
+        let Some(Phase::Body(upload)) = self.set_phase(token, Phase::Idle) else {
+            return;
+        };
+        // It was read before.
+        if let Ok(Some(head)) = read_head(&upload.head, &mut 0) {
+            let route = Route::of(head.method, head.target, &self.site.push_path);
+            self.on_request(token, &head, route, upload.body);
+        }
+    }
+
+    fn refuse_body(&mut self, token: Token, error: ChunkError) {
+        let (answer, result) = match error {
+            ChunkError::TooLong => {
+                let body_bytes_max = self.site.body_bytes_max;
+                let line =
+                    format!("the body is longer than {body_bytes_max} bytes (-max-body-bytes)");
+                (Answer::refusal(413, line), PushResult::TooLarge)
+            }
+            error => (Answer::refusal(400, error), PushResult::Incomplete),
+        };
+        self.refuse(token, answer, result, CloseReason::Malformed);
+    }
+
+    /// A request is whole: it goes to a worker, or waits for one.
+    fn on_request(&mut self, token: Token, head: &Head<'_>, route: Route<'_>, body: Vec<u8>) {
+        // The worker's time is not the client's.
+        self.set_deadline(token, NEVER);
+        if route == Route::Scrape && head.method == "GET" {
+            return self.queue_scrape(token);
+        }
+        let body_bytes = body.len();
+        let slot = (body_bytes > 0).then(|| self.exchanges.insert(Exchange::Body(body)));
+        let mut request = Vec::with_capacity(head.method.len() + head.target.len() + 128);
+        write_request(&mut request, head, slot);
+        let is_short = request.len() <= SHORT_HEAD_BYTES_MAX && body_bytes <= SHORT_BODY_BYTES_MAX;
+        let queue = match route {
+            Route::Push { .. } if is_short && head.content_encoding().is_none() => {
+                &mut self.queues.short
+            }
+            Route::Push { .. } => &mut self.queues.long,
+            Route::Preflight if is_short => &mut self.queues.short,
+            Route::Healthy | Route::Ready if is_short => &mut self.queues.health,
+            _ => &mut self.queues.pages,
+        };
+        queue.push_back(Waiting {
+            token,
+            request,
+            slot,
+            body_bytes,
+            since_ms: self.now_ms,
+        });
+        self.set_phase(token, Phase::Queued { body_bytes });
+    }
+
+    /// The place of the fields that let a page of this origin see the response.
+    fn cross_origin(&self, route: Route<'_>, origin: Option<&[u8]>) -> u16 {
+        if !route.is_cross_origin() {
+            return SAME_ORIGIN;
+        }
+        let mut listed = self.site.cors.iter();
+        match listed.position(|one| Some(one.as_bytes()) == origin) {
+            Some(at) => UNLISTED_ORIGIN + 1 + u16::try_from(at).unwrap_or(0),
+            None => UNLISTED_ORIGIN,
+        }
+    }
+
+    pub(super) fn head_ms(&self) -> u64 {
+        milliseconds(self.site.deadlines.head)
+    }
+
+    /// Counts what became of a push, if it is one.
+    pub(super) fn count_push(&mut self, token: Token, result: PushResult) {
+        let connection = self.get(token);
+        if connection.is_some_and(|connection| connection.handler == Handler::Push) {
+            self.site.status.count_push(result);
+        }
+    }
+}
+
+pub(super) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(NEVER)
+}
+
+/// The request as a worker gets it: nothing of the client but its method, target and some fields,
+/// all of it visible ASCII.
+fn write_request(to: &mut Vec<u8>, head: &Head<'_>, slot: Option<usize>) {
+    for part in [head.method, " ", head.target, " HTTP/1.1\r\n"] {
+        to.extend_from_slice(part.as_bytes());
+    }
+    for (name, value) in PASSED_ON.iter().zip(head.passed_on) {
+        if let Some(value) = value {
+            to.extend_from_slice(name.as_bytes());
+            to.extend_from_slice(b": ");
+            let is_visible = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
+            let visible = value.iter();
+            let visible = visible.map(|byte| if is_visible(byte) { *byte } else { b'?' });
+            to.extend(visible);
+            to.extend_from_slice(b"\r\n");
+        }
+    }
+    if let Some(slot) = slot {
+        // A vector takes whatever is written.
+        let _ = write!(to, "{EXCHANGE}: {slot}\r\n");
+    }
+    to.extend_from_slice(b"\r\n");
+}
+
+/// What a request is counted as.
+fn handler(route: Route<'_>) -> Handler {
+    match route {
+        Route::Push { .. } => Handler::Push,
+        Route::Preflight => Handler::Preflight,
+        Route::Scrape => Handler::Scrape,
+        Route::Healthy => Handler::Healthy,
+        Route::Ready => Handler::Ready,
+        Route::OwnMetrics => Handler::Status,
+        Route::WrongMethod { .. } | Route::NotFound => Handler::None,
+    }
+}

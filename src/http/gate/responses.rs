@@ -1,0 +1,401 @@
+//! From requests that wait to workers, and from their responses to the clients.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read};
+
+use super::super::answer::Answer;
+use super::super::backend::{Backend, Channel, Lane, Waiter};
+use super::super::connection::{Phase, Token};
+use super::super::exchange::Exchange;
+use super::super::head::Persistence;
+use super::super::response::{Delimiter, Malformed, Response, Wants, read_response, write_head};
+use super::requests::milliseconds;
+use super::{Gate, Mode, TURN_BYTES};
+use crate::status::{CloseReason, Handler, PushResult};
+
+/// Bodies that do not go with short pushes are merged at once up to this length, or one of them.
+const MERGING_BYTES_MAX: usize = 32 << 20;
+
+/// How long a client is waited for that has been refused, in milliseconds.
+const LINGER_MS: u64 = 2_000;
+
+/// At most one line in so long about requests that are refused, in milliseconds.
+const LOG_INTERVAL_MS: u64 = 10_000;
+
+/// A request that waits for a channel.
+#[derive(Debug)]
+pub struct Waiting {
+    /// Of the client.
+    pub token: Token,
+    /// For the channel.
+    pub request: Vec<u8>,
+    /// Its exchange.
+    pub slot: Option<usize>,
+    /// Length of the body in the exchange.
+    pub body_bytes: usize,
+    /// Since when it has been whole, in milliseconds of the gate's clock.
+    pub since_ms: u64,
+}
+
+/// Requests that wait, by what they wait for.
+#[derive(Debug, Default)]
+pub struct Queues {
+    /// For the channel of short pushes.
+    pub short: VecDeque<Waiting>,
+    /// For that of health checks.
+    pub health: VecDeque<Waiting>,
+    /// Pages, and pieces of scrapes.
+    pub pages: VecDeque<Waiting>,
+    /// Long pushes. They take turns with pages: a scrape has hundreds of pieces, and long pushes
+    /// there may be hundreds of.
+    pub long: VecDeque<Waiting>,
+    is_long_next: bool,
+}
+
+impl Queues {
+    /// The next one for a channel, given the length of what is being merged.
+    fn next(&mut self, lane: Lane, merging_bytes: usize) -> Option<Waiting> {
+        match lane {
+            Lane::Short => return self.short.pop_front(),
+            Lane::Health => return self.health.pop_front(),
+            Lane::Other => {}
+        }
+        let bytes = self.long.front().map(|waiting| waiting.body_bytes);
+        let has_memory = |bytes| merging_bytes == 0 || merging_bytes + bytes <= MERGING_BYTES_MAX;
+        let may_merge = bytes.is_some_and(has_memory);
+        if may_merge && (self.is_long_next || self.pages.is_empty()) {
+            self.is_long_next = false;
+            return self.long.pop_front();
+        }
+        self.is_long_next = true;
+        self.pages.pop_front()
+    }
+}
+
+impl Gate {
+    /// Gives those who wait to channels that are free.
+    pub(super) fn dispatch(&mut self) -> io::Result<()> {
+        self.admit_scrapes();
+        for index in 0..self.backend.channels.len() {
+            let lane = self.backend.channels[index].lane;
+            while self.backend.channels[index].has_room() {
+                let Some(waiting) = self.queues.next(lane, self.merging_bytes) else {
+                    break;
+                };
+                self.send_request(index, waiting);
+            }
+        }
+        let mut channels = self.backend.channels.iter_mut();
+        match channels.try_for_each(Channel::flush) {
+            Ok(()) => Ok(()),
+            Err(_) => self.replace_backend(),
+        }
+    }
+
+    fn send_request(&mut self, index: usize, waiting: Waiting) {
+        let Waiting {
+            token,
+            request,
+            slot,
+            body_bytes,
+            since_ms,
+        } = waiting;
+        if let Some(connection) = self.get(token) {
+            if matches!(connection.phase, Phase::Queued { .. }) {
+                self.set_phase(token, Phase::InFlight { body_bytes });
+            }
+        } else if let Some(Exchange::Scrape(scrape)) =
+            slot.and_then(|slot| self.exchanges.release(slot))
+        {
+            // A stream that was closed meanwhile.
+            return self.exchanges.discard(scrape.view);
+        }
+        let waited_ms = self.now_ms.saturating_sub(since_ms);
+        self.site.status.front.observe_queue_wait(waited_ms);
+        let channel = &mut self.backend.channels[index];
+        if channel.lane == Lane::Other {
+            self.merging_bytes += body_bytes;
+        }
+        channel.output.extend_from_slice(&request);
+        channel.waiters.push_back(Waiter::Client {
+            token,
+            slot,
+            body_bytes,
+        });
+    }
+
+    /// Reads responses of workers.
+    pub(super) fn read_channel(&mut self, index: usize) -> io::Result<()> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let outcome = self.read_channel_into(index, &mut scratch);
+        self.scratch = scratch;
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(Malformed) => self.replace_backend(),
+        }
+    }
+
+    fn read_channel_into(&mut self, index: usize, scratch: &mut [u8]) -> Result<(), Malformed> {
+        loop {
+            let Some(channel) = self.backend.channels.get_mut(index) else {
+                return Ok(());
+            };
+            let bytes = match (&channel.socket).read(&mut scratch[..TURN_BYTES]) {
+                Ok(0) => return Err(Malformed),
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(_) => return Err(Malformed),
+            };
+            if channel.input.is_empty() {
+                let used = self.on_responses(index, &scratch[..bytes])?;
+                self.backend.channels[index].input = scratch[used..bytes].to_vec();
+            } else {
+                channel.input.extend_from_slice(&scratch[..bytes]);
+                let mut input = std::mem::take(&mut channel.input);
+                let used = self.on_responses(index, &input)?;
+                input.drain(..used);
+                self.backend.channels[index].input = input;
+            }
+            if bytes < TURN_BYTES {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the whole responses at the begin of `input`; gives how long they are.
+    fn on_responses(&mut self, index: usize, input: &[u8]) -> Result<usize, Malformed> {
+        let mut used = 0;
+        while used < input.len() {
+            let waiters = &self.backend.channels[index].waiters;
+            let waiter = *waiters.front().ok_or(Malformed)?;
+            let wants = match waiter {
+                Waiter::SelfCheck => Wants::Body,
+                Waiter::Client { token, .. } => self
+                    .get(token)
+                    .map_or(Wants::Body, |connection| connection.client.wants),
+            };
+            let Some(response) = read_response(&input[used..], wants)? else {
+                break;
+            };
+            self.backend.channels[index].waiters.pop_front();
+            used += response.bytes;
+            self.on_response(index, waiter, &response);
+        }
+        Ok(used)
+    }
+
+    fn on_response(&mut self, index: usize, waiter: Waiter, response: &Response<'_>) {
+        let (token, slot, body_bytes) = match waiter {
+            Waiter::SelfCheck => return self.pulse.set_healthy(self.now_ms, response.code),
+            Waiter::Client {
+                token,
+                slot,
+                body_bytes,
+            } => (token, slot, body_bytes),
+        };
+        if self.backend.channels[index].lane == Lane::Other {
+            self.merging_bytes -= body_bytes.min(self.merging_bytes);
+        }
+        let exchange = slot.and_then(|slot| self.exchanges.release(slot));
+        match (self.get(token).is_some(), exchange) {
+            (true, Some(Exchange::Scrape(scrape))) => self.on_piece(token, response, scrape),
+            (true, _) => self.respond(token, response),
+            (false, Some(Exchange::Scrape(scrape))) => self.exchanges.discard(scrape.view),
+            (false, _) => {}
+        }
+        self.count_memory(token);
+    }
+
+    /// Gives a client the head of the response to its request, and counts it.
+    pub(super) fn begin_response(
+        &mut self,
+        token: Token,
+        response: &Response<'_>,
+        delimiter: Delimiter,
+    ) {
+        let is_finishing = matches!(self.mode, Mode::Finishing { .. });
+        let mut composed = std::mem::take(&mut self.composed);
+        composed.clear();
+        let Some(connection) = self.connections[token.index].as_deref_mut() else {
+            return;
+        };
+        if is_finishing {
+            connection.client.persistence = Persistence::Close;
+        }
+        let cross_origin = &self.cross_origin_fields[usize::from(connection.cross_origin)];
+        let client = connection.client;
+        write_head(&mut composed, response, cross_origin, delimiter, client);
+        if client.wants == Wants::Body && matches!(delimiter, Delimiter::Length(_)) {
+            composed.extend_from_slice(response.body);
+        }
+        connection.write(&composed);
+        let handler = connection.handler;
+        self.site.status.count_request(handler, response.code);
+        self.composed = composed;
+    }
+
+    /// Gives a client the whole response to its request.
+    pub(super) fn respond(&mut self, token: Token, response: &Response<'_>) {
+        let is_scrape = |handler| handler == Handler::Scrape;
+        let delimiter = match self.get(token) {
+            // How long the exposition would be is not known.
+            Some(connection)
+                if is_scrape(connection.handler)
+                    && connection.client.wants == Wants::HeadAlone
+                    && response.code == 200 =>
+            {
+                Delimiter::Nothing
+            }
+            _ => Delimiter::Length(response.length),
+        };
+        self.begin_response(token, response, delimiter);
+        self.end_response(token);
+    }
+
+    /// The response is whole, and as much as was taken of it has been written.
+    pub(super) fn end_response(&mut self, token: Token) {
+        let Some(connection) = self.get(token) else {
+            return;
+        };
+        if connection.output.is_empty() {
+            return self.on_written(token);
+        }
+        self.set_phase(token, Phase::Responding);
+        let answer_ms = milliseconds(self.site.deadlines.answer);
+        self.set_deadline(token, answer_ms);
+    }
+
+    /// A client may take more.
+    pub(super) fn go_on_writing(&mut self, token: Token) {
+        let Some(connection) = self.get(token) else {
+            return;
+        };
+        let is_stream = match connection.phase {
+            Phase::Responding => false,
+            Phase::Streaming(_) => true,
+            // An interim response, perhaps.
+            _ => {
+                connection.flush();
+                return;
+            }
+        };
+        let is_all = connection.flush();
+        self.count_memory(token);
+        match (is_all, is_stream) {
+            (true, true) => self.on_piece_written(token),
+            (true, false) => self.on_written(token),
+            (false, _) => {}
+        }
+    }
+
+    /// A response has been written to its end.
+    fn on_written(&mut self, token: Token) {
+        let now_ms = self.now_ms;
+        let Some(connection) = self.get(token) else {
+            return;
+        };
+        let is_last = connection.client.persistence == Persistence::Close;
+        let has_more = connection.is_readable || !connection.input.is_empty();
+        if is_last && (connection.is_gone || !has_more) {
+            return self.close(token, CloseReason::Done);
+        }
+        if is_last {
+            connection.end_output();
+            connection.input = Vec::new();
+            self.set_phase(token, Phase::Lingering);
+            self.set_deadline(token, LINGER_MS);
+        } else {
+            connection.idle_since_ms = now_ms;
+            self.set_phase(token, Phase::Idle);
+            let idle_ms = milliseconds(self.site.deadlines.idle);
+            self.set_deadline(token, idle_ms);
+        }
+        if has_more {
+            self.again.push_back(token);
+        }
+    }
+
+    /// Answers what could not be read to its end, and ends its connection.
+    pub(super) fn refuse(
+        &mut self,
+        token: Token,
+        answer: Answer,
+        result: PushResult,
+        reason: CloseReason,
+    ) {
+        self.count_push(token, result);
+        self.log_refusal(token, answer.code);
+        let bytes = answer.into_bytes();
+        // What tiny_http has written it reads as well.
+        let Ok(Some(response)) = read_response(&bytes, Wants::Body) else {
+            return self.close(token, reason);
+        };
+        self.site.status.front.count_close(reason);
+        if let Some(connection) = self.get(token) {
+            connection.client.persistence = Persistence::Close;
+            connection.input = Vec::new();
+            // There may be more of the request.
+            connection.is_readable = true;
+        }
+        self.set_phase(token, Phase::Responding);
+        self.respond(token, &response);
+        self.count_memory(token);
+    }
+
+    fn log_refusal(&mut self, token: Token, code: u16) {
+        let now_ms = self.now_ms;
+        let Some(connection) = self.get(token) else {
+            return;
+        };
+        let peer = connection.peer;
+        if now_ms >= self.next_log_ms {
+            self.next_log_ms = now_ms + LOG_INTERVAL_MS;
+            (self.log)(&format!(
+                "refused a request from {peer} with {code}; more like it within 10 s are only \
+                 counted, see aggregation_gateway_http_requests_total"
+            ));
+        }
+    }
+
+    /// Asks a worker whether it answers, as a client would.
+    pub(super) fn check_self(&mut self) {
+        let channels = &mut self.backend.channels;
+        let is_free = |channel: &&mut Channel| channel.lane == Lane::Health && channel.has_room();
+        if let Some(channel) = channels.iter_mut().find(is_free) {
+            channel
+                .output
+                .extend_from_slice(b"GET /-/healthy HTTP/1.1\r\n\r\n");
+            channel.waiters.push_back(Waiter::SelfCheck);
+            // If that fails, so will reading.
+            let _ = channel.flush();
+        }
+    }
+
+    /// Discards servers and channels that have failed, and begins anew with others. Whoever waits
+    /// for a response of theirs is cut off.
+    fn replace_backend(&mut self) -> io::Result<()> {
+        self.site.status.front.count_backend_failure();
+        let backend = Backend::start(&self.site, &self.exchanges, self.extent.workers)?;
+        let failed = std::mem::replace(&mut self.backend, backend);
+        let waiters = failed.channels.iter().flat_map(|channel| &channel.waiters);
+        let waiters: Vec<Waiter> = waiters.copied().collect();
+        // They end when they have answered what they are at, which may be never.
+        drop(failed.stop());
+        (self.log)("a worker's response broke off; its requests were cut off");
+        for waiter in waiters {
+            if let Waiter::Client { token, slot, .. } = waiter {
+                // An old worker may still look into the slot: it is never used again.
+                if let Some(Exchange::Scrape(scrape)) =
+                    slot.and_then(|slot| self.exchanges.take(slot))
+                {
+                    self.exchanges.discard(scrape.view);
+                }
+                self.close(token, CloseReason::Backend);
+            }
+        }
+        self.merging_bytes = 0;
+        self.watch_channels()
+    }
+}

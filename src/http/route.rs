@@ -1,0 +1,88 @@
+//! What is at a path: pure, so that the gate can tell requests apart as the workers do.
+//!
+//! | method, path | route |
+//! |---|---|
+//! | `POST`, `PUT` push path, `/<label>/<value>...` behind it | a push |
+//! | `OPTIONS` the same | its CORS preflight |
+//! | `GET`, `HEAD` `/metrics` | a scrape |
+//! | `GET`, `HEAD` `/-/healthy`, `/-/ready`, `/-/metrics` | pages |
+
+/// Where a request goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route<'a> {
+    /// A push; with what stands behind the push path.
+    Push {
+        /// The labels of the path, without a first slash.
+        labels: &'a str,
+    },
+    /// The CORS preflight of a push.
+    Preflight,
+    /// The sums.
+    Scrape,
+    /// Whether the process is alive.
+    Healthy,
+    /// Whether pushes are taken.
+    Ready,
+    /// The gateway's own metrics.
+    OwnMetrics,
+    /// The path has other methods.
+    WrongMethod {
+        /// A list for the `Allow` field.
+        allowed: &'static str,
+    },
+    /// There is no such path.
+    NotFound,
+}
+
+impl<'a> Route<'a> {
+    /// The route of a request; `push_path` is without a final slash.
+    #[must_use]
+    pub fn of(method: &str, target: &'a str, push_path: &str) -> Route<'a> {
+        let path = path(target);
+        let page = match path {
+            "/metrics" => Some(Route::Scrape),
+            "/-/healthy" => Some(Route::Healthy),
+            "/-/ready" => Some(Route::Ready),
+            "/-/metrics" => Some(Route::OwnMetrics),
+            _ => None,
+        };
+        let labels = match path.strip_prefix(push_path) {
+            Some("") => Some(""),
+            Some(behind) => behind.strip_prefix('/'),
+            None => None,
+        };
+        let allowed = match (method, page, labels) {
+            ("POST" | "PUT", _, Some(labels)) => return Route::Push { labels },
+            ("OPTIONS", _, Some(_)) => return Route::Preflight,
+            ("GET" | "HEAD", Some(page), _) => return page,
+            (_, Some(_), Some(_)) => "GET, HEAD, POST, PUT, OPTIONS",
+            (_, Some(_), None) => "GET, HEAD",
+            (_, None, Some(_)) => "POST, PUT, OPTIONS",
+            (_, None, None) => return Route::NotFound,
+        };
+        Route::WrongMethod { allowed }
+    }
+
+    /// Whether a browser's page may see the answer (Fetch standard, CORS protocol).
+    #[must_use]
+    pub fn is_cross_origin(self) -> bool {
+        matches!(
+            self,
+            Route::Push { .. } | Route::Preflight | Route::WrongMethod { .. }
+        )
+    }
+}
+
+/// The path of a request target, which may be in absolute form (RFC 9112 section 3.2). Several
+/// slashes at its begin are one: clients append `/metrics/job/x` to an address that ends in one.
+fn path(target: &str) -> &str {
+    let path = match target.split_once("://") {
+        Some((scheme, rest)) if !scheme.contains('/') => {
+            rest.find('/').map_or("/", |slash| &rest[slash..])
+        }
+        _ => target,
+    };
+    let path = &path[..path.find(['?', '#']).unwrap_or(path.len())];
+    let slashes = path.bytes().take_while(|byte| *byte == b'/').count();
+    &path[slashes.saturating_sub(1)..]
+}
