@@ -1,51 +1,57 @@
-//! Abuses a gateway in every way of a list, and looks what that does to a client that does nothing
+//! Abuses a gateway in every way of a list, and measures what that does to clients that do nothing
 //! wrong.
 //!
-//! Usage: `abuse GATEWAY [ATTACK...]`. For each attack the program GATEWAY is started on a free
-//! port of the loopback address. Prints the rows of the table of which `scripts/abuse` prints the
-//! head; what else is worth knowing is on stderr. Exit status: 1 if a law is broken.
+//! Usage: `abuse GATEWAY [ATTACK...]` or `abuse GATEWAY mixes [SECONDS]`. For each attack, or each
+//! mix of honest clients, the program GATEWAY is started on a free port of the loopback address.
+//! Prints a table; what else is worth knowing is on stderr. Exit status: 1 if a law is
+//! broken.
 //!
-//! The laws. While it lasts: 99 of 100 pushes and scrapes of the honest client are answered within
-//! a second (ten times what is wanted, since machines are noisy); or, where descriptors, threads or
-//! memory are exhausted, not more than some memory is taken. Afterwards: it answers as quickly as
-//! ever, soon; it is the same process; each acknowledged push shows once and each refused one does
-//! not; nothing of what the attackers sent shows that was no push; and stderr has not been flooded.
+//! The laws of an attack, beside an honest client that pushes, reads pages and scrapes:
+//!
+//! - None of its requests is refused or fails. 99 of 100 pushes, and of pages, and of scrapes, take
+//!   at most 100 ms. Where all views of the sums are taken by slow readers, no scrape waits longer
+//!   than 2.5 s for its first byte. None of this holds where the system itself lacks descriptors,
+//!   threads or disk.
+//! - No connection that somebody else keeps open is closed, unless the gateway has no more.
+//! - The gateway takes a bounded amount of memory and at most 20 threads, and stays one process.
+//! - Afterwards it soon answers within 100 ms. Each acknowledged push shows once, each refused one
+//!   does not, nor does anything that an attacker sent that is no push.
+//! - Stderr is not flooded.
 
 mod attacks;
+mod bystanders;
 mod client;
 mod gateway;
 mod honest;
 mod latencies;
+mod mixes;
+mod outcome;
+mod scraper;
+mod sockets;
 mod target;
 
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 
-use attacks::{ATTACKS, Attack, DEADLINE_FLAGS, Kind, Promise};
+use attacks::{ATTACKS, Attack, BASELINE};
+use bystanders::Bystanders;
 use client::Connection;
-use gateway::{Gateway, NotStarted, descriptors, memory_mebibytes};
-use honest::{Honest, value};
-use target::{Deadlines, LAWFUL_SERIES, Target};
+use gateway::{Gateway, NotStarted, descriptors, memory_mebibytes, threads};
+use honest::{Honest, Scrapes};
+use outcome::{Baseline, Outcome, Pages, RECOVERED_LATENCY_MAX, RECOVERY_MAX};
+use scraper::Scraper;
+use target::{Deadlines, Target};
 
-/// The honest client gives up an attempt after this.
+/// An honest client gives up an attempt after this.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Ten times as wide as what is wanted.
-const LATENCY_MAX: Duration = Duration::from_secs(1);
-
-/// Afterwards, an answer within this is one as ever.
-const RECOVERED_LATENCY_MAX: Duration = Duration::from_millis(100);
-
-/// Twice what is wanted.
-const RECOVERY_MAX: Duration = Duration::from_secs(10);
-
-const STDERR_LINES_MAX: u64 = 60;
-const MEBIBYTES_MAX: u64 = 600;
+/// A gateway that takes more is killed, to spare the machine.
+const SPARED_MEBIBYTES: u64 = 3_072;
 
 /// How long to wait before the next try.
 const RETRY_DURATION: Duration = Duration::from_millis(20);
@@ -54,33 +60,62 @@ const SETTLING_LOOKS_MAX: usize = 100;
 
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(20);
 
+const USAGE: &str = "usage: abuse GATEWAY [ATTACK...] | abuse GATEWAY mixes [SECONDS]";
+
+const HEAD: &str = "\
+| attack | seconds | attempts | push p99 ms | x | push worst ms | page p99 ms | x | scrape p99 ms \
+| refused | cut off | recovery ms | stderr lines | threads | peak MiB | descriptors left | lost \
+| doubled |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|";
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [program, names @ ..] = arguments.as_slice() else {
-        panic!("usage: abuse GATEWAY [ATTACK...]");
+        panic!("{USAGE}");
     };
+    raise_descriptors();
+    let program = Path::new(program);
+    let (made, failed) = match names {
+        [name, seconds @ ..] if name == "mixes" => {
+            let seconds = seconds.first().map_or(Ok(10), |seconds| seconds.parse());
+            mixes::run(program, Duration::from_secs(seconds.expect(USAGE)))
+        }
+        names => attack(program, names),
+    };
+    if failed == 0 {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("{failed} of {made} broke a law");
+    ExitCode::FAILURE
+}
+
+/// Makes the attacks of these names, or all. Gives how many were made, and how many broke a law.
+fn attack(program: &Path, names: &[String]) -> (usize, usize) {
     for name in names {
         let is_known = ATTACKS.iter().any(|attack| attack.name == name);
         assert!(is_known, "no such attack: {name}");
     }
-    raise_descriptors();
-    let program = Path::new(program);
-    let deadlines = deadlines_of(program);
+    let help = help_of(program);
     let is_wanted = |attack: &&Attack| names.is_empty() || names.iter().any(|n| n == attack.name);
+    println!("{HEAD}");
     let (mut made, mut failed) = (0, 0);
-    for attack in ATTACKS.iter().filter(is_wanted) {
+    let mut baseline = Baseline::default();
+    for attack in [&BASELINE]
+        .into_iter()
+        .chain(ATTACKS.iter().filter(is_wanted))
+    {
         made += 1;
-        let broken = make(attack, program, deadlines);
+        let broken = make(attack, program, &help, &mut baseline);
         for law in &broken {
             eprintln!("{}: BROKEN LAW: {law}", attack.name);
         }
         failed += usize::from(!broken.is_empty());
+        if !baseline.is_measured() {
+            eprintln!("without an attack, the gateway answers no honest client: nothing is tried");
+            break;
+        }
     }
-    if failed == 0 {
-        return ExitCode::SUCCESS;
-    }
-    eprintln!("{failed} of {made} attacks broke a law");
-    ExitCode::FAILURE
+    (made, failed)
 }
 
 /// For thousands of connections, here and in the gateway.
@@ -95,25 +130,26 @@ fn raise_descriptors() {
     }
 }
 
-fn deadlines_of(program: &Path) -> Deadlines {
+fn help_of(program: &Path) -> String {
     let mut command = Command::new(program);
     let output = command.arg("-help").stdin(Stdio::null()).output();
     let output = output.expect("the program can be run");
-    let help = [output.stdout, output.stderr].concat();
-    if String::from_utf8_lossy(&help).contains("-head-timeout") {
-        Deadlines::Known
-    } else {
-        Deadlines::Unknown
-    }
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
 }
 
 /// Makes an attack and prints its row. Gives the broken laws.
-fn make(attack: &Attack, program: &Path, deadlines: Deadlines) -> Vec<String> {
-    let flags = match (attack.kind, deadlines) {
-        (Kind::Slowness, Deadlines::Known) => DEADLINE_FLAGS,
-        _ => &[],
+fn make(attack: &Attack, program: &Path, help: &str, baseline: &mut Baseline) -> Vec<String> {
+    let started = Instant::now();
+    let is_known = |(flag, _): &&(&str, &str)| help.contains(&format!("{flag} "));
+    let known = attack.flags.iter().filter(is_known);
+    let flags: Vec<&str> = known.flat_map(|&(flag, value)| [flag, value]).collect();
+    let deadlines = if help.contains("-head-timeout ") {
+        Deadlines::Known
+    } else {
+        Deadlines::Unknown
     };
-    let mut gateway = match Gateway::start(program, flags, attack.confinement) {
+    let started_gateway = Gateway::start(program, attack.listen, &flags, attack.confinement);
+    let mut gateway = match started_gateway {
         Ok(gateway) => gateway,
         Err(NotStarted::NotPossible(why)) => {
             eprintln!("{}: {why}", attack.name);
@@ -121,23 +157,23 @@ fn make(attack: &Attack, program: &Path, deadlines: Deadlines) -> Vec<String> {
         }
         Err(NotStarted::Failed(why)) => return vec![why],
     };
-    let target = Target::new(gateway.address, gateway.process(), deadlines);
     let mut steady = Honest::new("steady", gateway.address, PATIENCE);
     let mut prober = Honest::new("prober", gateway.address, RECOVERED_LATENCY_MAX);
+    let mut bystanders = Bystanders::connect(gateway.address, PATIENCE);
+    let mut scraper = Scraper::new(gateway.address, PATIENCE);
+    let target = Target::new(gateway.address, gateway.process(), deadlines);
     let (is_over, is_verified) = (AtomicBool::new(false), AtomicBool::new(false));
-    let peak_mebibytes = AtomicU64::new(0);
+    let peak = Peak::default();
     let recovery = thread::scope(|scope| {
-        scope.spawn(|| {
-            while !is_verified.load(SeqCst) {
-                let now = memory_mebibytes(target.process, "VmHWM");
-                peak_mebibytes.fetch_max(now, SeqCst);
-                thread::sleep(SAMPLE_INTERVAL);
-            }
-        });
-        let honest = scope.spawn(|| steady.run(&is_over));
+        scope.spawn(|| peak.watch(&target, &is_verified));
+        scope.spawn(|| bystanders.run(&is_over));
+        if attack.scrapes == Scrapes::Apart {
+            scope.spawn(|| scraper.run(&is_over));
+        }
+        let honest = scope.spawn(|| steady.run(&is_over, attack.scrapes));
         (attack.run)(&target);
         is_over.store(true, SeqCst);
-        let recovery = recovery(&mut gateway, &mut prober);
+        let recovery = recovery(&mut gateway, &mut prober, attack.scrapes);
         // It has printed why, should it have panicked.
         let _ = honest.join();
         is_verified.store(true, SeqCst);
@@ -149,19 +185,49 @@ fn make(attack: &Attack, program: &Path, deadlines: Deadlines) -> Vec<String> {
         pages: pages(&mut gateway),
         descriptors_left: descriptors(gateway.process()),
         stderr: gateway.stderr(),
-        peak_mebibytes: peak_mebibytes.load(SeqCst),
+        peak_mebibytes: peak.mebibytes.into_inner(),
+        peak_threads: peak.threads.into_inner(),
+        duration: started.elapsed(),
         steady,
         prober,
+        bystanders,
+        scraper,
         target,
     };
-    outcome.tell()
+    outcome.tell(baseline)
+}
+
+/// The most that the gateway took at any time.
+#[derive(Default)]
+struct Peak {
+    mebibytes: AtomicU64,
+    threads: AtomicUsize,
+}
+
+impl Peak {
+    fn watch(&self, target: &Target, is_verified: &AtomicBool) {
+        let mut is_killed = false;
+        while !is_verified.load(SeqCst) {
+            let now = memory_mebibytes(target.process, "VmHWM");
+            self.mebibytes.fetch_max(now, SeqCst);
+            self.threads.fetch_max(threads(target.process), SeqCst);
+            if now > SPARED_MEBIBYTES && !is_killed {
+                target.complain(format!("killed by this harness at {now} MiB"));
+                let process = target.process.try_into().ok().and_then(Pid::from_raw);
+                // It may have ended already.
+                let _ = process.map(|process| kill_process(process, Signal::KILL));
+                is_killed = true;
+            }
+            thread::sleep(SAMPLE_INTERVAL);
+        }
+    }
 }
 
 /// How long it takes until all is as ever.
-fn recovery(gateway: &mut Gateway, prober: &mut Honest) -> Option<Duration> {
+fn recovery(gateway: &mut Gateway, prober: &mut Honest, scrapes: Scrapes) -> Option<Duration> {
     let started = Instant::now();
     loop {
-        if prober.is_answered_within(RECOVERED_LATENCY_MAX) {
+        if prober.is_answered_within(RECOVERED_LATENCY_MAX, scrapes) {
             return Some(started.elapsed());
         }
         if started.elapsed() > RECOVERY_MAX || gateway.assert_runs().is_err() {
@@ -171,26 +237,21 @@ fn recovery(gateway: &mut Gateway, prober: &mut Honest) -> Option<Duration> {
     }
 }
 
-/// What a gateway says in the end.
-struct Pages {
-    sums: String,
-    own_metrics: String,
-}
-
 fn pages(gateway: &mut Gateway) -> Result<Pages, String> {
-    gateway.assert_runs()?;
-    let mut pages = Pages {
-        sums: page(gateway, "/metrics")?,
-        own_metrics: page(gateway, "/-/metrics")?,
-    };
+    if let Err(why) = page(gateway, "/-/metrics") {
+        // Why nobody answers, if that is known.
+        gateway.assert_runs()?;
+        return Err(why);
+    }
+    let mut sums = page(gateway, "/metrics")?;
     // What was sent and not waited for may still be merged.
     for _ in 0..SETTLING_LOOKS_MAX {
         thread::sleep(RETRY_DURATION);
-        let sums = page(gateway, "/metrics")?;
-        if sums == pages.sums {
-            return Ok(pages);
+        let now = page(gateway, "/metrics")?;
+        if now == sums {
+            return Ok(Pages { sums });
         }
-        pages.sums = sums;
+        sums = now;
     }
     Err("the sums do not settle".to_owned())
 }
@@ -208,134 +269,4 @@ fn page(gateway: &Gateway, path: &str) -> Result<String, String> {
             Err(error) => return Err(format!("{path} is not to be had in the end: {error}")),
         }
     }
-}
-
-/// What came of an attack.
-struct Outcome<'a> {
-    attack: &'a Attack,
-    recovery: Option<Duration>,
-    pages: Result<Pages, String>,
-    stderr: gateway::Stderr,
-    peak_mebibytes: u64,
-    descriptors_left: usize,
-    steady: Honest,
-    prober: Honest,
-    target: Target,
-}
-
-impl Outcome<'_> {
-    /// Prints the row, and what is worth knowing. Gives the broken laws.
-    fn tell(mut self) -> Vec<String> {
-        let mut broken = self.target.complaints();
-        self.check_latencies(&mut broken);
-        let (lost, doubled) = match self.check_sums(&mut broken) {
-            Some((lost, doubled)) => (lost.to_string(), doubled.to_string()),
-            None => ("?".to_owned(), "?".to_owned()),
-        };
-        if self.stderr.lines > STDERR_LINES_MAX {
-            broken.push(format!("{} lines on stderr", self.stderr.lines));
-        }
-        if self.peak_mebibytes > MEBIBYTES_MAX {
-            broken.push(format!("it took {} MiB of memory", self.peak_mebibytes));
-        }
-        let own_metrics = self.pages.as_ref().map(|pages| &pages.own_metrics);
-        let recycles = own_metrics.map(|page| value(page, "aggregation_gateway_hand_overs_total"));
-        let cells = [
-            self.attack.name.to_owned(),
-            self.target.attempts().to_string(),
-            milliseconds(self.steady.pushes.p99()),
-            milliseconds(self.steady.pushes.worst()),
-            milliseconds(self.steady.scrapes.p99()),
-            self.steady.failed.to_string(),
-            recycles.map_or("?".to_owned(), |count| count.to_string()),
-            self.recovery.map_or("never".to_owned(), shown),
-            self.stderr.lines.to_string(),
-            self.peak_mebibytes.to_string(),
-            self.descriptors_left.to_string(),
-            lost,
-            doubled,
-        ];
-        println!("| {} |", cells.join(" | "));
-        self.tell_more(&broken);
-        broken
-    }
-
-    fn check_latencies(&self, broken: &mut Vec<String>) {
-        let (pushes, scrapes) = (self.steady.pushes.p99(), self.steady.scrapes.p99());
-        for (what, p99) in [("pushes", pushes), ("scrapes", scrapes)] {
-            match p99 {
-                _ if self.attack.promise == Promise::Recovery => {}
-                Some(p99) if p99 <= LATENCY_MAX => {}
-                Some(p99) => broken.push(format!("of {what}, 1 % took {p99:.1?} and longer")),
-                None => broken.push(format!("there was no time for {what}")),
-            }
-        }
-        if self.recovery.is_none_or(|recovery| recovery > RECOVERY_MAX) {
-            broken.push(format!("not as ever {RECOVERY_MAX:?} after it"));
-        }
-    }
-
-    /// How many acknowledged pushes do not show, and how many show that should not.
-    fn check_sums(&mut self, broken: &mut Vec<String>) -> Option<(u64, u64)> {
-        let sums = match &self.pages {
-            Ok(pages) => &pages.sums,
-            Err(why) => {
-                broken.push(why.clone());
-                return None;
-            }
-        };
-        self.steady.check_each(sums);
-        self.prober.check_each(sums);
-        let (least, most) = self.target.lawful();
-        let scraped = value(sums, LAWFUL_SERIES);
-        let lawful_lost = least.saturating_sub(scraped);
-        let lawful_doubled = scraped.saturating_sub(most);
-        let lost = self.steady.lost + self.prober.lost + lawful_lost;
-        let doubled = self.steady.doubled + self.prober.doubled + lawful_doubled;
-        if lost > 0 {
-            broken.push(format!("{lost} acknowledged pushes are lost"));
-        }
-        if doubled > 0 {
-            broken.push(format!("{doubled} pushes show that should not"));
-        }
-        let smuggled: Vec<&str> = sums
-            .lines()
-            .filter(|line| line.contains("smuggled"))
-            .collect();
-        if !smuggled.is_empty() {
-            broken.push(format!(
-                "what was no push was merged: {}",
-                smuggled.join(", ")
-            ));
-        }
-        if !self.steady.has_been_acknowledged() {
-            broken.push("the honest client has never been answered".to_owned());
-        }
-        Some((lost, doubled))
-    }
-
-    fn tell_more(&self, broken: &[String]) {
-        let name = self.attack.name;
-        let notes = self.target.notes();
-        if !notes.is_empty() {
-            eprintln!("{name}: {notes}");
-        }
-        if let Some(failure) = &self.steady.first_failure {
-            eprintln!("{name}: the first failed request of the honest client: {failure}");
-        }
-        let is_flooded = self.stderr.lines > STDERR_LINES_MAX;
-        if is_flooded || !broken.is_empty() {
-            for line in &self.stderr.first_lines {
-                eprintln!("{name}: stderr: {line}");
-            }
-        }
-    }
-}
-
-fn milliseconds(duration: Option<Duration>) -> String {
-    duration.map_or("?".to_owned(), shown)
-}
-
-fn shown(duration: Duration) -> String {
-    format!("{:.1}", duration.as_secs_f64() * 1_000.0)
 }

@@ -48,6 +48,14 @@ impl Connection {
         self.reader.get_mut().write_all(bytes)
     }
 
+    /// Waits for the first byte of the next answer.
+    pub fn wait(&mut self) -> io::Result<()> {
+        match self.reader.fill_buf()? {
+            [] => Err(ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
+    }
+
     /// Reads the next answer, which may be one of those with 1xx.
     pub fn answer(&mut self) -> io::Result<Answer> {
         let line = self.line()?;

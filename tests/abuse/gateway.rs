@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -23,6 +23,8 @@ pub enum Confinement {
     Descriptors(u32),
     /// Processes and threads.
     Threads(u32),
+    /// So many descriptors, and a journal in a file system of its own, which can be filled.
+    FullDisk(u32),
 }
 
 /// Why no gateway runs.
@@ -50,9 +52,10 @@ pub struct Stderr {
 }
 
 impl Gateway {
-    /// Starts the program on a free port of the loopback address, and waits until it listens.
+    /// Starts the program, and waits until it listens.
     pub fn start(
         program: &Path,
+        listen: &str,
         flags: &[&str],
         confinement: Confinement,
     ) -> Result<Gateway, NotStarted> {
@@ -63,12 +66,13 @@ impl Gateway {
         } = confine(program, confinement)?;
         let failed = |why: String| NotStarted::Failed(format!("the gateway does not start: {why}"));
         let mut child = command
-            .args(["-listen", "127.0.0.1:0"])
+            .args(["-listen", listen])
             .args(flags)
             // What a panic prints is to be seen at its longest.
             .env("RUST_BACKTRACE", "1")
             .env("TZ", "UTC")
             .stdin(Stdio::null())
+            .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| failed(error.to_string()))?;
@@ -127,8 +131,8 @@ impl Drop for Gateway {
 fn read(pipe: impl BufRead, stderr: &Mutex<Stderr>, address: &Sender<SocketAddr>) {
     for line in pipe.split(b'\n').map_while(Result::ok) {
         let line = String::from_utf8_lossy(&line).into_owned();
-        let listens_on = line.split_once(" listens on ").map(|(_, on)| on.parse());
-        if let Some(Ok(on)) = listens_on {
+        let listens_on = line.split_once(" listens on ");
+        if let Some(on) = listens_on.and_then(|(_, on)| parse_address(on)) {
             // Nobody waits for it a second time.
             let _ = address.send(on);
         }
@@ -138,6 +142,15 @@ fn read(pipe: impl BufRead, stderr: &Mutex<Stderr>, address: &Sender<SocketAddr>
             stderr.first_lines.push(line);
         }
     }
+}
+
+/// `127.0.0.1:9091`, or `:9091 (IPv4)` for all addresses of a family.
+fn parse_address(text: &str) -> Option<SocketAddr> {
+    if let Ok(address) = text.parse() {
+        return Some(address);
+    }
+    let (port, _) = text.strip_prefix(':')?.split_once(' ')?;
+    Some((Ipv4Addr::LOCALHOST, port.parse().ok()?).into())
 }
 
 fn wait_for(address: &Receiver<SocketAddr>) -> Result<SocketAddr, String> {
@@ -171,7 +184,31 @@ fn confine(program: &Path, confinement: Confinement) -> Result<Confined, NotStar
             Ok(unconfined(command))
         }
         Confinement::Threads(count) => confine_threads(program, count),
+        Confinement::FullDisk(count) => confine_disk(program, count).map(unconfined),
     }
+}
+
+/// Where the file system of the journal is mounted, for the gateway alone to see.
+pub const SMALL_DISK: &str = "/mnt";
+
+/// A small file system needs a mount namespace of its own, and with that root.
+fn confine_disk(program: &Path, count: u32) -> Result<Command, NotStarted> {
+    let namespace = ["--mount", "--propagation", "private", "sh", "-c"];
+    let mount = format!("mount -t tmpfs -o size=1m none {SMALL_DISK}");
+    let mut probe = Command::new("unshare");
+    let probed = probe.args(namespace).arg(&mount).stderr(Stdio::null());
+    if !probed.status().is_ok_and(|status| status.success()) {
+        let why = "not possible here: no file system can be mounted";
+        return Err(NotStarted::NotPossible(why.to_owned()));
+    }
+    let mut command = Command::new("unshare");
+    command
+        .args(namespace)
+        .arg(format!("{mount} && exec \"$@\""));
+    command.args(["sh", "prlimit", &format!("--nofile={count}:{count}")]);
+    let journal = format!("{SMALL_DISK}/journal");
+    command.arg(program).args(["-journal", &journal]);
+    Ok(command)
 }
 
 /// A limit on threads does not bind root, a control group does. Where there is none, another user.
@@ -238,6 +275,11 @@ fn make_group(count: u32) -> Option<PathBuf> {
 /// How many descriptors a process has.
 pub fn descriptors(process: u32) -> usize {
     fs::read_dir(format!("/proc/{process}/fd")).map_or(0, Iterator::count)
+}
+
+/// How many threads a process has.
+pub fn threads(process: u32) -> usize {
+    fs::read_dir(format!("/proc/{process}/task")).map_or(0, Iterator::count)
 }
 
 /// A field of `/proc/PID/status` in mebibytes: `VmHWM`, the most memory that it held since it is an

@@ -1,5 +1,5 @@
-//! A client that does nothing wrong: it pushes and scrapes in turn, and tries again when it is not
-//! answered.
+//! A client that does nothing wrong: it pushes, reads a page and scrapes in turn, and tries again
+//! when it is not answered.
 //!
 //! Each attempt to push has a series of its own, so it is known of each of them what may show: an
 //! acknowledged one shows once, one that was refused or never sent does not, any other shows once
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use super::client::{Answer, Connection, is_timeout};
 use super::latencies::Latencies;
 
-/// A push and a scrape are begun this often.
+/// A push, a page and a scrape are begun this often.
 const PACE: Duration = Duration::from_millis(10);
 
 /// As often comes a new connection, which a gateway that is deaf does not answer.
@@ -22,6 +22,22 @@ const PUSHES_PER_CONNECTION: usize = 4;
 
 /// How long to wait before the next try.
 const RETRY_DURATION: Duration = Duration::from_millis(5);
+
+/// Every second push is about this long, by comments. The others have some hundred bytes.
+const LONG_PUSH_BYTES: usize = 5_000;
+const COMMENT: &str = "# a comment that only makes the body of this push longer than a small one\n";
+
+/// The pages that it reads in turn.
+const PAGES: [&str; 2] = ["/-/healthy", "/-/metrics"];
+
+/// Who scrapes beside an attack.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Scrapes {
+    /// The honest client, after each push and page.
+    InTurn,
+    /// A client of its own, since a scrape of that attack's series takes long or has to wait.
+    Apart,
+}
 
 /// What became of an attempt to push.
 #[derive(Clone, Copy, PartialEq)]
@@ -42,7 +58,9 @@ pub struct Honest {
     kept: Option<Connection>,
     fates: Vec<Fate>,
     pub pushes: Latencies,
+    pub pages: Latencies,
     pub scrapes: Latencies,
+    pages_read: usize,
     /// How many requests were not answered with 200.
     pub failed: u64,
     /// Acknowledged, and not there.
@@ -62,6 +80,8 @@ impl Honest {
             kept: None,
             fates: Vec::new(),
             pushes: Latencies::every(PACE),
+            pages: Latencies::every(PACE),
+            pages_read: 0,
             scrapes: Latencies::every(PACE),
             failed: 0,
             lost: 0,
@@ -70,31 +90,43 @@ impl Honest {
         }
     }
 
-    /// Pushes and scrapes until it is over.
-    pub fn run(&mut self, is_over: &AtomicBool) {
+    /// Pushes, reads pages and scrapes until it is over.
+    pub fn run(&mut self, is_over: &AtomicBool, scrapes: Scrapes) {
         while !is_over.load(SeqCst) {
             let started = Instant::now();
-            while !self.push_once() && !is_over.load(SeqCst) {
-                thread::sleep(RETRY_DURATION);
+            let latency = self.persist(is_over, Honest::push_once);
+            self.pushes.took(latency);
+            let latency = self.persist(is_over, Honest::page_once);
+            self.pages.took(latency);
+            if scrapes == Scrapes::InTurn {
+                let latency = self.persist(is_over, Honest::scrape_once);
+                self.scrapes.took(latency);
             }
-            let pushed = Instant::now();
-            self.pushes.took(pushed - started);
-            while !self.scrape_once() && !is_over.load(SeqCst) {
-                thread::sleep(RETRY_DURATION);
-            }
-            self.scrapes.took(pushed.elapsed());
             thread::sleep(PACE.saturating_sub(started.elapsed()));
         }
     }
 
-    /// True if a push and a scrape on new connections are answered at once.
-    pub fn is_answered_within(&mut self, limit: Duration) -> bool {
+    /// Tries until it succeeds or all is over. Gives how long that took.
+    fn persist(&mut self, is_over: &AtomicBool, operation: fn(&mut Honest) -> bool) -> Duration {
+        let started = Instant::now();
+        while !operation(self) && !is_over.load(SeqCst) {
+            thread::sleep(RETRY_DURATION);
+        }
+        started.elapsed()
+    }
+
+    /// True if a push and then a scrape, or a page, on new connections are answered at once.
+    pub fn is_answered_within(&mut self, limit: Duration, scrapes: Scrapes) -> bool {
         let mut is_quick = |operation: fn(&mut Honest) -> bool| {
             self.kept = None;
             let started = Instant::now();
             operation(self) && started.elapsed() <= limit
         };
-        is_quick(Honest::push_once) && is_quick(Honest::scrape_once)
+        is_quick(Honest::push_once)
+            && is_quick(match scrapes {
+                Scrapes::InTurn => Honest::scrape_once,
+                Scrapes::Apart => Honest::page_once,
+            })
     }
 
     fn push_once(&mut self) -> bool {
@@ -107,12 +139,15 @@ impl Honest {
             return false;
         };
         let name = self.name;
-        let body = format!(
+        let mut body = format!(
             "# TYPE honest_pushes_total counter\n\
              honest_pushes_total{{client=\"{name}\"}} 1\n\
              # TYPE honest_push_total counter\n\
              honest_push_total{{attempt=\"{attempt}\",client=\"{name}\"}} 1\n"
         );
+        if !attempt.is_multiple_of(2) {
+            body += &COMMENT.repeat(LONG_PUSH_BYTES / COMMENT.len());
+        }
         let length = body.len();
         let request = format!(
             "POST /metrics/job/honest HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}"
@@ -124,6 +159,17 @@ impl Honest {
             Err(_) => {}
         }
         self.fates[attempt] == Fate::Acknowledged
+    }
+
+    fn page_once(&mut self) -> bool {
+        let Some(connection) = self.connection() else {
+            return false;
+        };
+        let page = PAGES[self.pages_read % PAGES.len()];
+        self.pages_read += 1;
+        let request = format!("GET {page} HTTP/1.1\r\nHost: x\r\n\r\n");
+        let answer = self.round_trip(connection, &request);
+        answer.is_ok_and(|answer| answer.code == 200)
     }
 
     fn scrape_once(&mut self) -> bool {

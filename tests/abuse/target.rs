@@ -9,8 +9,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::nice;
+
 use super::client::{Connection, is_timeout};
 use super::gateway::memory_mebibytes;
+use super::sockets::connect_narrow;
 
 /// An attack may go on for so long.
 const ATTACK_DURATION_MAX: Duration = Duration::from_secs(24);
@@ -112,6 +115,7 @@ impl Target {
         thread::scope(|scope| {
             for _ in 0..attackers.min(attempts) {
                 scope.spawn(|| {
+                    yield_to_others();
                     while !self.is_over() {
                         let number = next.fetch_add(1, SeqCst);
                         if number >= attempts {
@@ -159,6 +163,38 @@ impl Target {
         // What cannot be written has perhaps been answered.
         let _ = stream.write_all(bytes);
         Some(read_reply(stream))
+    }
+
+    /// Connects with a window as small as the system allows, and sends.
+    pub fn open_narrow(&self, bytes: &[u8]) -> Option<TcpStream> {
+        self.attempts.fetch_add(1, SeqCst);
+        let connected = connect_narrow(self.address, PATIENCE);
+        let mut stream = connected
+            .map_err(|error| self.note(format!("not connected: {}", error.kind())))
+            .ok()?;
+        stream.write_all(bytes).is_ok().then_some(stream)
+    }
+
+    /// Connects, and has one request answered.
+    pub fn open_idle(&self) -> Option<TcpStream> {
+        let (reply, stream) = self.ask(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")?;
+        if reply != Reply::Code(200) {
+            self.note(format!("before being idle: {reply:?}"));
+        }
+        matches!(reply, Reply::Code(_)).then_some(stream)
+    }
+
+    /// Pushes what the attack needs.
+    pub fn push_whole(&self, path: &str, body: &str) {
+        let length = body.len();
+        let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
+        match self.ask(&[head.as_bytes(), body.as_bytes()].concat()) {
+            Some((Reply::Code(200), _)) => {}
+            reply => {
+                let reply = reply.map(|(reply, _)| reply);
+                self.complain(format!("what the attack needs is not pushed: {reply:?}"));
+            }
+        }
     }
 
     /// Counts lawful pushes that are about to be sent.
@@ -229,6 +265,16 @@ impl Target {
         }
         line
     }
+}
+
+/// The lower priority of attackers, who would have processors of their own on other machines. Without
+/// it, what is measured with dozens of them on few processors is how the honest client waits to run.
+const ATTACKER_NICENESS: i32 = 10;
+
+/// Lowers the priority of this thread.
+fn yield_to_others() {
+    // It may always be lowered; if not, only the latencies are worse.
+    let _ = nice(ATTACKER_NICENESS);
 }
 
 /// Waits for the next answer on a connection whose timeouts are set.

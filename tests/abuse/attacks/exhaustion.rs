@@ -1,6 +1,6 @@
 //! More than there is of descriptors, threads or memory.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::super::target::{Target, flood};
 
@@ -11,7 +11,11 @@ pub const THREADS: u32 = 60;
 const CONNECTIONS: usize = 300;
 const CONNECTIONS_DURATION: Duration = Duration::from_secs(5);
 
+/// So many at once, for so long.
 const HEADS: usize = 64;
+const HEADS_MAX: usize = 20_000;
+const HEADS_DURATION: Duration = Duration::from_secs(4);
+
 const HEAD_BYTES: usize = 64 << 20;
 
 /// A gateway that takes so much has failed, and the machine is to be spared.
@@ -57,7 +61,11 @@ pub fn endless_headers(target: &Target) {
 }
 
 fn heads(target: &Target, piece: &str) {
-    target.crowd_of(HEADS, HEADS, |_| {
+    let started = Instant::now();
+    target.crowd_of(HEADS, HEADS_MAX, |_| {
+        if started.elapsed() > HEADS_DURATION {
+            return None;
+        }
         let stream = target.open(b"GET /metrics HTTP/1.1\r\nX-Long: a")?;
         let is_enough = || target.is_over() || target.memory_mebibytes() > SPARED_MEBIBYTES;
         let sent = flood(&stream, piece.as_bytes(), HEAD_BYTES, is_enough);
@@ -67,7 +75,7 @@ fn heads(target: &Target, piece: &str) {
             _ => "cut off",
         };
         target.note(outcome);
-        Some(stream)
+        (sent == HEAD_BYTES).then_some(stream)
     });
 }
 

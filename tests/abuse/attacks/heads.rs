@@ -33,7 +33,9 @@ const HEADS: &[Case] = &[
     ("HTTP/1.0", "Connection: keep-alive\r\n", Accepted),
     ("HTTP/1.1", "", Accepted),
     ("HTTP/1.1", "Connection: close\r\n", Accepted),
-    ("HTTP/1.1", "connection: ClOsE\r\nHOST: y\r\n", Accepted),
+    ("HTTP/1.1", "connection: ClOsE\r\n", Accepted),
+    // RFC 9112 section 3.2: more than one Host is refused.
+    ("HTTP/1.1", "HOST: y\r\n", Refused),
     (
         "HTTP/1.1",
         "X-Tab:\ta\t\r\nX-Bare:a\r\nX-Empty:\r\n",

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use rustix::net::sockopt::set_socket_linger;
 
+use super::super::gateway::descriptors;
 use super::super::target::{LAWFUL_BODY, LAWFUL_PATH, Target};
+use super::slow::wait_for_descriptors;
 
 const ATTEMPTS: usize = 3_000;
 const HOLD_DURATION: Duration = Duration::from_secs(2);
@@ -16,6 +18,7 @@ pub fn resets(target: &Target) {
     let push = format!(
         "POST {LAWFUL_PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{LAWFUL_BODY}"
     );
+    let before = descriptors(target.process);
     let begins = [
         "",
         "POST /metrics/job/resets HTTP/1.1\r\nContent-Le",
@@ -35,4 +38,5 @@ pub fn resets(target: &Target) {
         None
     });
     target.hold(HOLD_DURATION);
+    wait_for_descriptors(target, before);
 }

@@ -5,26 +5,21 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::sockopt::set_socket_recv_buffer_size;
 
 use super::super::gateway::descriptors;
-use super::super::target::{Deadlines, Reply, Target, read_reply};
+use super::super::target::{Deadlines, Target};
 
 const HEAD_TIMEOUT: Duration = Duration::from_secs(2);
 const BODY_TIMEOUT: Duration = Duration::from_secs(3);
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The flags of these deadlines.
-pub const DEADLINE_FLAGS: &[&str] = &[
-    "-head-timeout",
-    "2s",
-    "-body-timeout",
-    "3s",
-    "-answer-timeout",
-    "3s",
-    "-idle-timeout",
-    "4s",
+pub const DEADLINE_FLAGS: &[(&str, &str)] = &[
+    ("-head-timeout", "2s"),
+    ("-body-timeout", "3s"),
+    ("-answer-timeout", "3s"),
+    ("-idle-timeout", "4s"),
 ];
 
 /// A deadline is looked at now and then, and the machine may be busy.
@@ -99,28 +94,10 @@ pub fn trickled_uploads(target: &Target) {
 /// Scrapers that never read. The end of such a connection does not reach its client, so what is
 /// looked at is whether the gateway lets go of it.
 pub fn unread_scrapes(target: &Target) {
-    let padding = "x".repeat(80);
-    let series = |number| format!("big{{number=\"{number}\",padding=\"{padding}\"}} 1\n");
-    let body: String = (0..SERIES).map(series).collect();
-    let length = body.len();
-    let push = format!(
-        "POST /metrics/job/big HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}"
-    );
-    match target.ask(push.as_bytes()) {
-        Some((Reply::Code(200), _)) => {}
-        reply => target.complain(format!(
-            "no big aggregate: {:?}",
-            reply.map(|(reply, _)| reply)
-        )),
-    }
+    push_series(target, SERIES);
     let before = descriptors(target.process);
-    let streams = target.crowd(200, |_| {
-        let mut stream = target.connect()?;
-        // As little as the system allows.
-        let _ = set_socket_recv_buffer_size(&stream, 1);
-        let written = stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
-        written.is_ok().then_some(stream)
-    });
+    let get = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+    let streams = target.crowd(200, |_| target.open_narrow(get));
     let patience = patience(target, ANSWER_TIMEOUT);
     if !descriptors_go(target, before, patience) {
         let left = descriptors(target.process).saturating_sub(before);
@@ -130,6 +107,14 @@ pub fn unread_scrapes(target: &Target) {
     }
     drop(streams);
     wait_for_descriptors(target, before);
+}
+
+/// Pushes so many series, of about 120 bytes each.
+pub fn push_series(target: &Target, series: usize) {
+    let padding = "x".repeat(80);
+    let line = |number| format!("big{{number=\"{number}\",padding=\"{padding}\"}} 1\n");
+    let body: String = (0..series).map(line).collect();
+    target.push_whole("/metrics/job/big", &body);
 }
 
 /// Requests that stop within their heads, or before the first byte.
@@ -162,19 +147,12 @@ pub fn trickled_heads(target: &Target) {
 /// Connections that are kept for no further request.
 pub fn idle_connections(target: &Target) {
     let before = descriptors(target.process);
-    let streams = target.crowd(1_000, |_| {
-        let stream = target.open(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")?;
-        let (reply, stream) = read_reply(stream);
-        if reply != Reply::Code(200) {
-            target.note(format!("before being idle: {reply:?}"));
-        }
-        matches!(reply, Reply::Code(_)).then_some(stream)
-    });
+    let streams = target.crowd(1_000, |_| target.open_idle());
     wait_until_dropped(target, [(streams, Trickle::Nothing)], IDLE_TIMEOUT);
     wait_for_descriptors(target, before);
 }
 
-fn patience(target: &Target, deadline: Duration) -> Duration {
+pub fn patience(target: &Target, deadline: Duration) -> Duration {
     match target.deadlines {
         Deadlines::Known => (deadline + TARDINESS) * TOLERANCE,
         Deadlines::Unknown => NO_DEADLINE_PATIENCE,
@@ -219,7 +197,7 @@ fn wait_until_dropped<const KINDS: usize>(
 }
 
 /// Closes those that the other side has closed.
-fn drop_ended(streams: &mut Vec<TcpStream>) {
+pub fn drop_ended(streams: &mut Vec<TcpStream>) {
     let mut polled: Vec<PollFd> = streams
         .iter()
         .map(|stream| PollFd::new(stream, PollFlags::RDHUP))
@@ -236,8 +214,18 @@ fn drop_ended(streams: &mut Vec<TcpStream>) {
     streams.retain(|_| !ended.next().unwrap_or(false));
 }
 
+/// True if there is something to read, or the other side has closed.
+pub fn is_answered(stream: &TcpStream) -> bool {
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let mut polled = [PollFd::new(stream, PollFlags::IN | PollFlags::RDHUP)];
+    poll(&mut polled, Some(&now)).is_ok_and(|ready| ready > 0)
+}
+
 /// Waits until the gateway has let go of the descriptors that it had no use for before.
-fn wait_for_descriptors(target: &Target, before: usize) {
+pub fn wait_for_descriptors(target: &Target, before: usize) {
     if !descriptors_go(target, before, DESCRIPTORS_PATIENCE) {
         let now = descriptors(target.process);
         target.complain(format!(
@@ -246,7 +234,7 @@ fn wait_for_descriptors(target: &Target, before: usize) {
     }
 }
 
-fn descriptors_go(target: &Target, before: usize, patience: Duration) -> bool {
+pub fn descriptors_go(target: &Target, before: usize, patience: Duration) -> bool {
     let started = Instant::now();
     while descriptors(target.process) > before + DESCRIPTORS_TOLERANCE {
         if started.elapsed() > patience || target.is_over() {
