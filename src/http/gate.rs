@@ -171,7 +171,7 @@ impl Gate {
         cross_origin
             .extend(listed.map(|one| cross_origin_fields(&site.cors, Some(one.as_bytes()))));
         let gate = Gate {
-            memory: Memory::new(extent.buffered_bytes_max),
+            memory: Memory::new(extent.buffered_bytes_max, site.body_bytes_max),
             exchanges,
             backend,
             epoll,

@@ -1,29 +1,39 @@
 //! The one budget of memory for what clients have sent and have not read, and what happens when it
 //! is short.
 //!
-//! Nothing is refused for it. Above three quarters, of the requests that still miss much only the
-//! one that misses least is read; short ones go on, for which the last quarter is kept. Those that
-//! wait by this are not held to their deadlines. Those that are slow meanwhile have to go, the
-//! largest first.
+//! A quarter of it is kept for short requests, which therefore never wait for long ones; and room
+//! for one body, so that one of the long ones can always go on: the one that misses least. The
+//! others wait, which does not count as their time. Nothing is refused as long as there is room;
+//! when there is none, clients that are slow have to go, the largest first. Only what is being read
+//! at that moment may go beyond the budget: by one body at most.
 
 use std::cmp::Reverse;
 
 use super::super::answer::Answer;
 use super::super::connection::{Connection, Phase, StreamState, Token};
-use super::{Gate, Mode, NEVER, TICK_MS};
+use super::{Gate, Mode, TICK_MS};
 use crate::status::{CloseReason, PushResult};
 
-/// What still misses no more than this goes on when memory is short.
+/// What takes, or still misses, more than this is long.
 const SHORT_BYTES_MAX: usize = 64 << 10;
 
 /// A client below this has to go when memory is short, in bytes a second.
 const PACE_MIN: u64 = 64 << 10;
 
+/// A head that has not come whole in this time is slower than that, in milliseconds.
+const SLOW_HEAD_MS: u64 = 1_000;
+
 /// See the module.
 #[derive(Debug)]
 pub struct Memory {
-    bytes: usize,
-    bytes_max: usize,
+    /// Of connections that take more than [`SHORT_BYTES_MAX`], and of the others.
+    long_bytes: usize,
+    short_bytes: usize,
+    /// From here on, only one of the long ones goes on.
+    long_bytes_max: usize,
+    short_bytes_max: usize,
+    /// Room for the one that goes on.
+    body_bytes_max: usize,
     /// Whether somebody may be waiting for there to be more.
     was_short: bool,
     /// The one that misses least.
@@ -31,33 +41,51 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// A budget of so many bytes.
-    pub(super) fn new(bytes_max: usize) -> Memory {
+    /// A budget of so many bytes, at least twice as much as a body may have.
+    pub(super) fn new(bytes_max: usize, body_bytes_max: usize) -> Memory {
+        let short_bytes_max = bytes_max / 4;
+        let long_bytes_max = bytes_max.saturating_sub(short_bytes_max + body_bytes_max);
         Memory {
-            bytes: 0,
-            bytes_max,
+            long_bytes: 0,
+            short_bytes: 0,
+            long_bytes_max,
+            short_bytes_max,
+            body_bytes_max,
             was_short: false,
             nearest: None,
         }
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        self.long_bytes + self.short_bytes
     }
 
     /// Counts that somebody takes more or less than before.
     pub(super) fn change(&mut self, before: usize, now: usize) {
-        self.bytes = (self.bytes + now).saturating_sub(before);
+        *self.of_class(before) -= before;
+        *self.of_class(now) += now;
+    }
+
+    fn of_class(&mut self, bytes: usize) -> &mut usize {
+        match bytes {
+            ..=SHORT_BYTES_MAX => &mut self.short_bytes,
+            _ => &mut self.long_bytes,
+        }
     }
 
     /// Whether long requests have to wait.
     pub(super) fn is_short(&self) -> bool {
-        self.bytes >= self.bytes_max / 4 * 3
+        self.long_bytes >= self.long_bytes_max
     }
 
     /// Whether short ones have to wait, too.
     pub(super) fn is_exhausted(&self) -> bool {
-        self.bytes >= self.bytes_max
+        self.short_bytes >= self.short_bytes_max
+    }
+
+    /// Whether the room for the one that goes on is taken as well.
+    fn is_overdrawn(&self) -> bool {
+        self.long_bytes >= self.long_bytes_max + self.body_bytes_max
     }
 }
 
@@ -67,28 +95,34 @@ impl Gate {
         if matches!(self.mode, Mode::Holding { .. }) {
             return false;
         }
-        if !self.memory.is_short() {
-            return true;
-        }
-        self.memory.was_short = true;
-        self.tick_soon();
         let body_bytes_max = self.site.body_bytes_max;
         let Some(connection) = self.get(token) else {
             return false;
         };
-        let is_short = connection.missing_bytes(body_bytes_max) <= SHORT_BYTES_MAX;
-        is_short && !self.memory.is_exhausted() || self.is_nearest(token)
+        let missing_bytes = connection.missing_bytes(body_bytes_max);
+        let is_long = connection.counted_bytes.max(missing_bytes) > SHORT_BYTES_MAX;
+        let has_to_wait = if is_long {
+            self.memory.is_short()
+        } else {
+            self.memory.is_exhausted()
+        };
+        if !has_to_wait {
+            return true;
+        }
+        self.memory.was_short = true;
+        self.tick_soon();
+        self.is_nearest(token)
     }
 
-    /// Whether this is the request that misses least, or becomes it since there is none. As long as
-    /// memory is not exhausted, those that do not go on are left out.
+    /// Whether this is the request that misses least, or becomes it since there is none. Those that
+    /// do not go on are left out, as long as there is room for another one.
     fn is_nearest(&mut self, token: Token) -> bool {
-        let is_exhausted = self.memory.is_exhausted();
+        let is_overdrawn = self.memory.is_overdrawn();
         let goes_on = |gate: &Gate, token: Token| {
             let connection = gate.connections.get(token.index)?.as_deref()?;
             let is_upload = connection.generation == token.generation
                 && matches!(connection.phase, Phase::Body(_))
-                && (connection.is_readable || is_exhausted);
+                && (connection.is_readable || is_overdrawn);
             is_upload.then(|| connection.missing_bytes(gate.site.body_bytes_max))
         };
         let known = self.memory.nearest;
@@ -113,7 +147,12 @@ impl Gate {
                 return false;
             };
             match &mut connection.phase {
-                Phase::Body(upload) if !is_short || nearest == Some(token) => upload.pace.step(),
+                // One that is not read although it has sent something is kept waiting.
+                Phase::Body(upload)
+                    if !is_short || nearest == Some(token) || !connection.is_readable =>
+                {
+                    upload.pace.step();
+                }
                 Phase::Streaming(stream) if matches!(stream.state, StreamState::Writing { .. }) => {
                     stream.pace.step();
                 }
@@ -130,33 +169,51 @@ impl Gate {
 
     /// Has slow clients go while memory is short, and others go on when it is not any more.
     pub(super) fn relieve_memory(&mut self) {
+        if !self.memory.was_short {
+            return;
+        }
+        self.delay_deadlines();
         if self.memory.is_short() {
-            self.delay_deadlines();
             self.close_slow();
-            self.memory.nearest = None;
         }
-        if self.memory.was_short {
-            self.memory.was_short = self.memory.is_short();
-            self.read_on();
+        if self.memory.is_exhausted() {
+            self.close_slow_heads();
         }
+        self.memory.nearest = None;
+        self.memory.was_short = self.memory.is_short() || self.memory.is_exhausted();
+        self.read_on();
     }
 
     /// The time that clients are kept waiting does not count.
     fn delay_deadlines(&mut self) {
-        let is_exhausted = self.memory.is_exhausted();
         for (connection, deadline_ms) in self.connections.iter().zip(&mut self.deadlines_ms) {
-            let Some(connection) = connection else {
-                continue;
-            };
-            let waits = match connection.phase {
-                Phase::Body(_) => true,
-                Phase::Head => is_exhausted,
-                _ => false,
-            };
-            if waits && *deadline_ms != NEVER {
+            if let Some(connection) = connection
+                && connection.is_readable
+                && matches!(connection.phase, Phase::Head | Phase::Body(_))
+            {
                 *deadline_ms += TICK_MS;
             }
         }
+    }
+
+    fn close_slow_heads(&mut self) {
+        let begun_ms = self.now_ms + self.head_ms().saturating_sub(SLOW_HEAD_MS);
+        for index in 0..self.connections.len() {
+            if let Some(connection) = &self.connections[index]
+                && matches!(connection.phase, Phase::Head)
+                && self.deadlines_ms[index] <= begun_ms
+                && self.memory.is_exhausted()
+            {
+                let generation = connection.generation;
+                self.refuse_slow(Token { index, generation });
+            }
+        }
+    }
+
+    fn refuse_slow(&mut self, token: Token) {
+        let line = "too slow while the gateway is short of memory; retry later";
+        let (answer, reason) = (Answer::refusal(408, line), CloseReason::SlowSender);
+        self.refuse(token, answer, PushResult::TooSlow, reason);
     }
 
     fn close_slow(&mut self) {
@@ -178,9 +235,7 @@ impl Gate {
             let is_upload =
                 |connection: &mut Connection| matches!(connection.phase, Phase::Body(_));
             if self.get(token).is_some_and(is_upload) {
-                let line = "too slow while the gateway is short of memory; retry later";
-                let answer = Answer::refusal(408, line);
-                self.refuse(token, answer, PushResult::TooSlow, CloseReason::SlowSender);
+                self.refuse_slow(token);
             } else {
                 self.close(token, CloseReason::SlowReader);
             }

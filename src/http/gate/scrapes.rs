@@ -14,6 +14,7 @@ use super::super::pace::Pace;
 use super::super::response::{
     Delimiter, LAST_CHUNK, Piece, Response, Wants, read_response, write_chunk_head,
 };
+use super::super::worker::{EXCHANGE, PIECE_BYTES};
 use super::Gate;
 use super::requests::milliseconds;
 use super::responses::Waiting;
@@ -23,6 +24,9 @@ use crate::status::CloseReason;
 
 /// So many views are alive at once.
 const VIEWS_MAX: usize = 4;
+
+/// The pieces of all scrapes take no more than this part of the memory for requests and responses.
+const READERS_SHARE: usize = 8;
 
 /// A reader below this keeps no view that others wait for, in bytes a second.
 const READER_PACE_MIN: u64 = 256 << 10;
@@ -69,7 +73,8 @@ impl Gate {
     /// Gives all scrapes that wait the next view, if there may be one more: they all were asked for
     /// before it is taken.
     pub(super) fn admit_scrapes(&mut self) {
-        if self.scrapes.queue.is_empty() || self.scrapes.views.len() >= VIEWS_MAX {
+        let readers_left = self.readers_left();
+        if self.scrapes.queue.is_empty() || readers_left == 0 {
             return;
         }
         self.scrapes.taken += 1;
@@ -77,6 +82,10 @@ impl Gate {
         let view = Arc::new(OnceLock::new());
         let mut readers = 0;
         for token in std::mem::take(&mut self.scrapes.queue) {
+            if readers == readers_left {
+                self.scrapes.queue.push_back(token);
+                continue;
+            }
             let connection = self.get(token);
             if connection.is_none_or(|one| !matches!(one.phase, Phase::ScrapeQueued)) {
                 continue;
@@ -107,10 +116,20 @@ impl Gate {
         }
     }
 
+    /// How many more scrapes may be under way; none if there may be no other view.
+    fn readers_left(&self) -> usize {
+        let readers: usize = self.scrapes.views.iter().map(|view| view.readers).sum();
+        let readers_max = self.extent.buffered_bytes_max / READERS_SHARE / PIECE_BYTES;
+        match self.scrapes.views.len() {
+            VIEWS_MAX.. => 0,
+            _ => readers_max.max(VIEWS_MAX).saturating_sub(readers),
+        }
+    }
+
     /// Has the next piece of a scrape rendered.
     fn queue_piece(&mut self, token: Token, scrape: Scrape) {
         let slot = self.exchanges.insert(Exchange::Scrape(scrape));
-        let field = format!("{}: {slot}\r\n\r\n", super::super::worker::EXCHANGE);
+        let field = format!("{EXCHANGE}: {slot}\r\n\r\n");
         self.queues.pages.push_back(Waiting {
             token,
             request: [NEXT_PIECE, field.as_bytes()].concat(),
@@ -240,42 +259,38 @@ impl Gate {
         }
     }
 
-    /// When others wait and all views are held, closes the readers of the oldest one of which all
-    /// readers are slow.
+    /// When others wait and cannot be admitted, closes the readers of the oldest view of which all
+    /// readers are slow, or else all slow readers.
     pub(super) fn relieve_views(&mut self) {
-        if self.scrapes.queue.is_empty() || self.scrapes.views.len() < VIEWS_MAX {
+        if self.scrapes.queue.is_empty() || self.readers_left() > 0 {
             return;
         }
-        let numbers: Vec<u64> = self.scrapes.views.iter().map(|view| view.number).collect();
-        for number in numbers {
-            let readers = self.readers(number);
-            let is_slow = |token: &Token| {
-                let connection = self.connections[token.index].as_deref();
-                connection.is_some_and(|connection| match &connection.phase {
-                    Phase::Streaming(stream) => stream.pace.is_below(READER_PACE_MIN),
-                    _ => false,
-                })
-            };
-            if !readers.is_empty() && readers.iter().all(is_slow) {
-                for token in readers {
-                    self.close(token, CloseReason::SlowReader);
-                }
-                return;
+        let mut all_slow = Vec::new();
+        for view in &self.scrapes.views {
+            let slow = self.slow_readers(view.number);
+            if slow.len() == view.readers {
+                all_slow = slow;
+                break;
             }
+            all_slow.extend(slow);
+        }
+        for token in all_slow {
+            self.close(token, CloseReason::SlowReader);
         }
     }
 
-    fn readers(&self, number: u64) -> Vec<Token> {
-        let mut readers = Vec::new();
+    fn slow_readers(&self, number: u64) -> Vec<Token> {
+        let mut slow = Vec::new();
         for (index, connection) in self.connections.iter().enumerate() {
             if let Some(connection) = connection
                 && let Phase::Streaming(stream) = &connection.phase
                 && stream.view == number
+                && stream.pace.is_below(READER_PACE_MIN)
             {
                 let generation = connection.generation;
-                readers.push(Token { index, generation });
+                slow.push(Token { index, generation });
             }
         }
-        readers
+        slow
     }
 }
