@@ -4,7 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::running_gateway::{
     Connection, PATIENCE, RunningGateway, command, scratch_folder, wait_until,
 };
 
-const HAND_OVERS: &str = "aggregation_gateway_hand_overs_total";
+const HAND_OVERS_TOTAL: &str = "aggregation_gateway_hand_overs_total";
 
 const CONNECTIONS: &str = "aggregation_gateway_used{resource=\"connections\"}";
 
@@ -46,7 +46,7 @@ fn everything_goes_on() {
             hand_over(&gateway);
             let after = (gateway.scrape(), counters(&gateway));
             assert_eq!(after, before);
-            assert_eq!(gateway.own_metric(HAND_OVERS), f64::from(round));
+            assert_eq!(gateway.own_metric(HAND_OVERS_TOTAL), f64::from(round));
         }
         let start = gateway.own_metric("aggregation_gateway_start_time_seconds");
         let uptime = gateway.own_metric("aggregation_gateway_uptime_seconds");
@@ -58,7 +58,7 @@ fn everything_goes_on() {
 #[track_caller]
 fn counters(gateway: &RunningGateway) -> Vec<String> {
     let changing = [
-        HAND_OVERS,
+        HAND_OVERS_TOTAL,
         "uptime",
         "scrape",
         "status",
@@ -166,6 +166,75 @@ fn pipelined_requests_are_carried_out() {
     assert_eq!(gateway.scrape(), "# TYPE x untyped\nx 5000\n");
 }
 
+/// Whatever clients are at, be it in the middle of a head, of a body, of a chunk or of a response,
+/// each request of theirs is answered on the same connection, and counted once.
+#[test]
+fn clients_notice_nothing() {
+    const CLIENTS: usize = 64;
+    const HAND_OVERS: u32 = 100;
+    let gateway = RunningGateway::start(&[]);
+    let line = |n: u32| format!("long{{n=\"{n:060}\"}} 1\n");
+    let lines: String = (0..LONG_LINES).map(line).collect();
+    assert_eq!(gateway.push("/metrics", &lines).code, 200);
+    let hand_overs = AtomicU32::new(0);
+    let pushes: u32 = thread::scope(|scope| {
+        let clients = (0..CLIENTS).map(|number| {
+            let (connection, hand_overs) = (gateway.connect(), &hand_overs);
+            scope.spawn(move || client(number, connection, hand_overs))
+        });
+        let clients: Vec<_> = clients.collect();
+        for _ in 0..HAND_OVERS {
+            hand_over(&gateway);
+            hand_overs.fetch_add(1, Relaxed);
+        }
+        hand_overs.store(u32::MAX, Relaxed);
+        let pushes = clients.into_iter().map(|one| one.join().expect("no panic"));
+        pushes.sum()
+    });
+    assert!(pushes > HAND_OVERS, "{pushes} pushes");
+    assert_eq!(gateway.own_metric(HAND_OVERS_TOTAL), f64::from(HAND_OVERS));
+    let sums = gateway.scrape();
+    assert_eq!(sums.lines().last(), Some(format!("x {pushes}").as_str()));
+}
+
+const LONG_LINES: u32 = 20_000;
+
+/// One of the clients: it sends a part of something, waits for a hand-over, and sends the rest.
+/// Gives how many pushes were answered with 200.
+fn client(number: usize, mut connection: Connection, hand_overs: &AtomicU32) -> u32 {
+    let push = "POST /metrics HTTP/1.1\r\nContent-Length: 4\r\n\r\nx 1\n";
+    let chunked = "POST /metrics HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n\
+                   2;a=b\r\nx \r\n02\r\n1\n\r\n0\r\nA: b\r\n\r\n";
+    let mut pushes = 0;
+    loop {
+        let before = hand_overs.load(Relaxed);
+        if before == u32::MAX {
+            return pushes;
+        }
+        let (bytes, count) = match number % 4 {
+            0 => (push.to_owned(), 1),
+            1 => (push.repeat(20), 20),
+            2 => (chunked.to_owned(), 1),
+            _ => ("GET /metrics HTTP/1.1\r\n\r\n".to_owned(), 0),
+        };
+        // Of each kind, at sixteen places from the begin to the end.
+        let cut = bytes.len() * (number / 4) / 15;
+        connection.send_bytes(&bytes.as_bytes()[..cut]);
+        wait_until(|| hand_overs.load(Relaxed) != before);
+        connection.send_bytes(&bytes.as_bytes()[cut..]);
+        for _ in 0..count {
+            let reply = connection.reply("POST");
+            assert_eq!((reply.code, reply.header("Connection")), (200, None));
+            pushes += 1;
+        }
+        if count == 0 {
+            let scrape = connection.reply("GET").body;
+            let long = scrape.lines().filter(|line| line.starts_with("long{"));
+            assert_eq!(long.count(), LONG_LINES as usize);
+        }
+    }
+}
+
 /// The time that a client may take goes on.
 #[test]
 fn deadlines_are_kept() {
@@ -256,12 +325,18 @@ fn a_broken_program_does_not_take_over() {
     check("-check ended with exit status: 0");
     script("yes | head --bytes=1000000 >&2; exit 3");
     check("-check ended with exit status: 3: ");
-    // It says yes, and then cannot be run.
+    // It says yes, and then cannot be run: connections are as they were.
+    let mut in_body = gateway.begin_push(7, b"x ");
+    let mut idle = gateway.connect();
     script("chmod a-x \"$0\"; echo ok");
     check("Permission denied");
+    in_body.send_bytes(b"1\n###");
+    assert_eq!(in_body.reply("POST").code, 200);
+    idle.send("POST", "/metrics", "", b"x 1\n");
+    assert_eq!(idle.reply("POST").code, 200);
     copy();
     hand_over(&gateway);
-    assert_eq!(gateway.scrape(), "# TYPE x untyped\nx 6\n");
+    assert_eq!(gateway.scrape(), "# TYPE x untyped\nx 8\n");
 }
 
 /// A journal that was taken away is noticed while somebody still has it.
