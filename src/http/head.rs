@@ -256,11 +256,12 @@ fn empty_lines_bytes(input: &[u8]) -> Result<usize, HeadError> {
 
 /// Where the head ends that begins at `start`, if it has.
 fn find_end(input: &[u8], start: usize, scanned: &mut usize) -> Result<Option<usize>, HeadError> {
+    let (window, too_long) = window(input, start);
     let mut at = start.max(*scanned);
-    while let Some(&byte) = input.get(at) {
-        let before = &input[start..at];
+    while let Some(&byte) = window.get(at) {
+        let before = &window[start..at];
         match byte {
-            b'\n' if before.ends_with(b"\r\n\r") => return end_within_limits(input, start, at + 1),
+            b'\n' if before.ends_with(b"\r\n\r") => return Ok(Some(at + 1)),
             b'\n' if !before.ends_with(b"\r") => return Err(HeadError::BareFeed),
             _ if before.ends_with(b"\r") && byte != b'\n' => return Err(HeadError::BareReturn),
             b' ' | b'\t' if before.ends_with(b"\n") => return Err(HeadError::Folded),
@@ -268,7 +269,7 @@ fn find_end(input: &[u8], start: usize, scanned: &mut usize) -> Result<Option<us
             0..b' ' | 0x7f => return Err(HeadError::Control(byte)),
             _ => {
                 // Most of a head is this.
-                let plain = input[at..]
+                let plain = window[at..]
                     .iter()
                     .take_while(|byte| IS_PLAIN[usize::from(**byte)]);
                 at += plain.count();
@@ -278,8 +279,23 @@ fn find_end(input: &[u8], start: usize, scanned: &mut usize) -> Result<Option<us
         at += 1;
     }
     *scanned = at;
-    end_within_limits(input, start, at)?;
+    if window.len() < input.len() {
+        return Err(too_long);
+    }
     Ok(None)
+}
+
+/// The input up to where a head that begins at `start` has to end, and what is wrong if it does not.
+/// Nothing after it is examined: which error is found must not depend on how much was read at once.
+fn window(input: &[u8], start: usize) -> (&[u8], HeadError) {
+    let line_end_max = start + REQUEST_LINE_BYTES_MAX;
+    match input.get(..line_end_max) {
+        Some(window) if !window[start..].contains(&b'\n') => (window, HeadError::LongRequestLine),
+        _ => {
+            let end = input.len().min(start + HEAD_BYTES_MAX);
+            (&input[..end], HeadError::LongHead)
+        }
+    }
 }
 
 /// No control character.
@@ -293,20 +309,6 @@ const IS_PLAIN: [bool; 256] = {
     table[0x7f] = false;
     table
 };
-
-fn end_within_limits(input: &[u8], start: usize, end: usize) -> Result<Option<usize>, HeadError> {
-    let head = &input[start..end];
-    if head.len() > REQUEST_LINE_BYTES_MAX {
-        let line = &head[..REQUEST_LINE_BYTES_MAX];
-        if !line.contains(&b'\n') {
-            return Err(HeadError::LongRequestLine);
-        }
-    }
-    if head.len() > HEAD_BYTES_MAX {
-        return Err(HeadError::LongHead);
-    }
-    Ok(Some(end))
-}
 
 /// Origin form, absolute form or asterisk form (RFC 9112 section 3.2).
 fn is_target(target: &str) -> bool {
