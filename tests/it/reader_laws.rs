@@ -116,6 +116,24 @@ impl Decoding {
             .decode(input, &mut self.data, self.body_bytes_max)
     }
 
+    pub fn data(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// A new decoder that was given the `encoded` bytes of this one, which have to be valid.
+    pub fn hand_over(&self) -> Decoding {
+        let encoded = self.encoded();
+        let bytes = encoded.len();
+        let shown = encoded.escape_ascii();
+        let is_end = self.copy().decode(b"x").is_ok_and(|ended| ended.is_end);
+        let mut next = Decoding::new(self.body_bytes_max);
+        let decoded = next.decode(&encoded);
+        assert_eq!(decoded, Ok(Decoded { bytes, is_end }), "of {shown}");
+        assert_eq!(next.data, self.data, "of {shown}");
+        assert_eq!(next.encoded(), encoded, "it is encoded in another way");
+        next
+    }
+
     fn copy(&self) -> Decoding {
         Decoding {
             chunked: self.chunked.clone(),
@@ -148,20 +166,17 @@ const CONTINUATIONS: [&[u8]; 12] = [
 /// A decoder that was brought to some state, and a new one that was given its `encoded` bytes, have
 /// the same data and go on in the same way. `rest` is what follows in the input.
 pub fn assert_encoded(before: &Decoding, rest: &[u8]) {
+    let after = before.hand_over();
     let encoded = before.encoded();
-    let mut after = Decoding::new(before.body_bytes_max);
-    let shown = encoded.escape_ascii();
-    let decoded = after.decode(&encoded);
-    let is_end = before.copy().decode(b"x").is_ok_and(|ended| ended.is_end);
-    let bytes = encoded.len();
-    assert_eq!(decoded, Ok(Decoded { bytes, is_end }), "of {shown}");
-    assert_eq!(after.data, before.data, "of {shown}");
-    assert_eq!(after.encoded(), encoded, "it is encoded in another way");
     for continuation in CONTINUATIONS.into_iter().chain([rest]) {
         let mut one = before.copy();
         let mut other = after.copy();
         let continued = [one.decode(continuation), other.decode(continuation)];
-        let shown = format!("{shown} and then {}", continuation.escape_ascii());
+        let shown = format!(
+            "{} and then {}",
+            encoded.escape_ascii(),
+            continuation.escape_ascii()
+        );
         assert_eq!(continued[0], continued[1], "of {shown}");
         assert_eq!(one.data, other.data, "of {shown}");
     }

@@ -1,4 +1,6 @@
 //! How requests are read: cases of each rule, and laws over random connections.
 
+mod chunks;
+mod heads;
 mod random;
 mod streams;
