@@ -12,10 +12,10 @@
 
 use std::fmt::{self, Display, Formatter};
 
-/// All extensions of a body together.
+/// All extensions of a body together, with the semicolons and white space before them.
 pub const EXTENSION_BYTES_MAX: u32 = 4096;
 
-/// All trailers of a body together.
+/// All trailers of a body together, without their line ends.
 pub const TRAILER_BYTES_MAX: u32 = 8192;
 
 const DIGITS_MAX: u8 = 8;
@@ -189,7 +189,10 @@ impl Chunked {
                 self.count_extension()?;
                 State::Blank { size }
             }
-            (State::Size { size, .. } | State::Blank { size }, b';') => State::Extension { size },
+            (State::Size { size, .. } | State::Blank { size }, b';') => {
+                self.count_extension()?;
+                State::Extension { size }
+            }
             (State::Size { .. }, _) => return Err(ChunkError::Size),
             (State::Extension { .. }, byte) if is_control(byte) => {
                 return Err(ChunkError::Extension);
@@ -221,10 +224,10 @@ impl Chunked {
 
     fn count_extension(&mut self) -> Result<(), ChunkError> {
         self.extension_bytes += 1;
-        match self.extension_bytes {
-            EXTENSION_BYTES_MAX.. => Err(ChunkError::LongExtension),
-            _ => Ok(()),
+        if self.extension_bytes > EXTENSION_BYTES_MAX {
+            return Err(ChunkError::LongExtension);
         }
+        Ok(())
     }
 
     /// Bytes that bring a new decoder to the same state, with the same data: for whoever goes on
