@@ -3,4 +3,6 @@
 mod chunks;
 mod heads;
 mod random;
+mod replies;
+mod routes;
 mod streams;
