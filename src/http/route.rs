@@ -76,13 +76,14 @@ impl<'a> Route<'a> {
 /// The path of a request target, which may be in absolute form (RFC 9112 section 3.2). Several
 /// slashes at its begin are one: clients append `/metrics/job/x` to an address that ends in one.
 fn path(target: &str) -> &str {
+    // The authority also ends there (RFC 3986 section 3.2).
+    let target = &target[..target.find(['?', '#']).unwrap_or(target.len())];
     let path = match target.split_once("://") {
         Some((scheme, rest)) if !scheme.contains('/') => {
             rest.find('/').map_or("/", |slash| &rest[slash..])
         }
         _ => target,
     };
-    let path = &path[..path.find(['?', '#']).unwrap_or(path.len())];
     let slashes = path.bytes().take_while(|byte| *byte == b'/').count();
     &path[slashes.saturating_sub(1)..]
 }
