@@ -2,7 +2,7 @@
 
 use prometheus_aggregation_gateway::http::chunked::{EXTENSION_BYTES_MAX, TRAILER_BYTES_MAX};
 
-use crate::reader_laws::{Decoding, assert_decoder};
+use crate::decoder_laws::{Decoding, assert_decoder};
 
 const BODY_BYTES_MAX: usize = 100_000;
 
@@ -15,7 +15,7 @@ fn data(body: &str) -> Vec<u8> {
     let decoded = decoded.unwrap_or_else(|error| panic!("{error}, of {body:?}"));
     assert!(decoded.is_end, "{body:?} does not end");
     assert_eq!(decoded.bytes, body.len(), "of {body:?}");
-    decoding.data().to_vec()
+    decoding.data
 }
 
 /// The last byte of the text makes it invalid: no byte before it, nor any after it.

@@ -112,6 +112,9 @@ fn long_responses() {
         read_response(is_too_long.as_bytes(), Wants::Body),
         Err(Malformed)
     );
+    // As soon as it is known.
+    let cut = &is_too_long.as_bytes()[..16_384];
+    assert_eq!(read_response(cut, Wants::Body), Err(Malformed));
     assert_eq!(
         read_response(&fits.as_bytes()[..16_383], Wants::Body),
         Ok(None)
