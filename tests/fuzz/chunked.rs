@@ -1,6 +1,6 @@
-//! A chunked body to `Chunked`: the same data and the same end, or the same error, however the bytes
-//! are divided into reads; and between two reads what `encoded` gives brings a new decoder to the
-//! same data and the same state. The input is the body and what follows it.
+//! A chunked body to `Chunked`: the same data and the same end, or the same error, however the
+//! bytes are divided into reads. Between two reads, what `encoded` gives brings a new decoder to
+//! the same data and the same state. The input is the body and what follows it.
 
 #![no_main]
 

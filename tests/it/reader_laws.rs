@@ -4,15 +4,19 @@
 //!
 //! # Intended differences of the two readers
 //!
-//! - The second reader gives all faults of a head, the first one the first that it finds. The status
-//!   code has to be of one of them.
-//! - A third word of the request line that is no version at all (`GET / x`) is 400 in RFC 9112; the
-//!   first reader may answer 505. The second reader gives both faults.
-//! - Both follow the issue where it departs from the RFCs: a missing `Host` is allowed, the value of
-//!   `Host` is not examined, HTTP/1.2 and later are refused, trailers are any lines without control
-//!   characters, and white space after a chunk size needs an extension after it.
-//! - After a hand-over the bounds of extensions and trailers begin again. They bound memory and time
-//!   of one process, and are no part of the framing.
+//! - The second reader gives all faults of a head, the first reader gives the first that it
+//!   finds. The status code has to be of one of them.
+//! - A third word of the request line that is no version at all (`GET / x`) is 400 in RFC 9112;
+//!   the first reader may answer 505. The second reader gives both faults.
+//!
+//! # Where both depart from the RFCs, as the issue says
+//!
+//! - A missing `Host` is allowed, and the value of `Host` is not examined.
+//! - HTTP/1.2 and later are refused.
+//! - Trailers are any lines without control characters. White space after a chunk size needs an
+//!   extension after it.
+//! - After a hand-over the bounds of extensions and trailers begin again. They bound the work of
+//!   one process, and are no part of the framing.
 
 use super::first_reader::{self, Connection, End, Reading};
 use super::pieces::pieces;

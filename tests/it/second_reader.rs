@@ -1,6 +1,6 @@
-//! A second reader of HTTP/1.x requests, written from RFC 9110 and RFC 9112 alone: it shares no code
-//! with the gateway's reader and works in another way. It has the whole buffer, searches for line
-//! ends first, and collects every fault of a head instead of stopping at the first.
+//! A second reader of HTTP/1.x requests, written from RFC 9110 and RFC 9112 alone: it shares no
+//! code with the gateway's reader and works in another way. It has the whole buffer, searches for
+//! line ends first, and collects every fault of a head instead of stopping at the first.
 //!
 //! Fuzz targets share this file, so it depends on nothing but `std`.
 

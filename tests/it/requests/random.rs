@@ -302,7 +302,7 @@ pub fn mutate(random: &mut Random, mut bytes: Vec<u8>) -> Vec<u8> {
     match kind {
         0 if at < bytes.len() => bytes[at] ^= 1 << random.below(8),
         1 if at < bytes.len() => drop(bytes.remove(at)),
-        2 => put(&mut bytes, at, *random.pick(&PIECES)),
+        2 => put(&mut bytes, at, random.pick::<&[u8]>(&PIECES)),
         3 => {
             let twice = bytes[line..next].to_vec();
             put(&mut bytes, line, &twice);
