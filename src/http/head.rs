@@ -115,8 +115,7 @@ pub enum HeadError {
     LongRequestLine,
     LongHead,
     ManyFields,
-    FieldName,
-    FieldValue,
+    Field,
     Target(Excerpt),
     TwoHosts,
     TwoLengths,
@@ -169,11 +168,10 @@ impl Display for HeadError {
             ),
             HeadError::LongHead => write!(to, "the head is longer than {HEAD_BYTES_MAX} bytes"),
             HeadError::ManyFields => write!(to, "the head has more than {FIELDS_MAX} fields"),
-            HeadError::FieldName => to.write_str(
+            HeadError::Field => to.write_str(
                 "expected a field such as `Name: value`, found an invalid name, or white space \
                  before the colon",
             ),
-            HeadError::FieldValue => to.write_str("a field's value has an invalid character"),
             HeadError::Target(found) => write!(
                 to,
                 "expected a target such as /metrics/job/x in visible ASCII, all else \
@@ -237,8 +235,7 @@ pub fn read_head<'a>(input: &'a [u8], scanned: &mut usize) -> Result<Option<Head
 
 fn of_httparse(error: httparse::Error) -> HeadError {
     match error {
-        httparse::Error::HeaderName => HeadError::FieldName,
-        httparse::Error::HeaderValue => HeadError::FieldValue,
+        httparse::Error::HeaderName | httparse::Error::HeaderValue => HeadError::Field,
         httparse::Error::TooManyHeaders => HeadError::ManyFields,
         httparse::Error::Version => HeadError::Version,
         _ => HeadError::RequestLine,
@@ -285,8 +282,9 @@ fn find_end(input: &[u8], start: usize, scanned: &mut usize) -> Result<Option<us
     Ok(None)
 }
 
-/// The input up to where a head that begins at `start` has to end, and what is wrong if it does not.
-/// Nothing after it is examined: which error is found must not depend on how much was read at once.
+/// The input up to where a head that begins at `start` has to end, and what is wrong if it does
+/// not. Nothing after it is examined: which error is found must not depend on how much was read at
+/// once.
 fn window(input: &[u8], start: usize) -> (&[u8], HeadError) {
     let line_end_max = start + REQUEST_LINE_BYTES_MAX;
     match input.get(..line_end_max) {

@@ -338,8 +338,8 @@ fn the_budget_holds_two_bodies() {
     assert!(String::from_utf8_lossy(&output.stderr).contains(line));
 }
 
-/// When the channel to a worker breaks, those who wait for its response are cut off, and the workers
-/// are replaced: everybody else is served.
+/// When the channel to a worker breaks, those who wait for its response are cut off, and the
+/// workers are replaced: everybody else is served.
 #[test]
 fn workers_are_replaced() {
     let gateway = RunningGateway::start(&[]);

@@ -182,7 +182,7 @@ fn targets() {
     }
     let message = |found: &str| {
         format!(
-            "expected a target such as /metrics/job/x in visible ASCII, others percent-encoded, \
+            "expected a target such as /metrics/job/x in visible ASCII, all else percent-encoded, \
              found {found}"
         )
     };
