@@ -227,6 +227,11 @@ impl Connection {
         }
     }
 
+    /// Whether nothing is known of a next request.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Idle) && self.input.is_empty()
+    }
+
     /// Reads what is there, into the begin of `buffer`.
     pub fn receive(&mut self, buffer: &mut [u8]) -> Received {
         let length = buffer.len();

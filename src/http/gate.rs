@@ -316,6 +316,19 @@ impl Gate {
         connection.filter(|connection| connection.generation == token.generation)
     }
 
+    /// The connections of which something is so.
+    fn tokens_where(&self, is_so: impl Fn(&Connection) -> bool) -> Vec<Token> {
+        let connections = self.connections.iter().enumerate();
+        let wanted = connections.filter_map(|(index, connection)| {
+            let connection = connection
+                .as_deref()
+                .filter(|connection| is_so(connection))?;
+            let generation = connection.generation;
+            Some(Token { index, generation })
+        });
+        wanted.collect()
+    }
+
     /// Lets a connection be at something else, and gives what it was at.
     fn set_phase(&mut self, token: Token, phase: Phase) -> Option<Phase> {
         let connection = self.connections.get_mut(token.index)?.as_deref_mut()?;

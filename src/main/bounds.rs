@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::fd::RawFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use prometheus_aggregation_gateway::cli::Config;
 use prometheus_aggregation_gateway::http::{Extent, WORKERS_MIN};
@@ -51,7 +51,7 @@ impl Bounds {
             .current
             .unwrap_or(descriptors);
         make_room_for_descriptors(now);
-        let memory = [of_control_group("memory.max"), machine_memory_bytes()];
+        let memory = [control_group_memory_bytes(), machine_memory_bytes()];
         Bounds {
             descriptors: size(now),
             memory_bytes: size(least(&memory)),
@@ -62,10 +62,11 @@ impl Bounds {
     pub fn extent(&self, config: &Config) -> Result<Extent, Failure> {
         let by_descriptors = self.descriptors.saturating_sub(OWN_DESCRIPTORS);
         let connections_max = config.connections_max.unwrap_or(CONNECTIONS_MAX);
-        let buffered_bytes_max = config
-            .buffered_bytes_max
-            .unwrap_or(BUFFERED_BYTES_MAX.min(self.memory_bytes / 4));
         let body_bytes_max = config.body_bytes_max;
+        // A small machine gives more of what it has.
+        let least = body_bytes_max.saturating_mul(2).min(self.memory_bytes / 2);
+        let by_default = (self.memory_bytes / 4).min(BUFFERED_BYTES_MAX).max(least);
+        let buffered_bytes_max = config.buffered_bytes_max.unwrap_or(by_default);
         if buffered_bytes_max / 2 < body_bytes_max {
             return Err(usage(format!(
                 "flag -max-buffered-bytes: {buffered_bytes_max} is less than twice \
@@ -115,15 +116,24 @@ fn number(path: &Path) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
-/// A limit of the control group of this process, or of a group around it (cgroups(7), version 2).
-fn of_control_group(file: &str) -> Option<u64> {
+/// The memory limit of the control group of this process, or of a group around it (cgroups(7)):
+/// version 2, and version 1, where the line of its controller names the group.
+fn control_group_memory_bytes() -> Option<u64> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
-    let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
-    let group = PathBuf::from("/sys/fs/cgroup").join(path);
-    let around = group
-        .ancestors()
-        .take_while(|group| group.starts_with("/sys/fs/cgroup"));
-    around.filter_map(|group| number(&group.join(file))).min()
+    let limit = |controllers: &str, folder: &str, file: &str| {
+        let named = format!(":{controllers}:/");
+        let path = groups
+            .lines()
+            .find_map(|line| Some(line.split_once(&named)?.1))?;
+        let group = Path::new(folder).join(path);
+        let around = group
+            .ancestors()
+            .take_while(|group| group.starts_with(folder));
+        around.filter_map(|group| number(&group.join(file))).min()
+    };
+    let version_2 = limit("", "/sys/fs/cgroup", "memory.max");
+    let version_1 = limit("memory", "/sys/fs/cgroup/memory", "memory.limit_in_bytes");
+    version_2.into_iter().chain(version_1).min()
 }
 
 fn machine_memory_bytes() -> Option<u64> {

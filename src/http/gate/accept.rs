@@ -6,7 +6,7 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with};
 
-use super::super::connection::{Connection, Phase, Token};
+use super::super::connection::{Connection, Token};
 use super::{GENERATION_MAX, Gate, NEVER, OF_LISTENER};
 use crate::status::{CloseReason, ConnectionState};
 
@@ -100,38 +100,18 @@ impl Gate {
             return false;
         }
         self.close_idle_again_ms = self.now_ms + self.connections.len() as u64 / LOOKED_AT_PER_MS;
-        let mut idle: Vec<(u64, Token)> = Vec::new();
-        for (index, connection) in self.connections.iter().enumerate() {
-            if let Some(connection) = connection
-                && matches!(connection.phase, Phase::Idle)
-                && connection.input.is_empty()
-            {
-                let generation = connection.generation;
-                idle.push((connection.idle_since_ms, Token { index, generation }));
-            }
-        }
+        let mut idle = self.tokens_where(Connection::is_idle);
         let count = idle.len().div_ceil(CLOSED_SHARE);
         if count == 0 {
             return false;
         }
-        idle.select_nth_unstable_by_key(count - 1, |(since_ms, _)| *since_ms);
-        for (_, token) in &idle[..count] {
+        idle.select_nth_unstable_by_key(count - 1, |token| {
+            let connection = self.connections[token.index].as_deref();
+            connection.map(|connection| connection.idle_since_ms)
+        });
+        for token in &idle[..count] {
             self.close(*token, CloseReason::Crowded);
         }
         true
-    }
-
-    /// Closes all connections that are between two requests.
-    pub(super) fn close_all_idle(&mut self) {
-        for index in 0..self.connections.len() {
-            if let Some(connection) = &self.connections[index]
-                && matches!(connection.phase, Phase::Idle)
-                && connection.input.is_empty()
-                && !connection.is_readable
-            {
-                let generation = connection.generation;
-                self.close(Token { index, generation }, CloseReason::Done);
-            }
-        }
     }
 }

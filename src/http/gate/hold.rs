@@ -13,7 +13,7 @@ use super::super::held::{HeldState, Stage, Then};
 use super::requests::milliseconds;
 use super::{Gate, GateEnd, Mode, NEVER};
 use crate::listen::{BACKLOG_CONNECTIONS, is_shared};
-use crate::status::ConnectionState;
+use crate::status::{CloseReason, ConnectionState};
 
 /// How long requests that are under way may take before a hand-over, in milliseconds.
 const HOLD_MS: u64 = 2_000;
@@ -29,7 +29,7 @@ impl Gate {
         };
         self.watch_listener(EventFlags::empty());
         self.tick_soon();
-        for token in self.tokens() {
+        for token in self.tokens_where(|one| matches!(one.phase, Phase::Streaming(_))) {
             self.render_ahead(token);
         }
     }
@@ -47,20 +47,13 @@ impl Gate {
         if !is_shared() {
             let _ = shutdown(&self.listener, Shutdown::Both);
         }
-        for token in self.tokens() {
+        for token in self.tokens_where(|_| true) {
             self.read(token);
         }
-        self.close_all_idle();
+        for token in self.tokens_where(|one| one.is_idle() && !one.is_readable) {
+            self.close(token, CloseReason::Done);
+        }
         self.tick_soon();
-    }
-
-    fn tokens(&self) -> Vec<Token> {
-        let connections = self.connections.iter().enumerate();
-        let token = |(index, connection): (usize, &Option<Box<Connection>>)| {
-            let generation = connection.as_ref()?.generation;
-            Some(Token { index, generation })
-        };
-        connections.filter_map(token).collect()
     }
 
     /// Before a hand-over, a piece goes to what is to be written, so that the next can be rendered.
@@ -69,7 +62,7 @@ impl Gate {
             return;
         };
         let has_time = self.now_ms + HOLD_MS < until_ms + STREAM_MS;
-        if !has_time || self.memory.is_exhausted() {
+        if !has_time || self.memory.bytes() >= self.extent.buffered_bytes_max {
             return;
         }
         if let Some(connection) = self.get(token)

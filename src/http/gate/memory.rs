@@ -198,14 +198,9 @@ impl Gate {
 
     fn close_slow_heads(&mut self) {
         let begun_ms = self.now_ms + self.head_ms().saturating_sub(SLOW_HEAD_MS);
-        for index in 0..self.connections.len() {
-            if let Some(connection) = &self.connections[index]
-                && matches!(connection.phase, Phase::Head)
-                && self.deadlines_ms[index] <= begun_ms
-                && self.memory.is_exhausted()
-            {
-                let generation = connection.generation;
-                self.refuse_slow(Token { index, generation });
+        for token in self.tokens_where(|one| matches!(one.phase, Phase::Head)) {
+            if self.deadlines_ms[token.index] <= begun_ms && self.memory.is_exhausted() {
+                self.refuse_slow(token);
             }
         }
     }
@@ -244,17 +239,12 @@ impl Gate {
 
     /// Lets those be read that were kept waiting.
     fn read_on(&mut self) {
-        for (index, connection) in self.connections.iter().enumerate() {
-            if let Some(connection) = connection
-                && connection.is_readable
-                && matches!(
-                    connection.phase,
-                    Phase::Idle | Phase::Head | Phase::Body(_) | Phase::Lingering
-                )
-            {
-                let generation = connection.generation;
-                self.again.push_back(Token { index, generation });
-            }
-        }
+        self.again.extend(self.tokens_where(|one| {
+            let is_read = matches!(
+                one.phase,
+                Phase::Idle | Phase::Head | Phase::Body(_) | Phase::Lingering
+            );
+            one.is_readable && is_read
+        }));
     }
 }

@@ -280,17 +280,11 @@ impl Gate {
     }
 
     fn slow_readers(&self, number: u64) -> Vec<Token> {
-        let mut slow = Vec::new();
-        for (index, connection) in self.connections.iter().enumerate() {
-            if let Some(connection) = connection
-                && let Phase::Streaming(stream) = &connection.phase
-                && stream.view == number
-                && stream.pace.is_below(READER_PACE_MIN)
-            {
-                let generation = connection.generation;
-                slow.push(Token { index, generation });
+        self.tokens_where(|connection| match &connection.phase {
+            Phase::Streaming(stream) => {
+                stream.view == number && stream.pace.is_below(READER_PACE_MIN)
             }
-        }
-        slow
+            _ => false,
+        })
     }
 }
