@@ -3,14 +3,14 @@
 //! Invariant: an idle connection owns no buffer. One request is under way at a time; what the
 //! client sends behind it stays in the kernel, but for what came in the same read.
 
-use std::io::{ErrorKind, IoSlice, Write};
+use std::io::{ErrorKind, Write};
 use std::net::{IpAddr, TcpStream};
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
 use super::chunked::Chunked;
-use super::exchange::Scrape;
+use super::exchange::{PIECE_BYTES, Scrape};
 use super::pace::Pace;
 use super::response::Client;
 use crate::status::Handler;
@@ -54,15 +54,15 @@ pub enum Phase {
     Body(Box<Upload>),
     /// The request is whole and waits for a channel.
     Queued {
-        /// Length of the body, which is in memory meanwhile.
-        body_bytes: usize,
+        /// What it takes of memory.
+        bytes: usize,
     },
     /// A scrape waits for a view.
     ScrapeQueued,
     /// A worker has it.
     InFlight {
-        /// Length of the body, which may be in memory meanwhile.
-        body_bytes: usize,
+        /// What it takes of memory, perhaps: its body is freed when it has been merged.
+        bytes: usize,
     },
     /// A scrape is answered piece by piece.
     Streaming(Box<Stream>),
@@ -95,15 +95,14 @@ pub enum Rest {
     Chunked(Chunked),
 }
 
-/// A scrape's response on its way.
+/// A scrape's response on its way. Its last piece is in the output.
 #[derive(Debug)]
 pub struct Stream {
     /// The number of the view that it reads.
     pub view: u64,
-    /// How its pieces are delimited.
     pub framing: StreamFraming,
-    /// What it waits for.
-    pub state: StreamState,
+    /// Where to go on; none while a worker renders the next piece.
+    pub scrape: Option<Scrape>,
     /// Of the reader.
     pub pace: Pace,
 }
@@ -113,43 +112,9 @@ pub struct Stream {
 pub enum StreamFraming {
     /// The first piece has not come: that decides.
     Undecided,
-    /// There is one piece, of the length that the head says.
-    Length,
-    /// Each piece is a chunk.
+    /// By their length, as the head says, or by the end of the connection.
+    Plain,
     Chunks,
-    /// The client knows no chunks: the connection ends with the last piece.
-    Close,
-}
-
-/// What a stream waits for.
-#[derive(Debug)]
-pub enum StreamState {
-    /// A worker renders the next piece.
-    Rendering,
-    /// The client reads a piece.
-    Writing {
-        /// The piece, and where to go on.
-        scrape: Scrape,
-        /// How much of the piece is written.
-        written: usize,
-    },
-}
-
-impl Stream {
-    /// What of its piece is to be written.
-    fn unwritten(&self) -> &[u8] {
-        match &self.state {
-            StreamState::Rendering => &[],
-            StreamState::Writing { scrape, written } => &scrape.piece[*written..],
-        }
-    }
-
-    fn count_written(&mut self, bytes: usize) {
-        if let StreamState::Writing { written, .. } = &mut self.state {
-            *written += bytes;
-            self.pace.count(bytes);
-        }
-    }
 }
 
 /// See the module.
@@ -186,21 +151,12 @@ pub struct Connection {
     pub is_gone: bool,
     /// It is among those whose pace is looked at.
     pub is_paced: bool,
+    /// It is among those that are read in the next turn.
+    pub is_in_turn: bool,
     /// Since when it has been idle, in milliseconds of the gate's clock.
     pub idle_since_ms: u64,
     /// How much memory was counted for it.
     pub counted_bytes: usize,
-}
-
-/// What came of reading.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Received {
-    /// So many bytes.
-    Bytes(usize),
-    /// Nothing for now.
-    Nothing,
-    /// Nothing more will come.
-    End,
 }
 
 impl Connection {
@@ -222,6 +178,7 @@ impl Connection {
             has_ended: false,
             is_gone: false,
             is_paced: false,
+            is_in_turn: false,
             idle_since_ms: 0,
             counted_bytes: 0,
         }
@@ -232,26 +189,26 @@ impl Connection {
         matches!(self.phase, Phase::Idle) && self.input.is_empty()
     }
 
-    /// Reads what is there, into the begin of `buffer`.
-    pub fn receive(&mut self, buffer: &mut [u8]) -> Received {
+    /// Reads what is there, into the begin of `buffer`, and gives its length: 0 when nothing more
+    /// will come, `None` when nothing is there for now.
+    pub fn receive(&mut self, buffer: &mut [u8]) -> Option<usize> {
         let length = buffer.len();
         loop {
             return match recv(&self.socket, &mut *buffer, RecvFlags::empty()) {
-                Ok((_, 0)) => Received::End,
                 Ok((_, bytes)) => {
                     // Less is all that was there; what comes later is another event of the
                     // kernel's.
                     self.is_readable = bytes == length || self.has_ended;
-                    Received::Bytes(bytes)
+                    Some(bytes)
                 }
                 Err(Errno::INTR) => continue,
                 Err(Errno::AGAIN) => {
                     self.is_readable = false;
-                    Received::Nothing
+                    None
                 }
                 Err(_) => {
                     self.is_gone = true;
-                    Received::End
+                    Some(0)
                 }
             };
         }
@@ -273,31 +230,19 @@ impl Connection {
         }
     }
 
-    /// Writes of what is kept, and of the piece of a stream behind it, as much as is taken. Tells
-    /// whether nothing is left.
+    /// Writes of what is kept as much as is taken. Tells whether nothing is left.
     pub fn flush(&mut self) -> bool {
         loop {
-            let output = self.output.get(self.written..).unwrap_or_default();
-            let piece = match &self.phase {
-                Phase::Streaming(stream) => stream.unwritten(),
-                _ => &[],
-            };
-            let (from_output, bytes) = (output.len(), output.len() + piece.len());
-            if bytes == 0 {
+            let rest = self.output.get(self.written..).unwrap_or_default();
+            if rest.is_empty() || self.is_gone {
                 (self.output, self.written) = (Vec::new(), 0);
                 return true;
             }
-            let parts = [IoSlice::new(output), IoSlice::new(piece)];
-            let taken = if self.is_gone {
-                Ok(bytes)
-            } else {
-                (&self.socket).write_vectored(&parts)
-            };
-            match taken {
-                Ok(taken) => {
-                    self.written += taken.min(from_output);
+            match (&self.socket).write(rest) {
+                Ok(bytes) => {
+                    self.written += bytes;
                     if let Phase::Streaming(stream) = &mut self.phase {
-                        stream.count_written(taken.saturating_sub(from_output));
+                        stream.pace.count(bytes);
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
@@ -311,11 +256,8 @@ impl Connection {
     pub fn bytes(&self) -> usize {
         let of_phase = match &self.phase {
             Phase::Body(upload) => upload.head.capacity() + upload.body.capacity(),
-            Phase::Queued { body_bytes } | Phase::InFlight { body_bytes } => *body_bytes,
-            Phase::Streaming(stream) => match &stream.state {
-                StreamState::Rendering => super::worker::PIECE_BYTES,
-                StreamState::Writing { scrape, .. } => scrape.piece.capacity(),
-            },
+            Phase::Queued { bytes } | Phase::InFlight { bytes } => *bytes,
+            Phase::Streaming(stream) if stream.scrape.is_none() => PIECE_BYTES,
             _ => 0,
         };
         self.input.capacity() + self.output.capacity() + of_phase

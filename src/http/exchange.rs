@@ -1,10 +1,20 @@
-//! What a request and its response have that is too long for a channel: it waits in a table, and
-//! the number of its slot goes through the channel instead.
+//! Bodies and pieces of scrapes do not go through a channel: they wait in a table, and the number
+//! of their slot goes through the channel instead.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::aggregate::View;
 use crate::render::Cursor;
+
+/// The field of a request with the number of its slot.
+pub const EXCHANGE: &str = "Exchange";
+
+/// So much of an exposition is rendered at once.
+pub const PIECE_BYTES: usize = 128 << 10;
+
+/// Before each piece there is room for the head of a chunk: its size, and a line end (RFC 9112
+/// section 7.1).
+pub const CHUNK_HEAD_BYTES: usize = "00020000\r\n".len();
 
 /// What waits in a slot.
 #[derive(Debug)]
@@ -22,7 +32,7 @@ pub struct Scrape {
     pub view: Arc<OnceLock<View>>,
     /// Where to go on; none at the end.
     pub cursor: Option<Cursor>,
-    /// The last piece that was rendered.
+    /// The last piece that was rendered, after the room for the head of a chunk.
     pub piece: Vec<u8>,
 }
 

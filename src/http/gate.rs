@@ -19,6 +19,7 @@ mod memory;
 mod requests;
 mod responses;
 mod scrapes;
+mod timeouts;
 
 use std::collections::VecDeque;
 use std::io;
@@ -35,7 +36,7 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
 use super::answer::Answer;
 use super::backend::Backend;
-use super::connection::{Connection, Phase, StreamState, Token};
+use super::connection::{Connection, Phase, Token};
 use super::exchange::Exchanges;
 use super::front::{Command, Extent, Held, Pulse};
 use super::pace::STEP_MS;
@@ -46,6 +47,7 @@ use accept::ACCEPTED_AT_ONCE;
 use memory::Memory;
 use responses::Queues;
 use scrapes::Scrapes;
+use timeouts::{Timeouts, milliseconds};
 
 const EVENTS_MAX: usize = 256;
 
@@ -92,6 +94,7 @@ pub struct Gate {
     listener: TcpListener,
     commands: Receiver<Command>,
     pulse: Arc<Pulse>,
+    timeouts_ms: Timeouts,
     started: Instant,
     /// Since the start.
     now_ms: u64,
@@ -178,6 +181,7 @@ impl Gate {
             listener,
             commands,
             pulse,
+            timeouts_ms: Timeouts::of(&site.deadlines),
             started: Instant::now(),
             now_ms: 0,
             next_tick_ms: 0,
@@ -237,7 +241,10 @@ impl Gate {
                 self.on_event(event)?;
             }
             for _ in 0..self.again.len() {
-                if let Some(token) = self.again.pop_front() {
+                if let Some(token) = self.again.pop_front()
+                    && let Some(connection) = self.get(token)
+                {
+                    connection.is_in_turn = false;
                     self.read(token);
                 }
             }
@@ -270,7 +277,7 @@ impl Gate {
         {
             return Err(error.into());
         }
-        self.now_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(NEVER);
+        self.now_ms = milliseconds(self.started.elapsed());
         self.pulse.turn_ms.store(self.now_ms, Relaxed);
         Ok(())
     }
@@ -299,16 +306,19 @@ impl Gate {
             connection.is_gone = true;
             let is_for_client = matches!(
                 connection.phase,
-                Phase::Responding | Phase::Streaming(_) | Phase::Lingering
+                Phase::ScrapeQueued | Phase::Responding | Phase::Streaming(_) | Phase::Lingering
             );
             if is_for_client {
                 return self.close(token, CloseReason::Client);
             }
         }
+        let has_its_turn = connection.is_in_turn;
         if flags.contains(EventFlags::OUT) {
             self.go_on_writing(token);
         }
-        self.read(token);
+        if !has_its_turn {
+            self.read(token);
+        }
     }
 
     fn get(&mut self, token: Token) -> Option<&mut Connection> {
@@ -376,7 +386,7 @@ impl Gate {
         }
         if let Some(Phase::Streaming(stream)) = self.set_phase(token, Phase::Idle) {
             self.leave_view(stream.view);
-            if let StreamState::Writing { scrape, .. } = stream.state {
+            if let Some(scrape) = stream.scrape {
                 self.exchanges.discard(scrape.view);
             }
         }

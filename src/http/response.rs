@@ -8,15 +8,7 @@ use std::io::Write;
 
 use super::head::{Head, Persistence, Version};
 
-/// The field by which a worker says that the body is to be taken from the request's exchange.
-pub const PIECE: &str = "Piece";
-
-/// Its values.
-pub const PIECE_MORE: &str = "more";
-/// See [`PIECE_MORE`].
-pub const PIECE_LAST: &str = "last";
-
-/// A worker's answer is no longer than this: whatever is, is taken from the exchange.
+/// A worker's answer is no longer than this: whatever is, waits in the exchange.
 pub const RESPONSE_BYTES_MAX: usize = 1 << 20;
 
 const HEAD_BYTES_MAX: usize = 16 << 10;
@@ -32,18 +24,8 @@ pub struct Response<'a> {
     pub length: usize,
     /// What stands behind the head.
     pub body: &'a [u8],
-    /// Whether the body is in the exchange instead.
-    pub piece: Option<Piece>,
     /// Length of all of it.
     pub bytes: usize,
-}
-
-/// Whether more pieces follow this one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Piece {
-    More,
-    Last,
 }
 
 /// What came is no response of ours.
@@ -119,13 +101,11 @@ pub fn read_response(input: &[u8], wants: Wants) -> Result<Option<Response<'_>>,
     let code = status.strip_prefix("HTTP/1.1 ").and_then(|s| s.get(..3));
     let code = code.and_then(|code| code.parse().ok()).ok_or(Malformed)?;
     let fields = fields.strip_suffix("\r\n").ok_or(Malformed)?;
-    let (mut length, mut piece) = (0, None);
+    let mut length = 0;
     for line in fields.split_terminator("\r\n") {
         match line.split_once(": ").ok_or(Malformed)? {
             ("Content-Length", value) => length = value.parse().map_err(|_| Malformed)?,
             ("Transfer-Encoding", _) => return Err(Malformed),
-            (PIECE, PIECE_MORE) => piece = Some(Piece::More),
-            (PIECE, PIECE_LAST) => piece = Some(Piece::Last),
             _ => {}
         }
     }
@@ -141,7 +121,6 @@ pub fn read_response(input: &[u8], wants: Wants) -> Result<Option<Response<'_>>,
         fields,
         length,
         body,
-        piece,
         bytes,
     }))
 }
@@ -166,7 +145,7 @@ pub fn write_head(
 ) {
     let is_internal = |line: &str| {
         let name = line.split(':').next().unwrap_or_default();
-        matches!(name, "Content-Length" | "Server" | PIECE)
+        matches!(name, "Content-Length" | "Server")
     };
     let version = match client.version {
         Version::Http10 => "HTTP/1.0 ",
@@ -256,12 +235,6 @@ pub fn cross_origin_fields(allowed: &[String], origin: Option<&[u8]>) -> String 
             }
         }
     }
-}
-
-/// Appends the head of a chunk (RFC 9112 section 7.1); CRLF follows the data.
-pub fn write_chunk_head(to: &mut Vec<u8>, data_bytes: usize) {
-    // A vector takes whatever is written.
-    let _ = write!(to, "{data_bytes:x}\r\n");
 }
 
 /// The end of a chunked body.

@@ -10,22 +10,15 @@ use tiny_http::{Method, Request, Server};
 
 use super::Site;
 use super::answer::Answer;
-use super::exchange::{Exchange, Exchanges, Scrape};
-use super::response::{PIECE, PIECE_LAST, PIECE_MORE};
+use super::exchange::{CHUNK_HEAD_BYTES, EXCHANGE, Exchange, Exchanges, PIECE_BYTES, Scrape};
 use super::route::Route;
 use crate::excerpt::Excerpt;
 use crate::gateway::Refusal;
-use crate::render::{Cursor, render};
+use crate::render::render;
 use crate::status::PushResult;
 
 /// Senders are told to wait this long after a reset, so that nobody pushes right into it.
 const NEXT_RESET_GRACE_SECONDS: i64 = 30;
-
-/// The field with the number of the request's exchange.
-pub const EXCHANGE: &str = "Exchange";
-
-/// So much of an exposition is rendered at once.
-pub const PIECE_BYTES: usize = 128 << 10;
 
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 const JSON: &str = "application/json";
@@ -57,7 +50,6 @@ fn handle(request: Request, site: &Site, exchanges: &Exchanges) {
     });
     // The gate has gone: there is nobody to tell.
     let _ = request.respond(answer.into_response());
-    exchanges.free_discarded();
 }
 
 fn answer(request: &Request, site: &Site, exchanges: &Exchanges) -> Answer {
@@ -74,7 +66,11 @@ fn answer(request: &Request, site: &Site, exchanges: &Exchanges) -> Answer {
         Route::Preflight => preflight(),
         Route::Scrape if *method == Method::Head => Answer::new(200, EXPOSITION, ""),
         Route::Scrape => scrape(site, exchanges, exchange),
-        Route::Healthy => Answer::new(200, JSON, ALIVE),
+        Route::Healthy => {
+            // The gate asks for it every now and then.
+            exchanges.free_discarded();
+            Answer::new(200, JSON, ALIVE)
+        }
         Route::Ready => match site.gateway.not_kept() {
             None => Answer::new(200, JSON, ALIVE),
             Some(why) => Answer::refusal(503, why),
@@ -176,25 +172,22 @@ fn preflight() -> Answer {
         .with_field("Access-Control-Max-Age", "86400")
 }
 
-/// Renders the next piece of a scrape into its exchange.
+/// Renders the next piece of a scrape into its exchange. A scrape that does not come back from
+/// there has failed.
 fn scrape(site: &Site, exchanges: &Exchanges, slot: Option<usize>) -> Answer {
     let exchange = slot.and_then(|slot| Some((slot, exchanges.take(slot)?)));
-    let Some((slot, Exchange::Scrape(mut scrape))) = exchange else {
-        return Answer::refusal(500, "internal error: a scrape without an exchange");
-    };
-    let more = match render_next(site, &mut scrape) {
-        Some(_) => PIECE_MORE,
-        None => PIECE_LAST,
-    };
-    exchanges.put(slot, Exchange::Scrape(scrape));
-    Answer::new(200, EXPOSITION, "").with_field(PIECE, more)
+    if let Some((slot, Exchange::Scrape(mut scrape))) = exchange {
+        render_next(site, &mut scrape);
+        exchanges.put(slot, Exchange::Scrape(scrape));
+    }
+    Answer::new(200, EXPOSITION, "")
 }
 
-fn render_next(site: &Site, scrape: &mut Scrape) -> Option<Cursor> {
+fn render_next(site: &Site, scrape: &mut Scrape) {
     let view = scrape.view.get_or_init(|| site.gateway.view());
-    scrape.piece.clear();
-    let cursor = scrape.cursor?;
-    scrape.piece.reserve(PIECE_BYTES + PIECE_BYTES / 8);
-    scrape.cursor = render(view, cursor, &mut scrape.piece, PIECE_BYTES);
-    scrape.cursor
+    let mut piece = Vec::with_capacity(PIECE_BYTES + PIECE_BYTES / 8);
+    piece.resize(CHUNK_HEAD_BYTES, b' ');
+    let cursor = scrape.cursor.take();
+    scrape.cursor = cursor.and_then(|cursor| render(view, cursor, &mut piece, PIECE_BYTES));
+    scrape.piece = piece;
 }

@@ -329,6 +329,35 @@ fn memory_is_bounded() {
     gateway.assert_is_idle();
 }
 
+/// Many short requests that stall use up what is kept for short ones: they have to go as well.
+#[test]
+fn stalled_short_requests_make_room() {
+    let flags = [
+        "-max-buffered-bytes",
+        "2000000",
+        "-max-body-bytes",
+        "100000",
+    ];
+    let gateway = RunningGateway::start(&flags);
+    let head = format!("GET /{} HTTP/1.1\r\n", "a".repeat(15_000));
+    let body = "#".repeat(50_000);
+    let stalled: Vec<Connection> = (0..60)
+        .map(|number| match number % 2 {
+            0 => gateway.begin_push(60_000, body.as_bytes()),
+            _ => begun(&gateway, &head),
+        })
+        .collect();
+    for _ in 0..20 {
+        assert_eq!(gateway.push("/metrics", "some 1\n").code, 200);
+    }
+    assert!(closed(&gateway, "slow_sender") >= 1.0);
+    assert_eq!(gateway.scrape(), "# TYPE some untyped\nsome 20\n");
+    drop(stalled);
+    gateway.assert_is_idle();
+    let buffered = "aggregation_gateway_used{resource=\"buffered_bytes\"}";
+    assert_eq!(gateway.own_metric(buffered), 0.0);
+}
+
 #[test]
 fn the_budget_holds_two_bodies() {
     let flags = ["-max-buffered-bytes", "1999", "-max-body-bytes", "1000"];

@@ -363,6 +363,29 @@ fn requests_in_flight_are_finished() {
     assert_eq!(gateway.wait().code(), Some(0));
 }
 
+/// A scrape that is being read when the signal comes is read to its end, which is then its end,
+/// too.
+#[test]
+fn a_scrape_is_read_to_its_end() {
+    let mut gateway = RunningGateway::start(&[]);
+    let lines: String = (0..100_000)
+        .map(|n| format!("x{{n=\"{n:060}\"}} 1\n"))
+        .collect();
+    assert_eq!(gateway.push("/metrics", &lines).code, 200);
+    let mut reader = gateway.connect();
+    reader.send("GET", "/metrics", "", b"");
+    let mut idle = gateway.connect();
+    idle.send("GET", "/-/healthy", "", b"");
+    assert_eq!(idle.reply("GET").code, 200);
+    gateway.signal(Signal::TERM);
+    gateway.wait_for_line("SIGTERM");
+    assert_eq!(idle.read_to_end(), b"");
+    assert_eq!(reader.reply("GET").body.lines().count(), 100_001);
+    assert_eq!(reader.read_to_end(), b"");
+    assert_eq!(gateway.wait().code(), Some(0));
+    assert_eq!(gateway.remaining_lines(), Vec::<String>::new());
+}
+
 /// A push whose body never comes does not keep it from ending.
 #[test]
 fn a_stalled_request_is_given_up() {

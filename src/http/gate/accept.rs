@@ -64,8 +64,7 @@ impl Gate {
             return self.site.status.front.count_close(CloseReason::Crowded);
         }
         if let Some(token) = self.add(socket, peer) {
-            let head_ms = self.head_ms();
-            self.set_deadline(token, head_ms);
+            self.set_deadline(token, self.timeouts_ms.head);
         }
     }
 

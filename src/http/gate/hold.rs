@@ -3,15 +3,14 @@
 
 use std::time::Duration;
 
-use rustix::event::epoll::EventFlags;
+use rustix::event::epoll::{self, EventFlags};
 use rustix::net::{Shutdown, shutdown};
 
-use super::super::connection::{Connection, Phase, Rest, StreamState, Token};
+use super::super::connection::{Connection, Phase, Rest};
 use super::super::front::Held;
 use super::super::head::Persistence;
 use super::super::held::{HeldState, Stage, Then};
-use super::requests::milliseconds;
-use super::{Gate, GateEnd, Mode, NEVER};
+use super::{Gate, GateEnd, Mode, NEVER, milliseconds};
 use crate::listen::{BACKLOG_CONNECTIONS, is_shared};
 use crate::status::{CloseReason, ConnectionState};
 
@@ -30,7 +29,7 @@ impl Gate {
         self.watch_listener(EventFlags::empty());
         self.tick_soon();
         for token in self.tokens_where(|one| matches!(one.phase, Phase::Streaming(_))) {
-            self.render_ahead(token);
+            self.on_piece_written(token);
         }
     }
 
@@ -42,7 +41,8 @@ impl Gate {
         // Those who have connected are served; those who come later are to go elsewhere, or to the
         // next process where systemd has the socket as well.
         self.accept(BACKLOG_CONNECTIONS);
-        self.watch_listener(EventFlags::empty());
+        // What is not watched may be shut down.
+        let _ = epoll::delete(&self.epoll, &self.listener);
         self.accept_again_ms = NEVER;
         if !is_shared() {
             let _ = shutdown(&self.listener, Shutdown::Both);
@@ -56,25 +56,15 @@ impl Gate {
         self.tick_soon();
     }
 
-    /// Before a hand-over, a piece goes to what is to be written, so that the next can be rendered.
-    pub(super) fn render_ahead(&mut self, token: Token) {
-        let Mode::Holding { until_ms } = self.mode else {
-            return;
-        };
-        let has_time = self.now_ms + HOLD_MS < until_ms + STREAM_MS;
-        if !has_time || self.memory.bytes() >= self.extent.buffered_bytes_max {
-            return;
-        }
-        if let Some(connection) = self.get(token)
-            && let Phase::Streaming(stream) = &mut connection.phase
-            && let StreamState::Writing { scrape, written } = &mut stream.state
-        {
-            connection
-                .output
-                .extend_from_slice(&scrape.piece[*written..]);
-            *written = scrape.piece.len();
-            self.on_piece_written(token);
-            self.count_memory(token);
+    /// Before a hand-over, scrapes are rendered without waiting for their readers, for some time
+    /// and as far as there is memory.
+    pub(super) fn may_render_ahead(&self) -> bool {
+        match self.mode {
+            Mode::Holding { until_ms } => {
+                let has_time = self.now_ms + HOLD_MS < until_ms + STREAM_MS;
+                has_time && self.memory.bytes() < self.extent.buffered_bytes_max
+            }
+            _ => false,
         }
     }
 

@@ -10,8 +10,8 @@
 use std::cmp::Reverse;
 
 use super::super::answer::Answer;
-use super::super::connection::{Connection, Phase, StreamState, Token};
-use super::{Gate, Mode, TICK_MS};
+use super::super::connection::{Connection, Phase, Token};
+use super::{Gate, Mode, TICK_MS, Timeouts};
 use crate::status::{CloseReason, PushResult};
 
 /// What takes, or still misses, more than this is long.
@@ -20,8 +20,17 @@ const SHORT_BYTES_MAX: usize = 64 << 10;
 /// A client below this has to go when memory is short, in bytes a second.
 const PACE_MIN: u64 = 64 << 10;
 
-/// A head that has not come whole in this time is slower than that, in milliseconds.
-const SLOW_HEAD_MS: u64 = 1_000;
+/// What takes little and has not come to an end in this time is slower than that, in milliseconds.
+const SLOW_SHORT_MS: u64 = 1_000;
+
+/// What a connection takes of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// It takes and misses no more than [`SHORT_BYTES_MAX`].
+    Short,
+    /// It takes more, or may come to.
+    Long,
+}
 
 /// See the module.
 #[derive(Debug)]
@@ -36,8 +45,17 @@ pub struct Memory {
     body_bytes_max: usize,
     /// Whether somebody may be waiting for there to be more.
     was_short: bool,
-    /// The one that misses least.
-    nearest: Option<Token>,
+    nearest: Nearest,
+}
+
+/// The request that misses least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Nearest {
+    /// It is to be looked for.
+    Unknown,
+    /// No request goes on.
+    None,
+    One(Token),
 }
 
 impl Memory {
@@ -52,7 +70,7 @@ impl Memory {
             short_bytes_max,
             body_bytes_max,
             was_short: false,
-            nearest: None,
+            nearest: Nearest::Unknown,
         }
     }
 
@@ -73,14 +91,17 @@ impl Memory {
         }
     }
 
-    /// Whether long requests have to wait.
-    pub(super) fn is_short(&self) -> bool {
-        self.long_bytes >= self.long_bytes_max
+    /// Whether those of a class have to wait.
+    pub(super) fn is_short_for(&self, class: Class) -> bool {
+        match class {
+            Class::Short => self.short_bytes >= self.short_bytes_max,
+            Class::Long => self.long_bytes >= self.long_bytes_max,
+        }
     }
 
-    /// Whether short ones have to wait, too.
-    pub(super) fn is_exhausted(&self) -> bool {
-        self.short_bytes >= self.short_bytes_max
+    /// Whether any of them have to wait.
+    pub(super) fn is_short(&self) -> bool {
+        self.is_short_for(Class::Short) || self.is_short_for(Class::Long)
     }
 
     /// Whether the room for the one that goes on is taken as well.
@@ -99,14 +120,8 @@ impl Gate {
         let Some(connection) = self.get(token) else {
             return false;
         };
-        let missing_bytes = connection.missing_bytes(body_bytes_max);
-        let is_long = connection.counted_bytes.max(missing_bytes) > SHORT_BYTES_MAX;
-        let has_to_wait = if is_long {
-            self.memory.is_short()
-        } else {
-            self.memory.is_exhausted()
-        };
-        if !has_to_wait {
+        let class = class(connection, body_bytes_max);
+        if !self.memory.is_short_for(class) {
             return true;
         }
         self.memory.was_short = true;
@@ -114,49 +129,49 @@ impl Gate {
         self.is_nearest(token)
     }
 
-    /// Whether this is the request that misses least, or becomes it since there is none. Those that
-    /// do not go on are left out, as long as there is room for another one.
+    /// Whether this is the request that misses least. Those that do not go on are left out, as long
+    /// as there is room for another one. It is looked for once in a tick, or when it has ended.
     fn is_nearest(&mut self, token: Token) -> bool {
         let is_overdrawn = self.memory.is_overdrawn();
-        let goes_on = |gate: &Gate, token: Token| {
-            let connection = gate.connections.get(token.index)?.as_deref()?;
-            let is_upload = connection.generation == token.generation
+        let missing_bytes = |token: Token| {
+            let connection = self.connections.get(token.index)?.as_deref()?;
+            let goes_on = connection.generation == token.generation
                 && matches!(connection.phase, Phase::Body(_))
                 && (connection.is_readable || is_overdrawn);
-            is_upload.then(|| connection.missing_bytes(gate.site.body_bytes_max))
+            goes_on.then(|| connection.missing_bytes(self.site.body_bytes_max))
         };
-        let known = self.memory.nearest;
-        let nearest = known.filter(|&known| goes_on(self, known).is_some());
-        let uploads = || self.paced.iter().copied();
-        let least = || {
-            let missing = uploads().filter_map(|token| Some((goes_on(self, token)?, token)));
-            let least = missing.min_by_key(|(missing_bytes, _)| *missing_bytes);
-            least.map(|(_, token)| token)
+        self.memory.nearest = match self.memory.nearest {
+            Nearest::None => Nearest::None,
+            Nearest::One(known) if missing_bytes(known).is_some() => Nearest::One(known),
+            Nearest::One(_) | Nearest::Unknown => {
+                let uploads = self.paced.iter();
+                let missing = uploads.filter_map(|&one| Some((missing_bytes(one)?, one)));
+                let least = missing.min_by_key(|(missing_bytes, _)| *missing_bytes);
+                least.map_or(Nearest::None, |(_, token)| Nearest::One(token))
+            }
         };
-        self.memory.nearest = nearest.or_else(least);
-        self.memory.nearest == Some(token)
+        self.memory.nearest == Nearest::One(token)
     }
 
     /// Counts another step of the pace of all those that could have sent or read something.
     pub(super) fn step_paces(&mut self) {
         let mut paced = std::mem::take(&mut self.paced);
-        let is_short = self.memory.is_short();
         let nearest = self.memory.nearest;
+        let body_bytes_max = self.site.body_bytes_max;
+        let is_short_for = [Class::Short, Class::Long].map(|one| self.memory.is_short_for(one));
         paced.retain(|&token| {
             let Some(connection) = self.get(token) else {
                 return false;
             };
+            let has_to_wait = is_short_for[class(connection, body_bytes_max) as usize];
+            let is_readable = connection.is_readable;
             match &mut connection.phase {
                 // One that is not read although it has sent something is kept waiting.
-                Phase::Body(upload)
-                    if !is_short || nearest == Some(token) || !connection.is_readable =>
-                {
-                    upload.pace.step();
-                }
-                Phase::Streaming(stream) if matches!(stream.state, StreamState::Writing { .. }) => {
-                    stream.pace.step();
-                }
-                Phase::Body(_) | Phase::Streaming(_) => {}
+                Phase::Body(_) if has_to_wait && is_readable && nearest != Nearest::One(token) => {}
+                Phase::Body(upload) => upload.pace.step(),
+                // A worker is at it.
+                Phase::Streaming(stream) if stream.scrape.is_none() => {}
+                Phase::Streaming(stream) => stream.pace.step(),
                 _ => {
                     connection.is_paced = false;
                     return false;
@@ -173,14 +188,10 @@ impl Gate {
             return;
         }
         self.delay_deadlines();
-        if self.memory.is_short() {
-            self.close_slow();
-        }
-        if self.memory.is_exhausted() {
-            self.close_slow_heads();
-        }
-        self.memory.nearest = None;
-        self.memory.was_short = self.memory.is_short() || self.memory.is_exhausted();
+        self.close_slow_long();
+        self.close_slow_short();
+        self.memory.nearest = Nearest::Unknown;
+        self.memory.was_short = self.memory.is_short();
         self.read_on();
     }
 
@@ -191,16 +202,33 @@ impl Gate {
                 && connection.is_readable
                 && matches!(connection.phase, Phase::Head | Phase::Body(_))
             {
-                *deadline_ms += TICK_MS;
+                *deadline_ms = deadline_ms.saturating_add(TICK_MS);
             }
         }
     }
 
-    fn close_slow_heads(&mut self) {
-        let begun_ms = self.now_ms + self.head_ms().saturating_sub(SLOW_HEAD_MS);
-        for token in self.tokens_where(|one| matches!(one.phase, Phase::Head)) {
-            if self.deadlines_ms[token.index] <= begun_ms && self.memory.is_exhausted() {
-                self.refuse_slow(token);
+    /// Of those that take little, all are slow that have not come to an end in a second.
+    fn close_slow_short(&mut self) {
+        let Timeouts {
+            head, body, answer, ..
+        } = self.timeouts_ms;
+        for token in self.tokens_where(|one| one.counted_bytes <= SHORT_BYTES_MAX) {
+            let Some(connection) = self.get(token) else {
+                continue;
+            };
+            let (timeout_ms, is_request) = match connection.phase {
+                Phase::Head => (head, true),
+                Phase::Body(_) => (body, true),
+                Phase::Responding => (answer, false),
+                _ => continue,
+            };
+            let left_ms = self.deadlines_ms[token.index].saturating_sub(self.now_ms);
+            let is_slow = timeout_ms.saturating_sub(left_ms) >= SLOW_SHORT_MS;
+            match self.memory.is_short_for(Class::Short) {
+                false => return,
+                true if is_slow && is_request => self.refuse_slow(token),
+                true if is_slow => self.close(token, CloseReason::SlowReader),
+                true => {}
             }
         }
     }
@@ -211,7 +239,7 @@ impl Gate {
         self.refuse(token, answer, PushResult::TooSlow, reason);
     }
 
-    fn close_slow(&mut self) {
+    fn close_slow_long(&mut self) {
         let slow = |token: &Token| {
             let connection = self.connections[token.index].as_deref()?;
             let is_slow = match &connection.phase {
@@ -219,12 +247,13 @@ impl Gate {
                 Phase::Streaming(stream) => stream.pace.is_below(PACE_MIN),
                 _ => false,
             };
-            is_slow.then_some((Reverse(connection.counted_bytes), *token))
+            let bytes = connection.counted_bytes;
+            (is_slow && bytes > SHORT_BYTES_MAX).then_some((Reverse(bytes), *token))
         };
         let mut slow: Vec<(Reverse<usize>, Token)> = self.paced.iter().filter_map(slow).collect();
         slow.sort_unstable_by_key(|(bytes, _)| *bytes);
         for (_, token) in slow {
-            if !self.memory.is_short() {
+            if !self.memory.is_short_for(Class::Long) {
                 return;
             }
             let is_upload =
@@ -239,12 +268,23 @@ impl Gate {
 
     /// Lets those be read that were kept waiting.
     fn read_on(&mut self) {
-        self.again.extend(self.tokens_where(|one| {
+        let waiting = self.tokens_where(|one| {
             let is_read = matches!(
                 one.phase,
                 Phase::Idle | Phase::Head | Phase::Body(_) | Phase::Lingering
             );
-            one.is_readable && is_read
-        }));
+            is_read && (one.is_readable || !one.input.is_empty())
+        });
+        for token in waiting {
+            self.read_in_turn(token);
+        }
+    }
+}
+
+fn class(connection: &Connection, body_bytes_max: usize) -> Class {
+    let missing_bytes = connection.missing_bytes(body_bytes_max);
+    match connection.counted_bytes.max(missing_bytes) {
+        ..=SHORT_BYTES_MAX => Class::Short,
+        _ => Class::Long,
     }
 }

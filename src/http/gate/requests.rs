@@ -1,21 +1,15 @@
 //! From what clients send to whole requests that wait for a worker.
 
-use std::io::Write;
-use std::time::Duration;
-
 use super::super::answer::Answer;
 use super::super::chunked::{ChunkError, Chunked};
-use super::super::connection::{Phase, Received, Rest, Token, Upload};
+use super::super::connection::{Phase, Rest, Token, Upload};
 use super::super::exchange::Exchange;
-use super::super::head::{
-    Expectation, Framing, Head, HeadError, PASSED_ON, Persistence, read_head,
-};
+use super::super::head::{Expectation, Framing, Head, HeadError, PASSED_ON, read_head};
 use super::super::pace::Pace;
 use super::super::response::Client;
 use super::super::route::Route;
-use super::super::worker::EXCHANGE;
 use super::responses::Waiting;
-use super::{Gate, Mode, NEVER, SAME_ORIGIN, TURN_BYTES, UNLISTED_ORIGIN};
+use super::{Gate, NEVER, SAME_ORIGIN, TURN_BYTES, UNLISTED_ORIGIN};
 use crate::status::{CloseReason, Handler, PushResult};
 
 /// Pushes with a longer body, or a longer head, do not share a channel with others.
@@ -38,7 +32,17 @@ impl Gate {
                 None => return,
             }
         }
-        self.again.push_back(token);
+        self.read_in_turn(token);
+    }
+
+    /// Has a connection read again, when others have had their turn.
+    pub(super) fn read_in_turn(&mut self, token: Token) {
+        if let Some(connection) = self.get(token)
+            && !connection.is_in_turn
+        {
+            connection.is_in_turn = true;
+            self.again.push_back(token);
+        }
     }
 
     /// Reads once; gives how much that was, or `None` when there is nothing to be read for now.
@@ -75,26 +79,20 @@ impl Gate {
         };
         // An input is what is left of one read, or a head.
         scratch.get_mut(..kept)?.copy_from_slice(&connection.input);
-        let received = connection.receive(scratch.get_mut(kept..kept + room)?);
-        let is_lingering = matches!(connection.phase, Phase::Lingering);
-        let is_body = matches!(connection.phase, Phase::Body(_));
-        match received {
-            Received::Nothing => return None,
-            Received::End => {
+        let bytes = connection.receive(scratch.get_mut(kept..kept + room)?)?;
+        match &connection.phase {
+            _ if bytes == 0 => {
                 self.on_end(token);
                 return None;
             }
-            Received::Bytes(bytes) if is_lingering => return Some(bytes),
-            Received::Bytes(bytes) if is_body => self.on_body_bytes(token, &scratch[..bytes]),
-            Received::Bytes(bytes) => {
+            Phase::Lingering => {}
+            Phase::Body(_) => self.on_body_bytes(token, &scratch[..bytes]),
+            _ => {
                 connection.input = Vec::new();
                 self.on_head_bytes(token, &scratch[..kept + bytes]);
             }
         }
-        match received {
-            Received::Bytes(bytes) => Some(bytes),
-            Received::Nothing | Received::End => None,
-        }
+        Some(bytes)
     }
 
     /// The client sends no more, though it may read.
@@ -136,8 +134,7 @@ impl Gate {
                 connection.input = bytes.to_vec();
                 if matches!(connection.phase, Phase::Idle) {
                     self.set_phase(token, Phase::Head);
-                    let head_ms = self.head_ms();
-                    self.set_deadline(token, head_ms);
+                    self.set_deadline(token, self.timeouts_ms.head);
                 }
             }
             Err(error) => self.refuse_head(token, &error),
@@ -158,16 +155,12 @@ impl Gate {
     fn on_head(&mut self, token: Token, head: &Head<'_>, bytes: &[u8]) -> usize {
         let route = Route::of(head.method, head.target, &self.site.push_path);
         let cross_origin = self.cross_origin(route, head.origin);
-        let is_finishing = matches!(self.mode, Mode::Finishing { .. });
         let Some(connection) = self.get(token) else {
             return bytes.len();
         };
         connection.client = Client::of(head);
         connection.handler = handler(route);
         connection.cross_origin = cross_origin;
-        if is_finishing {
-            connection.client.persistence = Persistence::Close;
-        }
         let body_bytes_max = self.site.body_bytes_max;
         let rest = &bytes[head.bytes..];
         let mut body = Vec::new();
@@ -222,8 +215,7 @@ impl Gate {
             pace: Pace::default(),
         };
         self.set_phase(token, Phase::Body(Box::new(upload)));
-        let body_ms = milliseconds(self.site.deadlines.body);
-        self.set_deadline(token, body_ms);
+        self.set_deadline(token, self.timeouts_ms.body);
         self.pace(token);
         if let (true, Some(connection)) = (is_awaited, self.get(token)) {
             connection.write(CONTINUE);
@@ -288,9 +280,8 @@ impl Gate {
             return self.queue_scrape(token);
         }
         let body_bytes = body.len();
-        let slot = (body_bytes > 0).then(|| self.exchanges.insert(Exchange::Body(body)));
         let mut request = Vec::with_capacity(head.method.len() + head.target.len() + 128);
-        write_request(&mut request, head, slot);
+        write_request(&mut request, head);
         let is_short = request.len() <= SHORT_HEAD_BYTES_MAX && body_bytes <= SHORT_BODY_BYTES_MAX;
         let queue = match route {
             Route::Push { .. } if is_short && head.content_encoding().is_none() => {
@@ -301,14 +292,14 @@ impl Gate {
             Route::Healthy | Route::Ready if is_short => &mut self.queues.health,
             _ => &mut self.queues.pages,
         };
+        let bytes = request.capacity() + body.capacity();
         queue.push_back(Waiting {
             token,
             request,
-            slot,
-            body_bytes,
+            exchange: (body_bytes > 0).then_some(Exchange::Body(body)),
             since_ms: self.now_ms,
         });
-        self.set_phase(token, Phase::Queued { body_bytes });
+        self.set_phase(token, Phase::Queued { bytes });
     }
 
     /// The place of the fields that let a page of this origin see the response.
@@ -323,10 +314,6 @@ impl Gate {
         }
     }
 
-    pub(super) fn head_ms(&self) -> u64 {
-        milliseconds(self.site.deadlines.head)
-    }
-
     /// Counts what became of a push, if it is one.
     pub(super) fn count_push(&mut self, token: Token, result: PushResult) {
         let connection = self.get(token);
@@ -336,13 +323,9 @@ impl Gate {
     }
 }
 
-pub(super) fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(NEVER)
-}
-
-/// The request as a worker gets it: nothing of the client but its method, target and some fields,
-/// all of it visible ASCII.
-fn write_request(to: &mut Vec<u8>, head: &Head<'_>, slot: Option<usize>) {
+/// The request as a worker gets it, without the empty line: nothing of the client but its method,
+/// target and some fields, all of it visible ASCII.
+fn write_request(to: &mut Vec<u8>, head: &Head<'_>) {
     for part in [head.method, " ", head.target, " HTTP/1.1\r\n"] {
         to.extend_from_slice(part.as_bytes());
     }
@@ -357,11 +340,6 @@ fn write_request(to: &mut Vec<u8>, head: &Head<'_>, slot: Option<usize>) {
             to.extend_from_slice(b"\r\n");
         }
     }
-    if let Some(slot) = slot {
-        // A vector takes whatever is written.
-        let _ = write!(to, "{EXCHANGE}: {slot}\r\n");
-    }
-    to.extend_from_slice(b"\r\n");
 }
 
 /// What a request is counted as.

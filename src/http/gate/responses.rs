@@ -1,15 +1,15 @@
 //! From requests that wait to workers, and from their responses to the clients.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Write};
+use std::sync::Arc;
 
 use super::super::answer::Answer;
 use super::super::backend::{Backend, Channel, Lane, Waiter};
 use super::super::connection::{Phase, Token};
-use super::super::exchange::Exchange;
+use super::super::exchange::{EXCHANGE, Exchange};
 use super::super::head::Persistence;
 use super::super::response::{Delimiter, Malformed, Response, Wants, read_response, write_head};
-use super::requests::milliseconds;
 use super::{Gate, Mode, TURN_BYTES};
 use crate::status::{CloseReason, Handler, PushResult};
 
@@ -27,14 +27,20 @@ const LOG_INTERVAL_MS: u64 = 10_000;
 pub struct Waiting {
     /// Of the client.
     pub token: Token,
-    /// For the channel.
+    /// Its head for the channel, without the empty line.
     pub request: Vec<u8>,
-    /// Its exchange.
-    pub slot: Option<usize>,
-    /// Length of the body in the exchange.
-    pub body_bytes: usize,
+    pub exchange: Option<Exchange>,
     /// Since when it has been whole, in milliseconds of the gate's clock.
     pub since_ms: u64,
+}
+
+impl Waiting {
+    fn body_bytes(&self) -> usize {
+        match &self.exchange {
+            Some(Exchange::Body(body)) => body.len(),
+            Some(Exchange::Scrape(_)) | None => 0,
+        }
+    }
 }
 
 /// Requests that wait, by what they wait for.
@@ -44,12 +50,12 @@ pub struct Queues {
     pub short: VecDeque<Waiting>,
     /// For that of health checks.
     pub health: VecDeque<Waiting>,
-    /// Pages, and pieces of scrapes.
+    /// These take turns at the other channels: a scrape has hundreds of pieces, and of the others
+    /// there may be hundreds.
+    pub pieces: VecDeque<Waiting>,
     pub pages: VecDeque<Waiting>,
-    /// Long pushes. They take turns with pages: a scrape has hundreds of pieces, and long pushes
-    /// there may be hundreds of.
     pub long: VecDeque<Waiting>,
-    is_long_next: bool,
+    turn: usize,
 }
 
 impl Queues {
@@ -60,15 +66,18 @@ impl Queues {
             Lane::Health => return self.health.pop_front(),
             Lane::Other => {}
         }
-        let bytes = self.long.front().map(|waiting| waiting.body_bytes);
-        let has_memory = |bytes| merging_bytes == 0 || merging_bytes + bytes <= MERGING_BYTES_MAX;
-        let may_merge = bytes.is_some_and(has_memory);
-        if may_merge && (self.is_long_next || self.pages.is_empty()) {
-            self.is_long_next = false;
-            return self.long.pop_front();
+        let bytes = self.long.front().map_or(0, Waiting::body_bytes);
+        let may_merge = merging_bytes == 0 || merging_bytes + bytes <= MERGING_BYTES_MAX;
+        let queues = [&mut self.pieces, &mut self.pages, &mut self.long];
+        let allowed = if may_merge { 3 } else { 2 };
+        let turns = (self.turn..self.turn + 3).map(|turn| turn % 3);
+        for at in turns.filter(|at| *at < allowed) {
+            if let Some(waiting) = queues[at].pop_front() {
+                self.turn = (at + 1) % 3;
+                return Some(waiting);
+            }
         }
-        self.is_long_next = true;
-        self.pages.pop_front()
+        None
     }
 }
 
@@ -93,35 +102,44 @@ impl Gate {
     }
 
     fn send_request(&mut self, index: usize, waiting: Waiting) {
-        let Waiting {
-            token,
-            request,
-            slot,
-            body_bytes,
-            since_ms,
-        } = waiting;
-        if let Some(connection) = self.get(token) {
-            if matches!(connection.phase, Phase::Queued { .. }) {
-                self.set_phase(token, Phase::InFlight { body_bytes });
-            }
-        } else if let Some(Exchange::Scrape(scrape)) =
-            slot.and_then(|slot| self.exchanges.release(slot))
-        {
+        let (token, body_bytes) = (waiting.token, waiting.body_bytes());
+        let is_stream = match self.get(token).map(|connection| &connection.phase) {
+            Some(Phase::Queued { .. }) => false,
+            Some(Phase::Streaming(_)) => true,
             // A stream that was closed meanwhile.
-            return self.exchanges.discard(scrape.view);
+            _ => return self.discard(waiting.exchange),
+        };
+        if !is_stream {
+            self.set_phase(token, Phase::InFlight { bytes: body_bytes });
         }
-        let waited_ms = self.now_ms.saturating_sub(since_ms);
+        let waited_ms = self.now_ms.saturating_sub(waiting.since_ms);
         self.site.status.front.observe_queue_wait(waited_ms);
+        let slot = waiting
+            .exchange
+            .map(|exchange| self.exchanges.insert(exchange));
         let channel = &mut self.backend.channels[index];
         if channel.lane == Lane::Other {
             self.merging_bytes += body_bytes;
         }
-        channel.output.extend_from_slice(&request);
+        let output = &mut channel.output;
+        output.extend_from_slice(&waiting.request);
+        if let Some(slot) = slot {
+            // A vector takes whatever is written.
+            let _ = write!(output, "{EXCHANGE}: {slot}\r\n");
+        }
+        output.extend_from_slice(b"\r\n");
         channel.waiters.push_back(Waiter::Client {
             token,
             slot,
             body_bytes,
         });
+    }
+
+    /// Frees what nobody waits for any more.
+    fn discard(&self, exchange: Option<Exchange>) {
+        if let Some(Exchange::Scrape(scrape)) = exchange {
+            self.exchanges.discard(scrape.view);
+        }
     }
 
     /// Reads responses of workers.
@@ -147,16 +165,11 @@ impl Gate {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(_) => return Err(Malformed),
             };
-            if channel.input.is_empty() {
-                let used = self.on_responses(index, &scratch[..bytes])?;
-                self.backend.channels[index].input = scratch[used..bytes].to_vec();
-            } else {
-                channel.input.extend_from_slice(&scratch[..bytes]);
-                let mut input = std::mem::take(&mut channel.input);
-                let used = self.on_responses(index, &input)?;
-                input.drain(..used);
-                self.backend.channels[index].input = input;
-            }
+            channel.input.extend_from_slice(&scratch[..bytes]);
+            let mut input = std::mem::take(&mut channel.input);
+            let used = self.on_responses(index, &input)?;
+            input.drain(..used);
+            self.backend.channels[index].input = input;
             if bytes < TURN_BYTES {
                 break;
             }
@@ -187,23 +200,31 @@ impl Gate {
     }
 
     fn on_response(&mut self, index: usize, waiter: Waiter, response: &Response<'_>) {
-        let (token, slot, body_bytes) = match waiter {
-            Waiter::SelfCheck => return self.pulse.set_healthy(self.now_ms, response.code),
-            Waiter::Client {
-                token,
-                slot,
-                body_bytes,
-            } => (token, slot, body_bytes),
+        let lane = self.backend.channels[index].lane;
+        if lane == Lane::Health {
+            self.pulse.set_healthy(self.now_ms, response.code);
+        }
+        let Waiter::Client {
+            token,
+            slot,
+            body_bytes,
+        } = waiter
+        else {
+            return;
         };
-        if self.backend.channels[index].lane == Lane::Other {
+        if lane == Lane::Other {
             self.merging_bytes -= body_bytes.min(self.merging_bytes);
         }
         let exchange = slot.and_then(|slot| self.exchanges.release(slot));
-        match (self.get(token).is_some(), exchange) {
-            (true, Some(Exchange::Scrape(scrape))) => self.on_piece(token, response, scrape),
-            (true, _) => self.respond(token, response),
-            (false, Some(Exchange::Scrape(scrape))) => self.exchanges.discard(scrape.view),
-            (false, _) => {}
+        let phase = self.get(token).map(|connection| &connection.phase);
+        match (phase, exchange) {
+            (Some(Phase::Streaming(_)), Some(Exchange::Scrape(scrape))) => {
+                self.on_piece(token, response, scrape);
+            }
+            // Rendering has failed, in the middle of the response perhaps.
+            (Some(Phase::Streaming(_)), _) => self.close(token, CloseReason::Backend),
+            (Some(_), _) => self.respond(token, response),
+            (None, exchange) => self.discard(exchange),
         }
         self.count_memory(token);
     }
@@ -263,8 +284,7 @@ impl Gate {
             return self.on_written(token);
         }
         self.set_phase(token, Phase::Responding);
-        let answer_ms = milliseconds(self.site.deadlines.answer);
-        self.set_deadline(token, answer_ms);
+        self.set_deadline(token, self.timeouts_ms.answer);
     }
 
     /// A client may take more.
@@ -281,22 +301,22 @@ impl Gate {
                 return;
             }
         };
-        let is_all = connection.flush();
-        self.count_memory(token);
-        match (is_all, is_stream) {
+        match (connection.flush(), is_stream) {
             (true, true) => self.on_piece_written(token),
             (true, false) => self.on_written(token),
             (false, _) => {}
         }
+        self.count_memory(token);
     }
 
     /// A response has been written to its end.
-    fn on_written(&mut self, token: Token) {
+    pub(super) fn on_written(&mut self, token: Token) {
         let now_ms = self.now_ms;
+        let is_finishing = matches!(self.mode, Mode::Finishing { .. });
         let Some(connection) = self.get(token) else {
             return;
         };
-        let is_last = connection.client.persistence == Persistence::Close;
+        let is_last = is_finishing || connection.client.persistence == Persistence::Close;
         let has_more = connection.is_readable || !connection.input.is_empty();
         if is_last && (connection.is_gone || !has_more) {
             return self.close(token, CloseReason::Done);
@@ -309,11 +329,10 @@ impl Gate {
         } else {
             connection.idle_since_ms = now_ms;
             self.set_phase(token, Phase::Idle);
-            let idle_ms = milliseconds(self.site.deadlines.idle);
-            self.set_deadline(token, idle_ms);
+            self.set_deadline(token, self.timeouts_ms.idle);
         }
         if has_more {
-            self.again.push_back(token);
+            self.read_in_turn(token);
         }
     }
 
@@ -327,11 +346,6 @@ impl Gate {
     ) {
         self.count_push(token, result);
         self.log_refusal(token, answer.code);
-        let bytes = answer.into_bytes();
-        // What tiny_http has written it reads as well.
-        let Ok(Some(response)) = read_response(&bytes, Wants::Body) else {
-            return self.close(token, reason);
-        };
         self.site.status.front.count_close(reason);
         if let Some(connection) = self.get(token) {
             connection.client.persistence = Persistence::Close;
@@ -340,7 +354,16 @@ impl Gate {
             connection.is_readable = true;
         }
         self.set_phase(token, Phase::Responding);
-        self.respond(token, &response);
+        self.respond_with(token, answer);
+    }
+
+    /// Gives a client an answer of the gate's own.
+    pub(super) fn respond_with(&mut self, token: Token, answer: Answer) {
+        let bytes = answer.into_bytes();
+        // What tiny_http has written can be read.
+        if let Ok(Some(response)) = read_response(&bytes, Wants::Body) {
+            self.respond(token, &response);
+        }
         self.count_memory(token);
     }
 
@@ -377,21 +400,18 @@ impl Gate {
     /// for a response of theirs is cut off.
     fn replace_backend(&mut self) -> io::Result<()> {
         self.site.status.front.count_backend_failure();
-        let backend = Backend::start(&self.site, &self.exchanges, self.extent.workers)?;
+        let exchanges = Arc::default();
+        let backend = Backend::start(&self.site, &exchanges, self.extent.workers)?;
         let failed = std::mem::replace(&mut self.backend, backend);
         let waiters = failed.channels.iter().flat_map(|channel| &channel.waiters);
         let waiters: Vec<Waiter> = waiters.copied().collect();
-        // They end when they have answered what they are at, which may be never.
+        // Its workers end when they have answered what they are at, which may be never. What they
+        // have left is in their own table.
         drop(failed.stop());
+        self.exchanges = exchanges;
         (self.log)("a worker's response broke off; its requests were cut off");
         for waiter in waiters {
-            if let Waiter::Client { token, slot, .. } = waiter {
-                // An old worker may still look into the slot: it is never used again.
-                if let Some(Exchange::Scrape(scrape)) =
-                    slot.and_then(|slot| self.exchanges.take(slot))
-                {
-                    self.exchanges.discard(scrape.view);
-                }
+            if let Waiter::Client { token, .. } = waiter {
                 self.close(token, CloseReason::Backend);
             }
         }

@@ -7,16 +7,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
 use super::super::answer::Answer;
-use super::super::connection::{Phase, Stream, StreamFraming, StreamState, Token};
-use super::super::exchange::{Exchange, Scrape};
+use super::super::connection::{Connection, Phase, Stream, StreamFraming, Token};
+use super::super::exchange::{CHUNK_HEAD_BYTES, Exchange, PIECE_BYTES, Scrape};
 use super::super::head::{Persistence, Version};
 use super::super::pace::Pace;
-use super::super::response::{
-    Delimiter, LAST_CHUNK, Piece, Response, Wants, read_response, write_chunk_head,
-};
-use super::super::worker::{EXCHANGE, PIECE_BYTES};
+use super::super::response::{Delimiter, LAST_CHUNK, Response};
 use super::Gate;
-use super::requests::milliseconds;
 use super::responses::Waiting;
 use crate::aggregate::View;
 use crate::render::Cursor;
@@ -88,18 +84,18 @@ impl Gate {
             }
             let connection = self.get(token);
             if connection.is_none_or(|one| !matches!(one.phase, Phase::ScrapeQueued)) {
+                // It was refused, or has gone.
                 continue;
             }
             readers += 1;
             let stream = Stream {
                 view: number,
                 framing: StreamFraming::Undecided,
-                state: StreamState::Rendering,
+                scrape: None,
                 pace: Pace::default(),
             };
             self.set_phase(token, Phase::Streaming(Box::new(stream)));
-            let answer_ms = milliseconds(self.site.deadlines.answer);
-            self.set_deadline(token, answer_ms);
+            self.set_deadline(token, self.timeouts_ms.answer);
             let scrape = Scrape {
                 view: Arc::clone(&view),
                 cursor: Some(Cursor::default()),
@@ -128,13 +124,10 @@ impl Gate {
 
     /// Has the next piece of a scrape rendered.
     fn queue_piece(&mut self, token: Token, scrape: Scrape) {
-        let slot = self.exchanges.insert(Exchange::Scrape(scrape));
-        let field = format!("{EXCHANGE}: {slot}\r\n\r\n");
-        self.queues.pages.push_back(Waiting {
+        self.queues.pieces.push_back(Waiting {
             token,
-            request: [NEXT_PIECE, field.as_bytes()].concat(),
-            slot: Some(slot),
-            body_bytes: 0,
+            request: NEXT_PIECE.to_vec(),
+            exchange: Some(Exchange::Scrape(scrape)),
             since_ms: self.now_ms,
         });
         self.count_memory(token);
@@ -159,70 +152,69 @@ impl Gate {
 
     /// A piece has been rendered.
     pub(super) fn on_piece(&mut self, token: Token, response: &Response<'_>, mut scrape: Scrape) {
-        let Some(piece) = response.piece else {
-            // Rendering has failed: this is the refusal.
-            self.exchanges.discard(scrape.view);
-            if let Some(Phase::Streaming(stream)) = self.set_phase(token, Phase::Responding) {
-                self.leave_view(stream.view);
-            }
-            return self.respond(token, response);
-        };
-        self.begin_stream(token, response, piece, scrape.piece.len());
+        let mut piece = std::mem::take(&mut scrape.piece);
+        let data_bytes = piece.len() - CHUNK_HEAD_BYTES;
+        let is_last = scrape.cursor.is_none();
+        let framing = self.begin_stream(token, response, is_last.then_some(data_bytes));
         let Some(connection) = self.get(token) else {
             return self.exchanges.discard(scrape.view);
         };
         let Phase::Streaming(stream) = &mut connection.phase else {
             return self.exchanges.discard(scrape.view);
         };
-        if stream.framing == StreamFraming::Chunks {
-            write_chunk_head(&mut connection.output, scrape.piece.len());
-            scrape.piece.extend_from_slice(b"\r\n");
-            if piece == Piece::Last {
-                scrape.piece.extend_from_slice(LAST_CHUNK);
+        stream.scrape = Some(scrape);
+        let mut start = CHUNK_HEAD_BYTES;
+        if framing == StreamFraming::Chunks {
+            start = 0;
+            let head = format!("{data_bytes:08x}\r\n");
+            piece[..CHUNK_HEAD_BYTES].copy_from_slice(head.as_bytes());
+            piece.extend_from_slice(b"\r\n");
+            if is_last {
+                piece.extend_from_slice(LAST_CHUNK);
             }
         }
-        stream.state = StreamState::Writing { scrape, written: 0 };
-        if connection.flush() {
+        if connection.output.is_empty() {
+            (connection.output, connection.written) = (piece, start);
+        } else {
+            connection.output.extend_from_slice(&piece[start..]);
+        }
+        let is_ahead = self.may_render_ahead();
+        if self.get(token).is_some_and(Connection::flush) || is_ahead {
             self.on_piece_written(token);
         } else {
             self.pace(token);
-            self.render_ahead(token);
         }
     }
 
-    /// Writes the head of a stream, when its first piece has come.
+    /// Writes the head of a stream, when its first piece has come; `whole_bytes` is how long the
+    /// body is, if that piece is all of it.
     fn begin_stream(
         &mut self,
         token: Token,
         response: &Response<'_>,
-        piece: Piece,
-        piece_bytes: usize,
-    ) {
+        whole_bytes: Option<usize>,
+    ) -> StreamFraming {
         let Some(connection) = self.get(token) else {
-            return;
+            return StreamFraming::Undecided;
         };
+        let is_new = connection.client.version == Version::Http11;
         let Phase::Streaming(stream) = &mut connection.phase else {
-            return;
+            return StreamFraming::Undecided;
         };
         if stream.framing != StreamFraming::Undecided {
-            return;
+            return stream.framing;
         }
-        let delimiter = match (piece, connection.client.version) {
-            (Piece::Last, _) => {
-                stream.framing = StreamFraming::Length;
-                Delimiter::Length(piece_bytes)
-            }
-            (Piece::More, Version::Http11) => {
-                stream.framing = StreamFraming::Chunks;
-                Delimiter::Chunks
-            }
-            (Piece::More, Version::Http10) => {
-                stream.framing = StreamFraming::Close;
-                connection.client.persistence = Persistence::Close;
-                Delimiter::Chunks
-            }
+        let (framing, delimiter) = match whole_bytes {
+            Some(bytes) => (StreamFraming::Plain, Delimiter::Length(bytes)),
+            None if is_new => (StreamFraming::Chunks, Delimiter::Chunks),
+            None => (StreamFraming::Plain, Delimiter::Chunks),
         };
+        stream.framing = framing;
+        if whole_bytes.is_none() && !is_new {
+            connection.client.persistence = Persistence::Close;
+        }
         self.begin_response(token, response, delimiter);
+        framing
     }
 
     /// A client has taken a piece: the next one is rendered, if there is one.
@@ -233,30 +225,28 @@ impl Gate {
         let Phase::Streaming(stream) = &mut connection.phase else {
             return;
         };
-        match std::mem::replace(&mut stream.state, StreamState::Rendering) {
+        let view = stream.view;
+        let is_written = connection.output.is_empty();
+        match stream.scrape.take() {
             // It waits for the worker.
-            StreamState::Rendering => {}
-            StreamState::Writing { scrape, .. } if scrape.cursor.is_some() => {
-                self.queue_piece(token, scrape);
-            }
-            StreamState::Writing { scrape, .. } => {
-                let view = stream.view;
+            None => {}
+            Some(scrape) if scrape.cursor.is_some() => self.queue_piece(token, scrape),
+            Some(scrape) => {
                 self.set_phase(token, Phase::Responding);
                 self.leave_view(view);
                 self.exchanges.discard(scrape.view);
-                self.end_response(token);
+                if is_written {
+                    self.on_written(token);
+                }
             }
         }
     }
 
     /// A scrape has waited for a view for too long.
     pub(super) fn refuse_scrape(&mut self, token: Token) {
-        let answer = Answer::refusal(503, "overloaded by slow scrapers; scrape again later");
-        let bytes = answer.into_bytes();
-        if let Ok(Some(response)) = read_response(&bytes, Wants::Body) {
-            self.set_phase(token, Phase::Responding);
-            self.respond(token, &response);
-        }
+        self.set_phase(token, Phase::Responding);
+        let line = "overloaded by slow scrapers; scrape again later";
+        self.respond_with(token, Answer::refusal(503, line));
     }
 
     /// When others wait and cannot be admitted, closes the readers of the oldest view of which all

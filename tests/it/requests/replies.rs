@@ -2,8 +2,7 @@
 
 use prometheus_aggregation_gateway::http::held::{HeldState, Stage, Then, decode, encode};
 use prometheus_aggregation_gateway::http::response::{
-    Client, Delimiter, Malformed, Piece, RESPONSE_BYTES_MAX, Response, Wants, read_response,
-    write_head,
+    Client, Delimiter, Malformed, RESPONSE_BYTES_MAX, Response, Wants, read_response, write_head,
 };
 
 use super::random::mutate;
@@ -19,7 +18,6 @@ fn responses() {
         fields: "Content-Type: text/plain\r\nContent-Length: 3\r\n",
         length: 3,
         body: b"abc",
-        piece: None,
         bytes: HEAD.len() + 3,
     };
     assert_eq!(
@@ -39,7 +37,6 @@ fn responses() {
         fields: "",
         length: 0,
         body: b"",
-        piece: None,
         bytes: input.len(),
     };
     assert_eq!(
@@ -52,15 +49,6 @@ fn responses() {
         read.map(|read| (read.length, read.bytes)),
         Some((5, with_length.len()))
     );
-    for (value, piece) in [
-        ("more", Some(Piece::More)),
-        ("last", Some(Piece::Last)),
-        ("x", None),
-    ] {
-        let input = format!("HTTP/1.1 200 OK\r\nPiece: {value}\r\n\r\n");
-        let read = read_response(input.as_bytes(), Wants::Body).expect("it is valid");
-        assert_eq!(read.expect("it is complete").piece, piece);
-    }
 }
 
 #[test]
@@ -153,7 +141,7 @@ fn a_response_is_the_same_however_it_is_read() {
 #[test]
 fn written_heads_are_read_again() {
     for code in [200, 202, 204, 400, 404, 413, 501, 599] {
-        let worker = format!("HTTP/1.1 {code} x\r\nServer: x\r\nA: b\r\nPiece: last\r\n\r\n");
+        let worker = format!("HTTP/1.1 {code} x\r\nServer: x\r\nA: b\r\n\r\n");
         let response = read_response(worker.as_bytes(), Wants::Body).expect("it is valid");
         let response = response.expect("it is complete");
         let mut written = Vec::new();
