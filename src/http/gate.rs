@@ -405,7 +405,7 @@ impl Gate {
         let is_calm = !is_busy && !self.memory.is_short() && self.mode == Mode::Serving;
         self.next_tick_ms = self.now_ms + if is_calm { IDLE_TICK_MS } else { TICK_MS };
         if self.now_ms >= self.next_step_ms {
-            self.next_step_ms = self.now_ms + STEP_MS;
+            self.next_step_ms = (self.next_step_ms + STEP_MS).max(self.now_ms);
             self.step_paces();
         }
         self.relieve_memory();

@@ -207,8 +207,12 @@ impl Gate {
         }
     }
 
-    /// Of those that take little, all are slow that have not come to an end in a second.
+    /// Of those that take little, all are slow that have not come to an end in a second. Half of what
+    /// is kept for them is cleared: many may be waiting for it.
     fn close_slow_short(&mut self) {
+        if !self.memory.is_short_for(Class::Short) {
+            return;
+        }
         let Timeouts {
             head, body, answer, ..
         } = self.timeouts_ms;
@@ -224,11 +228,13 @@ impl Gate {
             };
             let left_ms = self.deadlines_ms[token.index].saturating_sub(self.now_ms);
             let is_slow = timeout_ms.saturating_sub(left_ms) >= SLOW_SHORT_MS;
-            match self.memory.is_short_for(Class::Short) {
-                false => return,
-                true if is_slow && is_request => self.refuse_slow(token),
-                true if is_slow => self.close(token, CloseReason::SlowReader),
-                true => {}
+            if self.memory.short_bytes < self.memory.short_bytes_max / 2 {
+                return;
+            }
+            if is_slow && is_request {
+                self.refuse_slow(token);
+            } else if is_slow {
+                self.close(token, CloseReason::SlowReader);
             }
         }
     }
