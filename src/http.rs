@@ -34,7 +34,7 @@ mod worker;
 
 use std::time::Duration;
 
-pub use self::backend::WORKERS_MIN;
+pub use self::backend::{WORKERS_MIN, check_folder};
 pub use self::front::{Command, Extent, Front, Held, pack, unpack};
 pub use self::gate::GateEnd;
 use crate::gateway::{Gateway, JournalState};

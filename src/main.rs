@@ -30,7 +30,7 @@ use prometheus_aggregation_gateway::cli::{self, Command, Config};
 use prometheus_aggregation_gateway::gateway::Limits;
 use prometheus_aggregation_gateway::handoff::{self, Image};
 use prometheus_aggregation_gateway::http::{
-    Command as FrontCommand, Deadlines, Extent, Front, Held, Site, pack, unpack,
+    Command as FrontCommand, Deadlines, Extent, Front, Held, Site, check_folder, pack, unpack,
 };
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::listen::{self, ListenAddress};
@@ -107,6 +107,8 @@ fn main() -> ExitCode {
 fn check(config: &Config) -> Result<(), Failure> {
     handoff::is_announced().map_err(system)?;
     plan_of(config)?;
+    Bounds::of_this_process().extent(config)?;
+    check_folder().map_err(system)?;
     if let Some(path) = &config.journal {
         keep::check_journal(path)?;
     }
@@ -135,6 +137,7 @@ fn run(config: Config) -> Result<(), Failure> {
     };
     let bounds = Bounds::of_this_process();
     let extent = bounds.extent(&config)?;
+    check_folder().map_err(system)?;
     let source = Source::open(config.journal.as_deref(), sums)?;
     let listener = match listener {
         Some(listener) => listen::adopt(listener).map_err(system)?,

@@ -107,7 +107,11 @@ pub fn status(mut connection: TcpStream, path: &str, patience: Duration) -> io::
     let request = format!("GET {path} HTTP/1.0\r\n\r\n");
     connection.write_all(request.as_bytes())?;
     let mut start = [0; "HTTP/1.0 200".len()];
-    connection.read_exact(&mut start)?;
+    let closed = |error: io::Error| match error.kind() {
+        ErrorKind::UnexpectedEof => io::Error::other("it closed the connection without an answer"),
+        _ => error,
+    };
+    connection.read_exact(&mut start).map_err(closed)?;
     let start = str::from_utf8(&start).unwrap_or_default();
     let status = start
         .starts_with("HTTP/1.")

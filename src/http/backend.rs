@@ -234,6 +234,14 @@ fn connect(path: &Path) -> io::Result<UnixStream> {
     Ok(socket)
 }
 
+/// Tells whether there is a folder for the sockets.
+///
+/// # Errors
+/// One line that says where it was looked for.
+pub fn check_folder() -> io::Result<()> {
+    SocketFolder::new().map(drop)
+}
+
 /// A folder that only this user may enter, and that goes with its value.
 struct SocketFolder {
     path: PathBuf,

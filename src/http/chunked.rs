@@ -230,6 +230,15 @@ impl Chunked {
         Ok(())
     }
 
+    /// How much data the current chunk still lacks.
+    #[must_use]
+    pub fn missing_bytes(&self) -> usize {
+        match self.state {
+            State::Data { left } => left as usize,
+            _ => 0,
+        }
+    }
+
     /// Bytes that bring a new decoder to the same state, with the same data: for whoever goes on
     /// reading this body in another process.
     #[must_use]

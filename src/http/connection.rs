@@ -43,6 +43,27 @@ impl Token {
     }
 }
 
+/// What a connection takes of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// What it takes and misses is no more than [`SHORT_BYTES_MAX`].
+    Short,
+    Long,
+}
+
+/// See [`Class`].
+pub const SHORT_BYTES_MAX: usize = 64 << 10;
+
+impl Class {
+    /// The class of so much.
+    pub fn of(bytes: usize) -> Class {
+        match bytes {
+            ..=SHORT_BYTES_MAX => Class::Short,
+            _ => Class::Long,
+        }
+    }
+}
+
 /// What a connection is at.
 #[derive(Debug)]
 pub enum Phase {
@@ -155,8 +176,9 @@ pub struct Connection {
     pub is_in_turn: bool,
     /// Since when it has been idle, in milliseconds of the gate's clock.
     pub idle_since_ms: u64,
-    /// How much memory was counted for it.
+    /// How much memory was counted for it, and as what.
     pub counted_bytes: usize,
+    pub class: Class,
 }
 
 impl Connection {
@@ -181,6 +203,7 @@ impl Connection {
             is_in_turn: false,
             idle_since_ms: 0,
             counted_bytes: 0,
+            class: Class::Short,
         }
     }
 
@@ -263,12 +286,12 @@ impl Connection {
         self.input.capacity() + self.output.capacity() + of_phase
     }
 
-    /// How much of a request is still to come, at most.
-    pub fn missing_bytes(&self, body_bytes_max: usize) -> usize {
+    /// How much of a body is still to come, as far as that is known.
+    pub fn missing_bytes(&self) -> usize {
         match &self.phase {
-            Phase::Body(upload) => match upload.rest {
-                Rest::Length(bytes) => bytes,
-                Rest::Chunked(_) => body_bytes_max.saturating_sub(upload.body.len()),
+            Phase::Body(upload) => match &upload.rest {
+                Rest::Length(bytes) => *bytes,
+                Rest::Chunked(chunked) => chunked.missing_bytes(),
             },
             _ => 0,
         }

@@ -185,9 +185,11 @@ pub fn pack(held: Vec<Held>) -> (Vec<u8>, Vec<OwnedFd>) {
 /// What [`pack`] has packed; connections of which nothing can be read are closed.
 #[must_use]
 pub fn unpack(bytes: &[u8], sockets: Vec<OwnedFd>) -> Vec<Held> {
-    let states = super::held::decode(bytes).unwrap_or_default();
+    let states = super::held::decode(bytes);
+    // Nobody may get what is another one's.
+    let states = states.filter(|states| states.len() == sockets.len());
     let sockets = sockets.into_iter().map(TcpStream::from);
-    let pairs = sockets.zip(states);
+    let pairs = sockets.zip(states.unwrap_or_default());
     pairs
         .map(|(socket, state)| Held::new(socket, state))
         .collect()

@@ -36,7 +36,7 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
 use super::answer::Answer;
 use super::backend::Backend;
-use super::connection::{Connection, Phase, Token};
+use super::connection::{Class, Connection, Phase, Token};
 use super::exchange::Exchanges;
 use super::front::{Command, Extent, Held, Pulse};
 use super::pace::STEP_MS;
@@ -113,8 +113,8 @@ pub struct Gate {
     /// Those that are to go on reading in the next turn.
     again: VecDeque<Token>,
     queues: Queues,
-    /// Length of the bodies that are being merged, those of short pushes left out.
-    merging_bytes: usize,
+    /// Lengths of the bodies that are being merged, those of short pushes left out.
+    merging_bytes: Vec<usize>,
     scrapes: Scrapes,
     memory: Memory,
     /// Uploads and streams.
@@ -197,7 +197,7 @@ impl Gate {
             close_idle_again_ms: 0,
             again: VecDeque::new(),
             queues: Queues::default(),
-            merging_bytes: 0,
+            merging_bytes: Vec::new(),
             scrapes: Scrapes::default(),
             paced: Vec::new(),
             scratch: vec![0; 2 * TURN_BYTES],
@@ -358,9 +358,13 @@ impl Gate {
     /// Counts the memory that a connection takes, after it may have changed.
     fn count_memory(&mut self, token: Token) {
         if let Some(connection) = self.get(token) {
-            let (before, now) = (connection.counted_bytes, connection.bytes());
+            let (before, class_before) = (connection.counted_bytes, connection.class);
+            let now = connection.bytes();
             connection.counted_bytes = now;
-            self.memory.change(before, now);
+            connection.class = Class::of(now + connection.missing_bytes());
+            let class = connection.class;
+            self.memory.take_away(class_before, before);
+            self.memory.add(class, now);
         }
     }
 
@@ -391,7 +395,8 @@ impl Gate {
             }
         }
         if let Some(connection) = self.connections[token.index].take() {
-            self.memory.change(connection.counted_bytes, 0);
+            let (class, bytes) = (connection.class, connection.counted_bytes);
+            self.memory.take_away(class, bytes);
             self.by_state[ConnectionState::Idle as usize] -= 1;
             self.deadlines_ms[token.index] = NEVER;
             self.free.push(token.index);

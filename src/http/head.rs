@@ -154,6 +154,9 @@ impl Display for HeadError {
             ),
             HeadError::BareReturn => to.write_str("a CR without LF in the head"),
             HeadError::BareFeed => to.write_str("a line of the head ends in LF instead of CRLF"),
+            HeadError::Control(0x16) => {
+                to.write_str("control character 0x16 in the head; if this is TLS, use http://")
+            }
             HeadError::Control(byte) => write!(to, "control character 0x{byte:02x} in the head"),
             HeadError::Folded => {
                 to.write_str("a line of the head begins with white space (obsolete line folding)")

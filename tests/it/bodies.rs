@@ -256,7 +256,8 @@ fn other_versions() {
         "expected HTTP/1.1 or HTTP/1.0",
     );
     let tls_hello = "\x16\x03\x01\x02\0\x01\0";
-    check(tls_hello, 400, "control character 0x16 in the head");
+    let tls_line = "control character 0x16 in the head; if this is TLS, use http://";
+    check(tls_hello, 400, tls_line);
 }
 
 /// The client is told to send its body when that will be read, and only then.

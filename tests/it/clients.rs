@@ -52,7 +52,9 @@ fn heads_that_do_not_end() {
     kept.send("GET", "/-/healthy", "", b"");
     assert_eq!(kept.reply("GET").code, 200);
     let mut late = vec![kept];
-    late.extend(["GET", "GET / HTTP/1.1\r\nA: b\r\n", "\r\n"].map(|head| begun(&gateway, head)));
+    late.extend(["GET", "GET / HTTP/1.1\r\nA: b\r\n", "\r"].map(|head| begun(&gateway, head)));
+    // Empty lines alone are no part of a request.
+    let mut empty_lines = begun(&gateway, "\r\n\r\n");
     late[0].send_bytes(b"GET /metr");
     for connection in &mut late {
         let reply = connection.reply("GET");
@@ -60,9 +62,11 @@ fn heads_that_do_not_end() {
         assert_eq!((reply.code, reply.body.as_str()), (408, line));
         assert_eq!(connection.read_to_end(), b"");
     }
-    assert_eq!(silent.read_to_end(), b"");
+    for connection in [&mut silent, &mut empty_lines] {
+        assert_eq!(connection.read_to_end(), b"");
+    }
     assert!(start.elapsed() >= Duration::from_secs(1));
-    assert_eq!(closed(&gateway, "idle"), 1.0);
+    assert_eq!(closed(&gateway, "idle"), 2.0);
     assert_eq!(closed(&gateway, "head"), 4.0);
     gateway.assert_is_idle();
 }
@@ -355,7 +359,8 @@ fn stalled_short_requests_make_room() {
     drop(stalled);
     gateway.assert_is_idle();
     let buffered = "aggregation_gateway_used{resource=\"buffered_bytes\"}";
-    assert_eq!(gateway.own_metric(buffered), 0.0);
+    // The request by which that is asked for.
+    assert!(gateway.own_metric(buffered) < 1_000.0);
 }
 
 #[test]

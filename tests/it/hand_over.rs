@@ -399,6 +399,8 @@ fn check_tells_what_would_be_refused() {
         1,
         "it is in format 9, this program reads format 1",
     );
+    let budget = ["-max-buffered-bytes", "100"];
+    check(&budget, &[], 2, "is less than twice -max-body-bytes");
     let announced = "AGGREGATION_GATEWAY_HAND_OVER";
     check(&[], &[(announced, "2")], 0, "");
     check(

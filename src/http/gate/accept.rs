@@ -35,7 +35,12 @@ impl Gate {
                     let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
                     let unknown = IpAddr::from(Ipv4Addr::UNSPECIFIED);
                     let peer = peer.map_or(unknown, |peer| peer.ip().to_canonical());
+                    let open = self.connections.len() - self.free.len();
                     self.admit(TcpStream::from(socket), peer);
+                    // What has just come is read before it may have to make room.
+                    if open >= self.extent.connections_max {
+                        return;
+                    }
                 }
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
                 Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {

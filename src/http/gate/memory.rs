@@ -10,12 +10,9 @@
 use std::cmp::Reverse;
 
 use super::super::answer::Answer;
-use super::super::connection::{Connection, Phase, Token};
+use super::super::connection::{Class, Connection, Phase, Token};
 use super::{Gate, Mode, TICK_MS, Timeouts};
 use crate::status::{CloseReason, PushResult};
-
-/// What takes, or still misses, more than this is long.
-const SHORT_BYTES_MAX: usize = 64 << 10;
 
 /// A client below this has to go when memory is short, in bytes a second.
 const PACE_MIN: u64 = 64 << 10;
@@ -23,19 +20,10 @@ const PACE_MIN: u64 = 64 << 10;
 /// What takes little and has not come to an end in this time is slower than that, in milliseconds.
 const SLOW_SHORT_MS: u64 = 1_000;
 
-/// What a connection takes of memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// It takes and misses no more than [`SHORT_BYTES_MAX`].
-    Short,
-    /// It takes more, or may come to.
-    Long,
-}
-
 /// See the module.
 #[derive(Debug)]
 pub struct Memory {
-    /// Of connections that take more than [`SHORT_BYTES_MAX`], and of the others.
+    /// By class.
     long_bytes: usize,
     short_bytes: usize,
     /// From here on, only one of the long ones goes on.
@@ -78,16 +66,21 @@ impl Memory {
         self.long_bytes + self.short_bytes
     }
 
-    /// Counts that somebody takes more or less than before.
-    pub(super) fn change(&mut self, before: usize, now: usize) {
-        *self.of_class(before) -= before;
-        *self.of_class(now) += now;
+    /// Counts what somebody takes.
+    pub(super) fn add(&mut self, class: Class, bytes: usize) {
+        *self.of_class(class) += bytes;
     }
 
-    fn of_class(&mut self, bytes: usize) -> &mut usize {
-        match bytes {
-            ..=SHORT_BYTES_MAX => &mut self.short_bytes,
-            _ => &mut self.long_bytes,
+    /// Counts that somebody does not take it any more.
+    pub(super) fn take_away(&mut self, class: Class, bytes: usize) {
+        let taken = self.of_class(class);
+        *taken = taken.saturating_sub(bytes);
+    }
+
+    fn of_class(&mut self, class: Class) -> &mut usize {
+        match class {
+            Class::Short => &mut self.short_bytes,
+            Class::Long => &mut self.long_bytes,
         }
     }
 
@@ -116,11 +109,9 @@ impl Gate {
         if matches!(self.mode, Mode::Holding { .. }) {
             return false;
         }
-        let body_bytes_max = self.site.body_bytes_max;
-        let Some(connection) = self.get(token) else {
+        let Some(class) = self.get(token).map(|connection| connection.class) else {
             return false;
         };
-        let class = class(connection, body_bytes_max);
         if !self.memory.is_short_for(class) {
             return true;
         }
@@ -138,7 +129,7 @@ impl Gate {
             let goes_on = connection.generation == token.generation
                 && matches!(connection.phase, Phase::Body(_))
                 && (connection.is_readable || is_overdrawn);
-            goes_on.then(|| connection.missing_bytes(self.site.body_bytes_max))
+            goes_on.then(|| connection.missing_bytes())
         };
         self.memory.nearest = match self.memory.nearest {
             Nearest::None => Nearest::None,
@@ -157,13 +148,12 @@ impl Gate {
     pub(super) fn step_paces(&mut self) {
         let mut paced = std::mem::take(&mut self.paced);
         let nearest = self.memory.nearest;
-        let body_bytes_max = self.site.body_bytes_max;
         let is_short_for = [Class::Short, Class::Long].map(|one| self.memory.is_short_for(one));
         paced.retain(|&token| {
             let Some(connection) = self.get(token) else {
                 return false;
             };
-            let has_to_wait = is_short_for[class(connection, body_bytes_max) as usize];
+            let has_to_wait = is_short_for[connection.class as usize];
             let is_readable = connection.is_readable;
             match &mut connection.phase {
                 // One that is not read although it has sent something is kept waiting.
@@ -200,15 +190,15 @@ impl Gate {
         for (connection, deadline_ms) in self.connections.iter().zip(&mut self.deadlines_ms) {
             if let Some(connection) = connection
                 && connection.is_readable
-                && matches!(connection.phase, Phase::Head | Phase::Body(_))
+                && matches!(connection.phase, Phase::Idle | Phase::Head | Phase::Body(_))
             {
                 *deadline_ms = deadline_ms.saturating_add(TICK_MS);
             }
         }
     }
 
-    /// Of those that take little, all are slow that have not come to an end in a second. Half of what
-    /// is kept for them is cleared: many may be waiting for it.
+    /// Of those that take little, all are slow that have not come to an end in a second. Half of
+    /// what is kept for them is cleared: many may be waiting for it.
     fn close_slow_short(&mut self) {
         if !self.memory.is_short_for(Class::Short) {
             return;
@@ -216,7 +206,7 @@ impl Gate {
         let Timeouts {
             head, body, answer, ..
         } = self.timeouts_ms;
-        for token in self.tokens_where(|one| one.counted_bytes <= SHORT_BYTES_MAX) {
+        for token in self.tokens_where(|one| one.class == Class::Short) {
             let Some(connection) = self.get(token) else {
                 continue;
             };
@@ -253,8 +243,8 @@ impl Gate {
                 Phase::Streaming(stream) => stream.pace.is_below(PACE_MIN),
                 _ => false,
             };
-            let bytes = connection.counted_bytes;
-            (is_slow && bytes > SHORT_BYTES_MAX).then_some((Reverse(bytes), *token))
+            let is_slow = is_slow && connection.class == Class::Long;
+            is_slow.then_some((Reverse(connection.counted_bytes), *token))
         };
         let mut slow: Vec<(Reverse<usize>, Token)> = self.paced.iter().filter_map(slow).collect();
         slow.sort_unstable_by_key(|(bytes, _)| *bytes);
@@ -284,13 +274,5 @@ impl Gate {
         for token in waiting {
             self.read_in_turn(token);
         }
-    }
-}
-
-fn class(connection: &Connection, body_bytes_max: usize) -> Class {
-    let missing_bytes = connection.missing_bytes(body_bytes_max);
-    match connection.counted_bytes.max(missing_bytes) {
-        ..=SHORT_BYTES_MAX => Class::Short,
-        _ => Class::Long,
     }
 }

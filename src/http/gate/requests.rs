@@ -130,6 +130,8 @@ impl Gate {
                     connection.input = rest.to_vec();
                 }
             }
+            // Empty lines alone begin no request (RFC 9112 section 2.2).
+            Ok(None) if bytes.chunks(2).all(|line| line == b"\r\n") => {}
             Ok(None) => {
                 connection.input = bytes.to_vec();
                 if matches!(connection.phase, Phase::Idle) {

@@ -59,15 +59,18 @@ pub struct Queues {
 }
 
 impl Queues {
-    /// The next one for a channel, given the length of what is being merged.
-    fn next(&mut self, lane: Lane, merging_bytes: usize) -> Option<Waiting> {
+    /// The next one for a channel, given the lengths of the long bodies that are being merged, and
+    /// how many channels there are for all but short pushes: one of them is left to pages.
+    fn next(&mut self, lane: Lane, merging: &[usize], channels: usize) -> Option<Waiting> {
         match lane {
             Lane::Short => return self.short.pop_front(),
             Lane::Health => return self.health.pop_front(),
             Lane::Other => {}
         }
-        let bytes = self.long.front().map_or(0, Waiting::body_bytes);
-        let may_merge = merging_bytes == 0 || merging_bytes + bytes <= MERGING_BYTES_MAX;
+        let next_bytes = self.long.front().map_or(0, Waiting::body_bytes);
+        let all_bytes = next_bytes + merging.iter().sum::<usize>();
+        let has_room = all_bytes <= MERGING_BYTES_MAX && merging.len() + 1 < channels;
+        let may_merge = merging.is_empty() || has_room;
         let queues = [&mut self.pieces, &mut self.pages, &mut self.long];
         let allowed = if may_merge { 3 } else { 2 };
         let turns = (self.turn..self.turn + 3).map(|turn| turn % 3);
@@ -85,10 +88,13 @@ impl Gate {
     /// Gives those who wait to channels that are free.
     pub(super) fn dispatch(&mut self) -> io::Result<()> {
         self.admit_scrapes();
+        let is_other = |channel: &&Channel| channel.lane == Lane::Other;
+        let others = self.backend.channels.iter().filter(is_other).count();
         for index in 0..self.backend.channels.len() {
             let lane = self.backend.channels[index].lane;
             while self.backend.channels[index].has_room() {
-                let Some(waiting) = self.queues.next(lane, self.merging_bytes) else {
+                let next = self.queues.next(lane, &self.merging_bytes, others);
+                let Some(waiting) = next else {
                     break;
                 };
                 self.send_request(index, waiting);
@@ -118,8 +124,8 @@ impl Gate {
             .exchange
             .map(|exchange| self.exchanges.insert(exchange));
         let channel = &mut self.backend.channels[index];
-        if channel.lane == Lane::Other {
-            self.merging_bytes += body_bytes;
+        if channel.lane == Lane::Other && body_bytes > 0 {
+            self.merging_bytes.push(body_bytes);
         }
         let output = &mut channel.output;
         output.extend_from_slice(&waiting.request);
@@ -212,8 +218,11 @@ impl Gate {
         else {
             return;
         };
-        if lane == Lane::Other {
-            self.merging_bytes -= body_bytes.min(self.merging_bytes);
+        let mut merging = self.merging_bytes.iter();
+        if lane == Lane::Other
+            && let Some(at) = merging.position(|bytes| *bytes == body_bytes)
+        {
+            self.merging_bytes.swap_remove(at);
         }
         let exchange = slot.and_then(|slot| self.exchanges.release(slot));
         let phase = self.get(token).map(|connection| &connection.phase);
@@ -345,7 +354,7 @@ impl Gate {
         reason: CloseReason,
     ) {
         self.count_push(token, result);
-        self.log_refusal(token, answer.code);
+        self.log_refusal(token, &answer);
         self.site.status.front.count_close(reason);
         if let Some(connection) = self.get(token) {
             connection.client.persistence = Persistence::Close;
@@ -367,7 +376,7 @@ impl Gate {
         self.count_memory(token);
     }
 
-    fn log_refusal(&mut self, token: Token, code: u16) {
+    fn log_refusal(&mut self, token: Token, answer: &Answer) {
         let now_ms = self.now_ms;
         let Some(connection) = self.get(token) else {
             return;
@@ -375,9 +384,10 @@ impl Gate {
         let peer = connection.peer;
         if now_ms >= self.next_log_ms {
             self.next_log_ms = now_ms + LOG_INTERVAL_MS;
+            let (code, line) = (answer.code, answer.line());
             (self.log)(&format!(
-                "refused a request from {peer} with {code}; more like it within 10 s are only \
-                 counted, see aggregation_gateway_http_requests_total"
+                "refused a request from {peer} with {code}: {line} (of more within 10 s, nothing \
+                 is said; see aggregation_gateway_http_requests_total)"
             ));
         }
     }
@@ -415,7 +425,7 @@ impl Gate {
                 self.close(token, CloseReason::Backend);
             }
         }
-        self.merging_bytes = 0;
+        self.merging_bytes.clear();
         self.watch_channels()
     }
 }

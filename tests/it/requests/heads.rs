@@ -226,7 +226,10 @@ fn line_ends_and_control_characters() {
         .chain([0x7f])
         .filter(|byte| !b"\t\r\n".contains(byte))
     {
-        let message = format!("control character 0x{byte:02x} in the head");
+        let mut message = format!("control character 0x{byte:02x} in the head");
+        if byte == 0x16 {
+            message.push_str("; if this is TLS, use http://");
+        }
         field_refused([b'A', b':', byte], 400, &message);
         refused([b"GET /".as_slice(), &[byte]].concat(), 400, &message);
     }
