@@ -190,19 +190,51 @@ fn from_localtime() -> Result<LocalZone, ZoneError> {
     }
 }
 
-/// The beginning and the end of what tzfile(5) prescribes, for the versions that `chrono` reads.
 fn check_zone_file(file: File, setting: &str) -> Result<(), ZoneError> {
     let mut bytes = Vec::new();
     file.take(ZONE_FILE_BYTES_MAX)
         .read_to_end(&mut bytes)
         .map_err(|error| unreadable(setting, &error))?;
-    match bytes.get(..5) {
-        Some(b"TZif\0") => Ok(()),
-        Some(b"TZif2" | b"TZif3") if bytes.ends_with(b"\n") => Ok(()),
-        _ => Err(ZoneError::NotZoneFile {
-            setting: setting.to_owned(),
-        }),
+    if is_zone_file(&bytes) {
+        return Ok(());
     }
+    Err(ZoneError::NotZoneFile {
+        setting: setting.to_owned(),
+    })
+}
+
+/// Tells whether a file has all parts that tzfile(5) prescribes, for the versions that `chrono`
+/// reads. The values in them are not looked at.
+//
+// file  = block                        ; version NUL
+//       / block block LF rule LF       ; version "2" or "3", with times of 4 and of 8 bytes
+// block = "TZif" version 15OCTET 6count data
+fn is_zone_file(bytes: &[u8]) -> bool {
+    match block(bytes, 4) {
+        Some((0, rest)) => rest.is_empty(),
+        Some((b'2' | b'3', rest)) => match block(rest, 8) {
+            Some((_, [b'\n', .., b'\n'])) => true,
+            Some(_) | None => false,
+        },
+        Some(_) | None => false,
+    }
+}
+
+/// Reads a block; gives its version and what is left.
+fn block(input: &[u8], time_bytes: u64) -> Option<(u8, &[u8])> {
+    let (&version, input) = input.strip_prefix(b"TZif")?.split_first()?;
+    let (counts, input) = input.get(15..)?.split_first_chunk::<24>()?;
+    let number = |digits: &[u8]| {
+        digits
+            .iter()
+            .fold(0, |high, &low| high << 8 | u64::from(low))
+    };
+    let counts = counts.chunks_exact(4).map(number);
+    // Indicators of UT and of standard time, leap seconds, changes, offsets, bytes of names.
+    let item_bytes = [1, 1, time_bytes + 4, time_bytes + 1, 6, 1];
+    let data_bytes = counts.zip(item_bytes).map(|(count, bytes)| count * bytes);
+    let data_bytes = usize::try_from(data_bytes.sum::<u64>()).ok()?;
+    Some((version, input.get(data_bytes..)?))
 }
 
 fn unreadable(setting: &str, error: &io::Error) -> ZoneError {

@@ -1,8 +1,8 @@
 //! `TZ` as a process gets it: each case is a child process, since a test must not set its own.
 
-use std::{env, fs, process};
+use std::fs;
 
-use crate::running_gateway::command;
+use crate::running_gateway::{command, scratch_folder};
 
 /// The offsets of a winter and a summer day under this `TZ`, or what is wrong with it.
 fn offsets(value: &str) -> String {
@@ -89,12 +89,37 @@ fn a_file_that_is_no_zone_is_an_error() {
     );
 }
 
-/// `chrono` would take UTC, or the zone of `/etc/localtime`, without a word.
+/// `chrono` would take UTC, or the zone of `/etc/localtime`, or none of the rules at the end of the
+/// file, without a word. A byte more is an error as well.
 #[test]
 fn a_truncated_zone_file_is_an_error() {
-    let path = env::temp_dir().join(format!("truncated-zone-{}", process::id()));
-    fs::write(&path, b"TZif2\0\0\0\0\0\0\0\0\0\0\0").unwrap();
-    let output = offsets(path.to_str().unwrap());
-    fs::remove_file(&path).unwrap();
-    assert!(output.contains("is not a time zone file"), "{output}");
+    let folder = scratch_folder();
+    let path = folder.path().join("zone");
+    let value = path.to_str().expect("it is ours");
+    let version_2 = [block(b'2', &[0; 4]), block(b'2', &[0; 8])].concat();
+    for file in [block(0, &[0; 4]), [&version_2[..], b"\nABC-1\n"].concat()] {
+        let longer = [&file[..], b"x"].concat();
+        for length in 0..=longer.len() {
+            fs::write(&path, &longer[..length]).unwrap();
+            let expected = if length == file.len() {
+                "+01:00 +01:00".to_owned()
+            } else {
+                format!("TZ \"{value}\" is not a time zone file (tzfile(5))")
+            };
+            assert_eq!(offsets(value), expected, "{length} bytes of {}", file.len());
+        }
+    }
+}
+
+/// A block of a zone file with one of everything: a change to the one offset, and a leap second.
+fn block(version: u8, time: &[u8]) -> Vec<u8> {
+    let (name, offset, is_summer, correction) = (b"ABC\0", 3600_u32, 0, 1_u32);
+    let counts = [1, 1, 1, 1, 1, name.len() as u32];
+    let mut block = [b"TZif", &[version][..], &[0; 15]].concat();
+    block.extend(counts.iter().flat_map(|count| count.to_be_bytes()));
+    block.extend([time, &[0]].concat());
+    block.extend([&offset.to_be_bytes()[..], &[is_summer, 0], name].concat());
+    block.extend([time, &correction.to_be_bytes()].concat());
+    block.extend([0, 0]);
+    block
 }
