@@ -222,6 +222,18 @@ fn long_labels_are_refused() {
     accept("abcde//", "");
 }
 
+/// As they stand in a label set: escaped, in quotes, with a comma.
+#[test]
+fn a_path_has_at_most_4096_bytes_of_labels() {
+    let path = |value_bytes: usize| format!("job/{}%0A", "x".repeat(value_bytes - 1));
+    let value_bytes = 4096 - "job=\"\\\",".len();
+    let key = GroupingKey::from_path(&path(value_bytes)).unwrap();
+    assert_eq!(key.length(), 4096);
+    let error = GroupingKey::from_path(&path(value_bytes + 1)).unwrap_err();
+    let line = "path: its labels take more than 4096 bytes";
+    assert_eq!(error.to_string(), line);
+}
+
 /// As a strict reader counts labels: a push is refused when, and only when, one of its series has
 /// more.
 #[test]
