@@ -1,5 +1,6 @@
 //! The journal on a disk that fails, fills up, or loses what was not synced.
 
+use std::io;
 use std::sync::Arc;
 
 use prometheus_aggregation_gateway::gateway::{Gateway, NotKept, Refusal};
@@ -151,6 +152,8 @@ fn a_power_cut_does_not_split_a_reset_without_room() {
         let disk = MemoryDisk::with(b"");
         let gateway = reopened(&disk);
         let body = format!("#{}\na 1\n", "#".repeat(2000));
+        // Where it is not written, something else is, and no zeros.
+        let other_body = format!("#{}\na 1\n", "-".repeat(2000));
         gateway.push("", body.as_bytes()).unwrap();
         gateway.reset(1).unwrap();
         gateway.push("", body.as_bytes()).unwrap();
@@ -160,7 +163,7 @@ fn a_power_cut_does_not_split_a_reset_without_room() {
         gateway.reset(2).unwrap();
         disk.fill_up(usize::MAX);
         if seed % 2 == 0 {
-            gateway.push("", body.as_bytes()).unwrap();
+            gateway.push("", other_body.as_bytes()).unwrap();
         }
         let left = disk.after_power_cut(&mut Random::new(seed));
         let (left, _) = open(&left).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
@@ -170,16 +173,39 @@ fn a_power_cut_does_not_split_a_reset_without_room() {
     }
 }
 
-/// A compaction does not take back what was on the disk already in the file that it replaces.
+/// What a start has cut off does not show again between what is pushed then.
+#[test]
+fn a_power_cut_does_not_bring_a_torn_tail_back() {
+    let disk = MemoryDisk::with(b"");
+    let body = |filler: &str| format!("#{}\na 1\n", filler.repeat(2000));
+    reopened(&disk).push("", body("#").as_bytes()).unwrap();
+    let bytes = disk.bytes();
+    for seed in 0..100 {
+        let disk = MemoryDisk::with(&bytes[..bytes.len() - 1]);
+        let (gateway, torn) = open(&disk).unwrap();
+        assert!(torn.is_some());
+        gateway.push("", body("-").as_bytes()).unwrap();
+        let left = disk.after_power_cut(&mut Random::new(seed));
+        let (left, _) = open(&left).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        let found = scrape(&left);
+        assert!(
+            ["", "# TYPE a untyped\na 1\n"].contains(&&*found),
+            "seed {seed}: {found}"
+        );
+    }
+}
+
+/// A compaction does not take back what was on the disk already in the file that it replaces, be it
+/// pushed while the new file has its snapshot synced, or what was pushed during that.
 #[test]
 fn a_compaction_takes_nothing_back() {
-    for seed in 0..50 {
+    for seed in 0..100 {
         let disk = MemoryDisk::with(b"");
         let gateway = Arc::new(reopened(&disk));
         gateway.push("", b"a 1\n").unwrap();
         gateway.reset(1).unwrap();
         let pushing = Arc::clone(&gateway);
-        disk.when_synced_beside(move || {
+        disk.when_synced_beside(seed as usize % 2, move || {
             let body = format!("#{}\na 1\n", "#".repeat(2000));
             pushing.push("", body.as_bytes()).unwrap();
             assert!(pushing.sync_journal().unwrap());
@@ -188,6 +214,64 @@ fn a_compaction_takes_nothing_back() {
         let (left, _) = open(&disk.after_power_cut(&mut Random::new(seed))).unwrap();
         assert_eq!(scrape(&left), "# TYPE a untyped\na 1\n", "seed {seed}");
     }
+}
+
+/// Whichever of its operations fails, a compaction leaves no file beside the journal. Only the last
+/// one leaves it open which file the disk has: then pushes are refused, at once.
+#[test]
+fn a_failed_compaction_leaves_no_file() {
+    let disk_after_reset = || {
+        let disk = MemoryDisk::with(b"");
+        let gateway = reopened(&disk);
+        gateway.reset(1).unwrap();
+        gateway.push("", b"a 1\n").unwrap();
+        disk.fail(0..0);
+        (disk, gateway)
+    };
+    let (disk, gateway) = disk_after_reset();
+    assert!(gateway.compact_journal().unwrap());
+    let operations = disk.operations();
+    for failing in 0..operations {
+        let (disk, gateway) = disk_after_reset();
+        disk.fail(failing..failing + 1);
+        let error = gateway.compact_journal().expect_err("an operation fails");
+        assert_eq!(error.to_string(), "the disk fails on purpose");
+        assert!(!disk.has_file_beside(), "operation {failing} fails");
+        let expected = (failing + 1 == operations).then(|| not_synced(&error));
+        assert_eq!(gateway.not_kept(), expected, "operation {failing} fails");
+        let pushed = gateway.push("", b"a 1\n");
+        assert_eq!(pushed.err(), expected.map(Refusal::NotKept));
+    }
+    let (disk, gateway) = disk_after_reset();
+    let gateway = Arc::new(gateway);
+    let (full, resetting) = (disk.clone(), Arc::clone(&gateway));
+    disk.when_synced_beside(0, move || {
+        full.fill_up(0);
+        resetting.reset(2).unwrap();
+    });
+    assert!(!gateway.compact_journal().unwrap(), "it copied the past");
+    assert!(!disk.has_file_beside());
+}
+
+/// Pushes are refused as soon as a sync has failed, until a new file has all of them.
+#[test]
+fn a_failed_sync_shows_at_once() {
+    let disk = MemoryDisk::with(b"");
+    let gateway = reopened(&disk);
+    gateway.push("", b"a 1\n").unwrap();
+    disk.fail(0..1);
+    let error = gateway
+        .sync_journal()
+        .expect_err("the only operation fails");
+    assert_eq!(gateway.not_kept(), Some(not_synced(&error)));
+    let refused = gateway.push("", b"a 1\n").unwrap_err();
+    assert_eq!(refused, Refusal::NotKept(not_synced(&error)));
+    assert!(gateway.compact_journal().unwrap());
+    assert_eq!(gateway.not_kept(), None);
+}
+
+fn not_synced(error: &io::Error) -> NotKept {
+    NotKept::Journal(Trouble::Sync(error.to_string()))
 }
 
 /// What happens while a sync or a compaction is under way is not taken to be a part of it.
@@ -268,4 +352,23 @@ fn a_full_disk_refuses_until_there_is_room() {
     assert_eq!((scrape(&again), again.window_start()), (String::new(), 5));
     gateway.push("", b"b 1\n").unwrap();
     assert_eq!(scrape(&reopened(&disk)), "# TYPE b untyped\nb 1\n");
+}
+
+/// A signal may interrupt any read or write; the journal is the same.
+#[test]
+fn signals_change_nothing() {
+    let disk = MemoryDisk::with(b"");
+    disk.interrupt();
+    let gateway = reopened(&disk);
+    gateway.push("", b"a 1\n").unwrap();
+    gateway.reset(1).unwrap();
+    gateway.push("", b"b 1\n").unwrap();
+    // Reads what it copies.
+    assert!(gateway.compact_journal().unwrap());
+    assert_eq!(scrape(&reopened(&disk)), "# TYPE b untyped\nb 1\n");
+    // Reads and overwrites the head.
+    disk.fill_up(disk.bytes().len());
+    gateway.reset(2).unwrap();
+    let again = reopened(&disk);
+    assert_eq!((scrape(&again), again.window_start()), (String::new(), 2));
 }

@@ -116,6 +116,25 @@ fn a_changed_byte_is_never_a_wrong_sum() {
     }
 }
 
+/// A start gives up at the first operation of the disk that fails, and leaves the file as it is.
+#[test]
+fn a_start_on_a_failing_disk_is_refused() {
+    let (bytes, _) = small_journal();
+    let disk = MemoryDisk::with(&bytes);
+    reopened(&disk);
+    let operations = disk.operations();
+    assert!(operations > 2, "the folder, the head, the entries");
+    for failing in 0..operations {
+        let disk = MemoryDisk::with(&bytes);
+        disk.fail(failing..failing + 1);
+        let error = open(&disk).expect_err("an operation fails");
+        let is_fault =
+            matches!(&error, JournalError::System(_, fault) if fault.kind() == ErrorKind::Other);
+        assert!(is_fault, "operation {failing}: {error}");
+        assert_eq!(disk.bytes(), bytes);
+    }
+}
+
 /// Replaying the journal gives the live sums, and so does writing it anew.
 #[test]
 fn replay_is_the_live_path() {

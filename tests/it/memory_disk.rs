@@ -30,12 +30,18 @@ pub struct MemoryFile {
     meanwhile: Meanwhile,
 }
 
+/// No test needs more operations: one that is retried for ever would.
+const OPERATIONS_MAX: usize = 1_000_000;
+
 /// Which operations fail, counted from zero, and how long a file may be.
 #[derive(Debug)]
 struct Faults {
     operations: usize,
     failing: Range<usize>,
     bytes_max: usize,
+    /// Whether a signal interrupts every other read and write.
+    interrupts: bool,
+    was_interrupted: bool,
 }
 
 #[derive(Debug)]
@@ -53,11 +59,23 @@ pub struct MemoryDisk {
     meanwhile: Meanwhile,
 }
 
-/// What happens while a created file is synced for the first time.
+/// What happens while a created file is synced, and how many syncs of it come before.
 #[derive(Clone, Default)]
-struct Meanwhile(Arc<Mutex<Option<Happening>>>);
+struct Meanwhile(Arc<Mutex<Option<(usize, Happening)>>>);
 
 type Happening = Box<dyn FnOnce() + Send>;
+
+impl Meanwhile {
+    /// What happens during this sync.
+    fn next(&self) -> Option<Happening> {
+        let mut meanwhile = self.0.lock().expect("nobody panics with it");
+        if let Some((syncs_before @ 1.., _)) = &mut *meanwhile {
+            *syncs_before -= 1;
+            return None;
+        }
+        Some(meanwhile.take()?.1)
+    }
+}
 
 impl Debug for Meanwhile {
     fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
@@ -73,8 +91,18 @@ impl Faults {
     fn next(&mut self) -> io::Result<()> {
         let number = self.operations;
         self.operations += 1;
+        assert!(number < OPERATIONS_MAX, "an operation is retried for ever");
         if self.failing.contains(&number) {
             Err(fault())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn interrupt(&mut self) -> io::Result<()> {
+        self.was_interrupted = self.interrupts && !self.was_interrupted;
+        if self.was_interrupted {
+            Err(ErrorKind::Interrupted.into())
         } else {
             Ok(())
         }
@@ -91,6 +119,11 @@ impl MemoryFile {
     fn next(&self) -> io::Result<()> {
         self.faults.lock().expect("nobody panics with it").next()
     }
+
+    fn interrupt(&self) -> io::Result<()> {
+        let mut faults = self.faults.lock().expect("nobody panics with it");
+        faults.interrupt()
+    }
 }
 
 impl File for MemoryFile {
@@ -99,6 +132,8 @@ impl File for MemoryFile {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.interrupt()?;
+        self.next()?;
         let content = self.lock();
         let rest = content.now.get(offset as usize..).unwrap_or_default();
         let length = rest.len().min(buffer.len());
@@ -108,6 +143,7 @@ impl File for MemoryFile {
 
     /// A write that fails has written the half of what it was given.
     fn write_at(&self, parts: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+        self.interrupt()?;
         let mut bytes: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
         let bytes_max = self.faults.lock().expect("nobody panics with it").bytes_max;
         let outcome = self.next();
@@ -139,12 +175,7 @@ impl File for MemoryFile {
 
     /// After a failed sync the system forgets what it meant to write, as Linux does.
     fn sync(&self) -> io::Result<()> {
-        let meanwhile = self
-            .meanwhile
-            .0
-            .lock()
-            .expect("nobody panics with it")
-            .take();
+        let meanwhile = self.meanwhile.next();
         let outcome = self.next();
         if let Some(meanwhile) = meanwhile {
             meanwhile();
@@ -185,6 +216,8 @@ impl MemoryDisk {
             operations: 0,
             failing: 0..0,
             bytes_max: usize::MAX,
+            interrupts: false,
+            was_interrupted: false,
         }));
         let journal = file(bytes, &faults, Meanwhile::default());
         let folder = Folder {
@@ -199,15 +232,26 @@ impl MemoryDisk {
         }
     }
 
-    /// Lets this happen while the next created file is synced for the first time.
-    pub fn when_synced_beside(&self, meanwhile: impl FnOnce() + Send + 'static) {
-        *self.meanwhile.0.lock().expect("nobody panics with it") = Some(Box::new(meanwhile));
+    /// Lets this happen while the next created file is synced, after so many syncs of it.
+    pub fn when_synced_beside(
+        &self,
+        syncs_before: usize,
+        meanwhile: impl FnOnce() + Send + 'static,
+    ) {
+        let mut of_files = self.meanwhile.0.lock().expect("nobody panics with it");
+        *of_files = Some((syncs_before, Box::new(meanwhile)));
     }
 
     /// The journal's file, as it is opened.
     pub fn file(&self) -> Arc<dyn File> {
         let folder = self.folder.lock().expect("nobody panics with it");
         Arc::clone(&folder.journal) as Arc<dyn File>
+    }
+
+    /// Whether a created file is left beside the journal.
+    pub fn has_file_beside(&self) -> bool {
+        let folder = self.folder.lock().expect("nobody panics with it");
+        folder.created.is_some()
     }
 
     pub fn bytes(&self) -> Vec<u8> {
@@ -220,6 +264,12 @@ impl MemoryDisk {
         let mut faults = self.faults.lock().expect("nobody panics with it");
         faults.operations = 0;
         faults.failing = failing;
+    }
+
+    /// Lets a signal interrupt every other read and write.
+    pub fn interrupt(&self) {
+        let mut faults = self.faults.lock().expect("nobody panics with it");
+        faults.interrupts = true;
     }
 
     /// Lets no file become longer.
