@@ -68,6 +68,8 @@ pub struct Journal {
     has_failed_replacement: bool,
     /// Where the last reset ends in this file; zero if there is none.
     reset_end: u64,
+    /// Where the last sync of this file ends, under way or done; zero if there was none.
+    sync_end: u64,
 }
 
 /// Why nothing can be kept at present.
@@ -152,6 +154,7 @@ impl Journal {
             has_torn_tail: torn.is_some(),
             has_failed_replacement: false,
             reset_end: 0,
+            sync_end: 0,
         };
         Ok((journal, torn))
     }
@@ -182,7 +185,7 @@ impl Journal {
         if let Err(error) = self.log.restart(window_start) {
             return self.refuse(Trouble::Sync(error.to_string()));
         }
-        self.reset_end = 0;
+        (self.reset_end, self.sync_end) = (0, 0);
         // It makes the room; if it fails, it is done before the next entry.
         let _ = self.log.cut();
         self.has_torn_tail = true;
@@ -229,13 +232,17 @@ impl Journal {
 
     /// What is to be synced, if anything is.
     #[must_use]
-    pub fn begin_sync(&self) -> Option<Sync> {
+    pub fn begin_sync(&mut self) -> Option<Sync> {
         let is_due = self.log.synced() < self.log.end();
         let may_sync = !matches!(self.trouble, Some(Trouble::Sync(_)));
-        (is_due && may_sync).then(|| Sync {
+        if !is_due || !may_sync {
+            return None;
+        }
+        self.sync_end = self.log.end();
+        Some(Sync {
             file: Arc::clone(self.log.file()),
             nonce: self.log.nonce(),
-            end: self.log.end(),
+            end: self.sync_end,
         })
     }
 
@@ -326,11 +333,17 @@ impl Journal {
         let Some(appended) = self.since(&new) else {
             return Ok(false);
         };
+        let has_synced = self.sync_end > new.copied_end;
         new.copy(&appended)?;
+        // Else a power cut could take what is on the disk in the file that it replaces.
+        if has_synced {
+            new.sync()?;
+        }
         self.storage.replace()?;
         let has_copied_reset = self.reset_end > new.of.end;
         self.log = new.log;
         self.reset_end = if has_copied_reset { self.log.end() } else { 0 };
+        self.sync_end = 0;
         self.has_torn_tail = false;
         self.has_failed_replacement = false;
         self.trouble = None;

@@ -163,8 +163,6 @@ impl Gateway {
         if !replaced? {
             return Ok(false);
         }
-        // What the switch has copied may have been on the disk before.
-        self.sync_journal()?;
         let outcome = place.storage().sync_folder();
         if let (Err(error), Some(journal)) = (&outcome, &mut self.writers().journal) {
             journal.folder_is_not_synced(error);

@@ -196,24 +196,67 @@ fn a_power_cut_does_not_bring_a_torn_tail_back() {
 }
 
 /// A compaction does not take back what was on the disk already in the file that it replaces, be it
-/// pushed while the new file has its snapshot synced, or what was pushed during that.
+/// pushed while the new file has its snapshot synced, or what was pushed during that; and whichever
+/// operation fails after it.
 #[test]
 fn a_compaction_takes_nothing_back() {
-    for seed in 0..100 {
+    let is_whole = |syncs_before, failing, seed| {
         let disk = MemoryDisk::with(b"");
         let gateway = Arc::new(reopened(&disk));
         gateway.push("", b"a 1\n").unwrap();
         gateway.reset(1).unwrap();
-        let pushing = Arc::clone(&gateway);
-        disk.when_synced_beside(seed as usize % 2, move || {
+        let (pushing, failing_disk) = (Arc::clone(&gateway), disk.clone());
+        disk.when_synced_beside(syncs_before, move || {
             let body = format!("#{}\na 1\n", "#".repeat(2000));
             pushing.push("", body.as_bytes()).unwrap();
             assert!(pushing.sync_journal().unwrap());
+            failing_disk.fail(failing..failing + 1);
         });
-        assert!(gateway.compact_journal().unwrap());
+        let compacted = gateway.compact_journal();
         let (left, _) = open(&disk.after_power_cut(&mut Random::new(seed))).unwrap();
-        assert_eq!(scrape(&left), "# TYPE a untyped\na 1\n", "seed {seed}");
+        let case = format!("sync {syncs_before}, operation {failing}, seed {seed}");
+        assert_eq!(scrape(&left), "# TYPE a untyped\na 1\n", "{case}");
+        compacted.is_ok_and(|is_compacted| is_compacted)
+    };
+    for (syncs_before, seed) in [0, 1]
+        .into_iter()
+        .flat_map(|syncs| (0..50).map(move |seed| (syncs, seed)))
+    {
+        let failed = (0..).take_while(|&failing| !is_whole(syncs_before, failing, seed));
+        assert!(failed.count() > 3, "it reads, writes, syncs and replaces");
     }
+}
+
+/// Nor what a sync that had begun before the switch has on the disk after it.
+#[test]
+fn a_sync_under_way_holds_for_the_new_file() {
+    for seed in 0..50 {
+        let disk = MemoryDisk::with(b"");
+        let storage: Arc<dyn Storage> = Arc::new(disk.clone());
+        let (mut journal, _) = Journal::open(storage, &disk.file(), 0, |_| Ok(())).unwrap();
+        let mut new = Replacement::begin(journal.place(), 0).unwrap();
+        new.end_snapshot().unwrap();
+        journal.append(&short_push()).unwrap();
+        let sync = journal.begin_sync().expect("the push is not synced");
+        assert!(journal.switch(new).unwrap());
+        sync.run().unwrap();
+        let left = disk.after_power_cut(&mut Random::new(seed));
+        let mut entries = 0;
+        let count = |_: Entry<'_>| {
+            entries += 1;
+            Ok(())
+        };
+        Journal::open(Arc::new(left.clone()), &left.file(), 0, count).unwrap();
+        assert_eq!(entries, 1, "seed {seed}");
+    }
+}
+
+fn short_push() -> Framed<'static> {
+    let entry = Entry::Push {
+        labels: "",
+        body: b"a 1\n",
+    };
+    Framed::of(entry).expect("it is short")
 }
 
 /// Whichever of its operations fails, a compaction leaves no file beside the journal. Only the last
@@ -280,16 +323,9 @@ fn what_comes_meanwhile_is_not_forgotten() {
     let disk = MemoryDisk::with(b"");
     let storage: Arc<dyn Storage> = Arc::new(disk.clone());
     let (mut journal, _) = Journal::open(storage, &disk.file(), 0, |_| Ok(())).unwrap();
-    let push = || {
-        Framed::of(Entry::Push {
-            labels: "",
-            body: b"a 1\n",
-        })
-        .expect("it is short")
-    };
-    journal.append(&push()).unwrap();
+    journal.append(&short_push()).unwrap();
     let sync = journal.begin_sync().expect("something is not synced");
-    journal.append(&push()).unwrap();
+    journal.append(&short_push()).unwrap();
     journal.end_sync(&sync, &sync.run());
     let sync = journal.begin_sync().expect("the second push is not synced");
     journal.end_sync(&sync, &sync.run());
@@ -297,7 +333,7 @@ fn what_comes_meanwhile_is_not_forgotten() {
 
     journal.reset(1).unwrap();
     let mut new = Replacement::begin(journal.place(), 1).unwrap();
-    journal.append(&push()).unwrap();
+    journal.append(&short_push()).unwrap();
     journal.reset(2).unwrap();
     new.end_snapshot().unwrap();
     journal.switch(new).unwrap();
@@ -311,7 +347,7 @@ fn what_comes_meanwhile_is_not_forgotten() {
     assert!(!journal.needs_replacement());
 
     // A reset that begins the file anew takes away what was to be copied.
-    journal.append(&push()).unwrap();
+    journal.append(&short_push()).unwrap();
     let mut new = Replacement::begin(journal.place(), 2).unwrap();
     new.end_snapshot().unwrap();
     disk.fill_up(disk.bytes().len());
