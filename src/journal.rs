@@ -70,6 +70,8 @@ pub struct Journal {
     reset_end: u64,
     /// Where the last sync of this file ends, under way or done; zero if there was none.
     sync_end: u64,
+    /// The disk may still have the file that this one has replaced.
+    is_folder_due: bool,
 }
 
 /// Why nothing can be kept at present.
@@ -100,6 +102,8 @@ impl Display for Trouble {
 #[derive(Debug)]
 pub struct Sync {
     file: Arc<dyn File>,
+    /// Whose folder is to be synced, too.
+    storage: Option<Arc<dyn Storage>>,
     nonce: u32,
     end: u64,
 }
@@ -110,7 +114,11 @@ impl Sync {
     /// # Errors
     /// The system's own.
     pub fn run(&self) -> io::Result<()> {
-        self.file.sync()
+        self.file.sync()?;
+        match &self.storage {
+            Some(storage) => storage.sync_folder(),
+            None => Ok(()),
+        }
     }
 }
 
@@ -155,6 +163,7 @@ impl Journal {
             has_failed_replacement: false,
             reset_end: 0,
             sync_end: 0,
+            is_folder_due: false,
         };
         Ok((journal, torn))
     }
@@ -233,7 +242,7 @@ impl Journal {
     /// What is to be synced, if anything is.
     #[must_use]
     pub fn begin_sync(&mut self) -> Option<Sync> {
-        let is_due = self.log.synced() < self.log.end();
+        let is_due = self.log.synced() < self.log.end() || self.is_folder_due;
         let may_sync = !matches!(self.trouble, Some(Trouble::Sync(_)));
         if !is_due || !may_sync {
             return None;
@@ -241,6 +250,7 @@ impl Journal {
         self.sync_end = self.log.end();
         Some(Sync {
             file: Arc::clone(self.log.file()),
+            storage: self.is_folder_due.then(|| Arc::clone(&self.storage)),
             nonce: self.log.nonce(),
             end: self.sync_end,
         })
@@ -254,14 +264,12 @@ impl Journal {
             return;
         }
         match outcome {
-            Ok(()) => self.log.set_synced(sync.end),
+            Ok(()) => {
+                self.log.set_synced(sync.end);
+                self.is_folder_due = false;
+            }
             Err(error) => self.trouble = Some(Trouble::Sync(error.to_string())),
         }
-    }
-
-    /// Notes that it is not known whether the disk has the new file in the journal's place.
-    pub fn folder_is_not_synced(&mut self, error: &io::Error) {
-        self.trouble = Some(Trouble::Sync(error.to_string()));
     }
 
     /// Notes that the file could not be written anew: a reset is to make room then.
@@ -324,7 +332,7 @@ impl Journal {
     }
 
     /// Puts a new file in the journal's place: it takes over what was appended since it was copied
-    /// last, which is little, and is renamed. [`Storage::sync_folder`] is to follow. False if the
+    /// last, which is little, and is renamed. A sync is to follow. False if the
     /// new file is of no use, since the journal was begun anew meanwhile.
     ///
     /// # Errors
@@ -344,6 +352,7 @@ impl Journal {
         self.log = new.log;
         self.reset_end = if has_copied_reset { self.log.end() } else { 0 };
         self.sync_end = 0;
+        self.is_folder_due = true;
         self.has_torn_tail = false;
         self.has_failed_replacement = false;
         self.trouble = None;

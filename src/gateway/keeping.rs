@@ -163,12 +163,8 @@ impl Gateway {
         if !replaced? {
             return Ok(false);
         }
-        let outcome = place.storage().sync_folder();
-        if let (Err(error), Some(journal)) = (&outcome, &mut self.writers().journal) {
-            journal.folder_is_not_synced(error);
-            self.note(journal);
-        }
-        outcome.map(|()| true)
+        self.sync_journal()?;
+        Ok(true)
     }
 
     /// Writes a new file and puts it in the journal's place; false if it is of no use any more.
