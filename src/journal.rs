@@ -102,7 +102,7 @@ impl Display for Trouble {
 #[derive(Debug)]
 pub struct Sync {
     file: Arc<dyn File>,
-    /// Whose folder is to be synced, too.
+    /// Set if the folder is to be synced, too.
     storage: Option<Arc<dyn Storage>>,
     nonce: u32,
     end: u64,
@@ -343,7 +343,7 @@ impl Journal {
         };
         let has_synced = self.sync_end > new.copied_end;
         new.copy(&appended)?;
-        // Else a power cut could take what is on the disk in the file that it replaces.
+        // The disk may have these entries in the old file: a power cut must not lose them.
         if has_synced {
             new.sync()?;
         }

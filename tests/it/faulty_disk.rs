@@ -145,7 +145,8 @@ fn a_lost_sector_of_what_was_synced_is_damage() {
     );
 }
 
-/// A reset without room for a note is one event, too, for who looks after a power cut.
+/// A reset without room for a note is one event, too, for who looks after a power cut; so is one
+/// after a failed sync or compaction.
 #[test]
 fn a_power_cut_does_not_split_a_reset_without_room() {
     for seed in 0..200 {
@@ -159,7 +160,20 @@ fn a_power_cut_does_not_split_a_reset_without_room() {
         gateway.push("", body.as_bytes()).unwrap();
         gateway.compact_journal().unwrap();
         gateway.push("", body.as_bytes()).unwrap();
-        disk.fill_up(disk.bytes().len());
+        gateway.sync_journal().unwrap();
+        match seed % 3 {
+            0 => disk.fill_up(disk.bytes().len()),
+            1 => {
+                gateway.push("", b"a 1\n").unwrap();
+                disk.fail(0..1);
+                gateway.sync_journal().unwrap_err();
+            }
+            _ => {
+                gateway.reset(1).unwrap();
+                disk.fail(0..1);
+                gateway.compact_journal().unwrap_err();
+            }
+        }
         gateway.reset(2).unwrap();
         disk.fill_up(usize::MAX);
         if seed % 2 == 0 {
@@ -195,9 +209,8 @@ fn a_power_cut_does_not_bring_a_torn_tail_back() {
     }
 }
 
-/// A compaction does not take back what was on the disk already in the file that it replaces, be it
-/// pushed while the new file has its snapshot synced, or what was pushed during that; and whichever
-/// operation fails after it.
+/// A compaction does not lose what was on the disk in the file that it replaces: pushed and synced
+/// during the first sync of the new file or the second, whichever operation fails after that.
 #[test]
 fn a_compaction_takes_nothing_back() {
     let is_whole = |syncs_before, failing, seed| {
@@ -227,7 +240,7 @@ fn a_compaction_takes_nothing_back() {
     }
 }
 
-/// Nor what a sync that had begun before the switch has on the disk after it.
+/// A sync that begins before the switch and ends after it holds for the new file.
 #[test]
 fn a_sync_under_way_holds_for_the_new_file() {
     for seed in 0..50 {
@@ -243,7 +256,7 @@ fn a_sync_under_way_holds_for_the_new_file() {
     }
 }
 
-/// What is synced in the new file is kept, though nobody has waited for its name to be on the disk.
+/// What is synced after the switch is kept, though the compaction has not synced the folder yet.
 #[test]
 fn a_sync_after_the_switch_holds() {
     for seed in 0..50 {

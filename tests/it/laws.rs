@@ -107,7 +107,7 @@ fn render_then_parse_is_the_identity() {
 
 /// An exposition is the same text, however short the pieces in which it is rendered: each of them
 /// begins where the one before ended, be that within a family, a histogram or a leaf of the store.
-/// None is longer than it is to be by more than the end of a histogram and the head of a family.
+/// A piece exceeds its length by at most the end of a histogram and the head of a family.
 #[test]
 fn pieces_of_any_length_make_the_same_exposition() {
     let expositions = |view: &View, piece_bytes: usize| {
