@@ -197,7 +197,7 @@ fn clients_notice_nothing() {
     assert_eq!(sums.lines().last(), Some(format!("x {pushes}").as_str()));
 }
 
-const LONG_LINES: u32 = 20_000;
+const LONG_LINES: u32 = 8_000;
 
 /// One of the clients: it sends a part of something, waits for a hand-over, and sends the rest.
 /// Gives how many pushes were answered with 200.
