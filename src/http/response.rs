@@ -97,15 +97,22 @@ pub fn read_response(input: &[u8], wants: Wants) -> Result<Option<Response<'_>>,
         };
     };
     let head = str::from_utf8(&input[..head_bytes]).map_err(|_| Malformed)?;
-    let (status, fields) = head.split_once("\r\n").ok_or(Malformed)?;
+    // Searching for one character is much faster than for two.
+    let (status, fields) = head.split_once('\n').ok_or(Malformed)?;
+    let status = status.strip_suffix('\r').ok_or(Malformed)?;
     let code = status.strip_prefix("HTTP/1.1 ").and_then(|s| s.get(..3));
     let code = code.and_then(|code| code.parse().ok()).ok_or(Malformed)?;
     let fields = fields.strip_suffix("\r\n").ok_or(Malformed)?;
     let mut length = 0;
-    for line in fields.split_terminator("\r\n") {
-        match line.split_once(": ").ok_or(Malformed)? {
-            ("Content-Length", value) => length = value.parse().map_err(|_| Malformed)?,
-            ("Transfer-Encoding", _) => return Err(Malformed),
+    for line in fields.split_terminator('\n') {
+        let (name, value) = line.split_once(':').ok_or(Malformed)?;
+        let value = value
+            .strip_prefix(' ')
+            .and_then(|value| value.strip_suffix('\r'));
+        let value = value.ok_or(Malformed)?;
+        match name {
+            "Content-Length" => length = value.parse().map_err(|_| Malformed)?,
+            "Transfer-Encoding" => return Err(Malformed),
             _ => {}
         }
     }
@@ -143,15 +150,13 @@ pub fn write_head(
     delimiter: Delimiter,
     client: Client,
 ) {
-    let is_internal = |line: &str| {
-        let name = line.split(':').next().unwrap_or_default();
-        matches!(name, "Content-Length" | "Server")
-    };
+    let is_internal =
+        |line: &str| line.starts_with("Content-Length:") || line.starts_with("Server:");
     let version = match client.version {
         Version::Http10 => "HTTP/1.0 ",
         Version::Http11 => "HTTP/1.1 ",
     };
-    let lines = response.fields.split_inclusive("\r\n");
+    let lines = response.fields.split_inclusive('\n');
     let lines = lines.filter(|line| !is_internal(line));
     append(to, &[version]);
     append_number(to, usize::from(response.code));
