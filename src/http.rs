@@ -9,11 +9,12 @@
 //! | [`chunked`] | a chunked body to its data: pure |
 //! | [`route`] | method and path to what is wanted: pure |
 //! | [`response`] | a worker's response to a client's: pure |
-//! | [`held`] | connections to bytes and back, for a hand-over: pure |
+//! | [`held`] | connections to bytes and back, for a hand-over: no I/O |
 //! | `pace` | how fast a client is: pure |
 //! | `exchange` | bodies and scrapes between the gate and the workers |
 //! | `answer`, `worker` | requests to answers |
 //! | `connection` | what one client is at |
+//! | `control` | what the gate is told, and shows of itself |
 //! | `backend` | `tiny_http`, and the channels to it |
 //! | `gate` | all clients: one thread |
 //! | `front` | the gate, for the rest of the program |
@@ -22,6 +23,7 @@ mod answer;
 mod backend;
 pub mod chunked;
 mod connection;
+mod control;
 mod exchange;
 mod front;
 mod gate;
@@ -35,8 +37,10 @@ mod worker;
 use std::time::Duration;
 
 pub use self::backend::{WORKERS_MIN, check_folder};
-pub use self::front::{Command, Extent, Front, Held, pack, unpack};
+pub use self::control::{Command, Extent};
+pub use self::front::{Front, pack, unpack};
 pub use self::gate::GateEnd;
+pub use self::held::Held;
 use crate::gateway::{Gateway, JournalState};
 use crate::status::{Resource, Status, Stored, StoredJournal};
 

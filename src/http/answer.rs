@@ -37,6 +37,15 @@ impl Answer {
         }
     }
 
+    /// An answer whose body is JSON. The gate adds the field that says so: `tiny_http` takes 0.4 us
+    /// to write a field.
+    pub fn json(body: impl Into<Vec<u8>>) -> Answer {
+        Answer {
+            body: body.into(),
+            ..Answer::empty(200)
+        }
+    }
+
     /// One line of text that says what was wrong.
     pub fn refusal(code: u16, line: impl Display) -> Answer {
         Answer::new(code, TEXT, format!("{line}\n"))

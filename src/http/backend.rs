@@ -91,7 +91,7 @@ impl Channel {
         }
     }
 
-    /// Writes as much as is taken; the rest is written when a response has come.
+    /// Writes as much as is taken; the rest is written in the next turn of the loop.
     ///
     /// # Errors
     /// When the other end has gone.
@@ -115,17 +115,17 @@ impl Channel {
 pub struct Backend {
     /// All of them; the first one is that of short pushes, the second one that of health checks.
     pub channels: Vec<Channel>,
-    servers: Vec<Running>,
+    servers: Vec<RunningServer>,
 }
 
 /// A server with its workers.
-struct Running {
+struct RunningServer {
     server: Arc<Server>,
     is_stopped: Arc<AtomicBool>,
     workers: Vec<JoinHandle<()>>,
 }
 
-impl std::fmt::Debug for Running {
+impl std::fmt::Debug for RunningServer {
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(to, "a server with {} workers", self.workers.len())
     }
@@ -169,7 +169,7 @@ impl Backend {
         let listener = UnixListener::bind(&path)?;
         let own_listener = listener.try_clone()?;
         let server = Server::from_listener(listener, None).map_err(Error::other)?;
-        let mut running = Running {
+        let mut running = RunningServer {
             server: Arc::new(server),
             is_stopped: Arc::default(),
             workers: Vec::new(),

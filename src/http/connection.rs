@@ -112,7 +112,7 @@ pub struct Upload {
 pub enum Rest {
     /// So many bytes.
     Length(usize),
-    /// Nobody knows.
+    /// The length is not known in advance.
     Chunked(Chunked),
 }
 
@@ -148,7 +148,6 @@ pub struct Connection {
     pub peer: IpAddr,
     /// See [`Token`].
     pub generation: u32,
-    /// What it is at.
     pub phase: Phase,
     /// What was read and belongs to the next request.
     pub input: Vec<u8>,
@@ -160,7 +159,7 @@ pub struct Connection {
     pub written: usize,
     /// Of the request that is under way.
     pub client: Client,
-    /// What that is for.
+    /// Of that request, for the counters.
     pub handler: Handler,
     /// The place of the fields that let its page see the response.
     pub cross_origin: u16,

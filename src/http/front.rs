@@ -2,7 +2,7 @@
 //! well.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -13,72 +13,10 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 
+use super::control::{Command, Extent, Pulse};
 use super::gate::{Gate, GateEnd};
-use super::held::HeldState;
+use super::held::Held;
 use super::{Log, Site};
-
-/// How much there may be of what.
-#[derive(Clone, Copy, Debug)]
-pub struct Extent {
-    /// Threads that answer requests.
-    pub workers: usize,
-    /// Open connections.
-    pub connections_max: usize,
-    /// Memory for what clients have sent and not read.
-    pub buffered_bytes_max: usize,
-}
-
-/// What the gate is told.
-#[derive(Clone, Copy, Debug)]
-pub enum Command {
-    /// To let go of the connections, for the next image of the process.
-    Hold,
-    /// To take no more requests, and to end when those that have begun are answered or after this
-    /// time.
-    Finish(Duration),
-}
-
-/// A connection between two gates.
-#[derive(Debug)]
-pub struct Held {
-    /// Never blocks.
-    pub socket: TcpStream,
-    /// Where it comes from.
-    pub peer: IpAddr,
-    /// What there is to know of it.
-    pub state: HeldState,
-}
-
-impl Held {
-    /// A connection of which nothing is known but its socket.
-    #[must_use]
-    pub fn new(socket: TcpStream, state: HeldState) -> Held {
-        let peer = socket.peer_addr().map(|peer| peer.ip().to_canonical());
-        let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        Held {
-            socket,
-            peer,
-            state,
-        }
-    }
-}
-
-/// When the gate last showed that it lives, in milliseconds of its clock.
-#[derive(Debug, Default)]
-pub struct Pulse {
-    /// The last turn of its loop.
-    pub turn_ms: AtomicU64,
-    healthy_ms: AtomicU64,
-}
-
-impl Pulse {
-    /// Notes how its own health check was answered.
-    pub fn set_healthy(&self, now_ms: u64, code: u16) {
-        if code == 200 {
-            self.healthy_ms.store(now_ms, Relaxed);
-        }
-    }
-}
 
 /// A gate in a thread of its own.
 #[derive(Debug)]
@@ -146,7 +84,7 @@ impl Front {
         self.life.as_fd()
     }
 
-    /// Whether the gate has been seen alive, and its workers to answer, within this time.
+    /// Whether the gate's loop has run, and a worker has answered a health check, within this time.
     #[must_use]
     pub fn is_well(&self, within: Duration) -> bool {
         let now_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);

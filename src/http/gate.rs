@@ -2,7 +2,7 @@
 //!
 //! It reads each request whole, under deadlines and limits, has it answered by a worker, and gives
 //! the response to the client at the client's pace: so no worker ever waits for a client. All that
-//! the thread does is short and waits for nothing but `epoll_wait`.
+//! the thread does is short, and waits for nothing but `epoll_wait` (and stderr).
 //!
 //! ```text
 //! client --receive--> head, body --exchange, channel--> worker
@@ -37,8 +37,9 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use super::answer::Answer;
 use super::backend::Backend;
 use super::connection::{Class, Connection, Phase, Token};
+use super::control::{Command, Extent, Pulse};
 use super::exchange::Exchanges;
-use super::front::{Command, Extent, Held, Pulse};
+use super::held::Held;
 use super::pace::STEP_MS;
 use super::response::cross_origin_fields;
 use super::{Log, Site};
@@ -51,10 +52,10 @@ use timeouts::{Timeouts, milliseconds};
 
 const EVENTS_MAX: usize = 256;
 
-/// So much is read of one connection before others have their turn.
+/// Bytes read from one connection per turn of the loop.
 const TURN_BYTES: usize = 64 << 10;
 
-/// How often deadlines are looked at, in milliseconds: seldom, when nobody is being waited for.
+/// How often deadlines are checked, in milliseconds; less often when no client is at something.
 const TICK_MS: u64 = 100;
 const IDLE_TICK_MS: u64 = 500;
 
@@ -64,7 +65,7 @@ const SELF_CHECK_MS: u64 = 2_000;
 /// No deadline.
 const NEVER: u64 = u64::MAX;
 
-/// What the kernel's events are about that are about no connection.
+/// The kernel's data of events of the listener and of the bell.
 const OF_LISTENER: u64 = u64::MAX;
 const OF_BELL: u64 = u64::MAX - 1;
 
@@ -459,7 +460,7 @@ impl Gate {
         }
     }
 
-    /// Tells the gateway's own metrics how things are.
+    /// Publishes gauges: connections by state, connections in all, bytes buffered.
     fn publish(&self) {
         let front = &self.site.status.front;
         front.set_connections(&self.by_state);

@@ -9,6 +9,8 @@
 //! input, output = length bytes                     length: u64
 //! ```
 
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
+
 /// Of the format.
 const VERSION: u32 = 1;
 
@@ -44,6 +46,31 @@ pub enum Then {
 pub enum Stage {
     BetweenRequests,
     WithinRequest,
+}
+
+/// A connection between two gates.
+#[derive(Debug)]
+pub struct Held {
+    /// Never blocks.
+    pub socket: TcpStream,
+    /// Where it comes from.
+    pub peer: IpAddr,
+    /// What there is to know of it.
+    pub state: HeldState,
+}
+
+impl Held {
+    /// A connection of which nothing is known but its socket.
+    #[must_use]
+    pub fn new(socket: TcpStream, state: HeldState) -> Held {
+        let peer = socket.peer_addr().map(|peer| peer.ip().to_canonical());
+        let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        Held {
+            socket,
+            peer,
+            state,
+        }
+    }
 }
 
 /// The states of connections in the order of their sockets.

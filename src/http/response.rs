@@ -141,8 +141,8 @@ fn head_bytes(input: &[u8]) -> Option<usize> {
     })
 }
 
-/// Appends the head of a response to `to`: the status, the worker's fields but for the internal
-/// ones, further fields, and the framing that fits the client.
+/// Appends the head of a response to `to`: the status, the worker's fields but for those of its own
+/// framing, further fields, and the framing that fits the client. A body without a type is JSON.
 pub fn write_head(
     to: &mut Vec<u8>,
     response: &Response<'_>,
@@ -161,7 +161,14 @@ pub fn write_head(
     append(to, &[version]);
     append_number(to, usize::from(response.code));
     append(to, &[" ", reason(response.code), "\r\n"]);
-    lines.for_each(|line| append(to, &[line]));
+    let mut has_type = response.length == 0;
+    for line in lines {
+        has_type |= line.starts_with("Content-Type:");
+        append(to, &[line]);
+    }
+    if !has_type {
+        append(to, &["Content-Type: application/json\r\n"]);
+    }
     append(to, &[more_fields]);
     match delimiter {
         // RFC 9110 section 8.6.

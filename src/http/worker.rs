@@ -21,7 +21,6 @@ use crate::status::PushResult;
 const NEXT_RESET_GRACE_SECONDS: i64 = 30;
 
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
-const JSON: &str = "application/json";
 
 /// Answers requests until it is stopped.
 pub fn work(server: &Server, site: &Site, exchanges: &Exchanges, is_stopped: &AtomicBool) {
@@ -69,10 +68,10 @@ fn answer(request: &Request, site: &Site, exchanges: &Exchanges) -> Answer {
         Route::Healthy => {
             // The gate asks for it every now and then.
             exchanges.free_discarded();
-            Answer::new(200, JSON, ALIVE)
+            Answer::json(ALIVE)
         }
         Route::Ready => match site.gateway.not_kept() {
-            None => Answer::new(200, JSON, ALIVE),
+            None => Answer::json(ALIVE),
             Some(why) => Answer::refusal(503, why),
         },
         Route::OwnMetrics => Answer::new(200, EXPOSITION, site.status_page()),
@@ -137,7 +136,7 @@ fn accepted(next_reset: Option<i64>) -> Answer {
         }
         None => "{}".to_owned(),
     };
-    Answer::new(200, JSON, body)
+    Answer::json(body)
 }
 
 /// Refuses bodies that are certainly not text, with the line that makes the sender send text.

@@ -1,5 +1,4 @@
-//! A panic is one line on stderr and a count, whatever thread it is in, and not many lines: clients
-//! that reset their connections make the HTTP library panic, and they may do so a thousand times.
+//! A panic is one count and one line on stderr, in whatever thread; at most one line in 10 s.
 
 use std::any::Any;
 use std::panic;
@@ -32,7 +31,7 @@ pub fn say_in_one_line(site: &Arc<Site>) {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         let what = Excerpt::of(message(info.payload()));
         log(&format!(
-            "panic at {place}: {what}; requests of others go on ({before} before it, see \
+            "panic at {place}: {what}; please report it ({before} panics before it, see \
              aggregation_gateway_panics_total)"
         ));
     }));

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::Histogram;
 use super::page::{Counters, PREFIX, head, labelled};
 
-/// What there is only so much of.
+/// A limited resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resource {
     /// Time series that are stored.

@@ -10,14 +10,14 @@ use super::super::connection::{Connection, Token};
 use super::{GENERATION_MAX, Gate, NEVER, OF_LISTENER};
 use crate::status::{CloseReason, ConnectionState};
 
-/// So many are accepted before others have their turn; the rest has its turn soon.
+/// Connections accepted per turn of the loop.
 pub(super) const ACCEPTED_AT_ONCE: usize = 64;
 
-/// Of the idle connections, one in so many is closed when there are too many: looking for the
-/// oldest ones takes time that grows with their number, and so does not come for each new one.
+/// The share of idle connections (1/64) that is closed when the limit is reached. The search takes
+/// time that grows with their number, so it does not run for each new connection.
 const CLOSED_SHARE: usize = 64;
 
-/// Of a thousand connections, the oldest idle ones are looked for at most once a millisecond.
+/// The search for idle connections runs at most once per millisecond and 1,000 connections.
 const LOOKED_AT_PER_MS: u64 = 1_000;
 
 /// How long to wait when the system has no descriptor or no memory for another connection, in

@@ -7,9 +7,8 @@ use rustix::event::epoll::{self, EventFlags};
 use rustix::net::{Shutdown, shutdown};
 
 use super::super::connection::{Connection, Phase, Rest};
-use super::super::front::Held;
 use super::super::head::Persistence;
-use super::super::held::{HeldState, Stage, Then};
+use super::super::held::{Held, HeldState, Stage, Then};
 use super::{Gate, GateEnd, Mode, NEVER, milliseconds};
 use crate::listen::{BACKLOG_CONNECTIONS, is_shared};
 use crate::status::{CloseReason, ConnectionState};
