@@ -16,6 +16,10 @@ const LATENCY_MAX: Duration = Duration::from_millis(100);
 const SCRAPE_WAIT_MAX: Duration = Duration::from_millis(2_500);
 const SCRAPE_WAIT_TOLERANCE: Duration = Duration::from_secs(1);
 
+/// The environment variable that says how many times as long everything may take, for a machine that
+/// others use as well.
+const NOISE: &str = "NOISE";
+
 /// Afterwards, an answer within this is one as ever.
 pub const RECOVERED_LATENCY_MAX: Duration = Duration::from_millis(100);
 
@@ -127,9 +131,10 @@ impl Outcome<'_> {
             scrapes,
             ..
         } = &self.steady;
+        let noise = std::env::var(NOISE).map_or(1, |noise| noise.parse().expect("a number"));
         let mut check = |what: &str, latency: Option<Duration>, most: Duration| match latency {
-            Some(latency) if latency <= most => {}
-            Some(latency) => broken.push(format!("{what}: {latency:.1?}, over {most:?}")),
+            Some(latency) if latency <= most * noise => {}
+            Some(latency) => broken.push(format!("{what}: {latency:.1?}, over {:?}", most * noise)),
             None => broken.push(format!("there was no time for {what}")),
         };
         check("p99 of pushes", pushes.p99(), LATENCY_MAX);
