@@ -132,7 +132,7 @@ impl std::fmt::Debug for RunningServer {
 }
 
 impl Backend {
-    /// Starts servers with so many workers in all.
+    /// Starts the servers, with this number of workers in all.
     ///
     /// # Errors
     /// When there is no folder for the sockets, or no thread to be had: one line.

@@ -23,7 +23,7 @@ const DIGITS_MAX: u8 = 8;
 /// Where in a chunked body the next byte is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// In a size of so many digits so far.
+    /// In a size, after this number of digits.
     Size {
         size: u32,
         digits: u8,
@@ -39,7 +39,7 @@ enum State {
     SizeFeed {
         size: u32,
     },
-    /// Within the data, of which so much is left.
+    /// Within the data, of which this is left.
     Data {
         left: u32,
     },

@@ -25,7 +25,7 @@ impl Pace {
         self.bytes[self.steps % STEPS] = 0;
     }
 
-    /// Whether it has been slower than so many bytes a second for two seconds.
+    /// Whether it has been slower than this rate for two seconds.
     #[must_use]
     pub fn is_below(&self, bytes_per_second: u64) -> bool {
         let bytes: u64 = self.bytes.iter().map(|bytes| u64::from(*bytes)).sum();

@@ -47,7 +47,7 @@ enum Nearest {
 }
 
 impl Memory {
-    /// A budget of so many bytes, at least twice as much as a body may have.
+    /// A budget in bytes, at least twice the longest body.
     pub(super) fn new(bytes_max: usize, body_bytes_max: usize) -> Memory {
         let short_bytes_max = bytes_max / 4;
         let long_bytes_max = bytes_max.saturating_sub(short_bytes_max + body_bytes_max);

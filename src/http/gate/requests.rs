@@ -316,7 +316,7 @@ impl Gate {
         }
     }
 
-    /// Counts what became of a push, if it is one.
+    /// Counts the result of a push, if the request is one.
     pub(super) fn count_push(&mut self, token: Token, result: PushResult) {
         let connection = self.get(token);
         if connection.is_some_and(|connection| connection.handler == Handler::Push) {

@@ -406,8 +406,8 @@ impl Gate {
         }
     }
 
-    /// Discards servers and channels that have failed, and begins anew with others. Whoever waits
-    /// for a response of theirs is cut off.
+    /// Replaces servers and channels that have failed. Whoever waits for a response of theirs is
+    /// cut off.
     fn replace_backend(&mut self) -> io::Result<()> {
         self.site.status.front.count_backend_failure();
         let exchanges = Arc::default();
