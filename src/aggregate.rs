@@ -7,7 +7,8 @@
 //!
 //! | pushed | merged |
 //! |---|---|
-//! | counter, gauge, untyped | added to the series with the same name and label set |
+//! | counter, untyped | added to the series with the same name and label set |
+//! | gauge | the same, or the last, greatest or least value stays, by the mode of its family |
 //! | histogram | sum and count added; buckets: the union of upper bounds, each with its own count |
 //! | summary | discarded |
 //!
@@ -230,9 +231,11 @@ impl Aggregate {
     /// there, at the places that were found, then what is new, which moves the places of others.
     pub fn merge(&mut self, checked: &Checked<'_>) {
         let push = checked.push;
+        // How a family is merged depends on its type.
+        self.declare_known(checked);
         self.add_known(push, &push.numbers, checked, &checked.numbers);
         self.add_known(push, &push.histograms, checked, &checked.histograms);
-        self.declare(checked);
+        self.declare_new(checked);
         self.insert_new(push, &push.numbers, &checked.numbers);
         self.insert_new(push, &push.histograms, &checked.histograms);
     }
@@ -277,14 +280,10 @@ impl Aggregate {
         }
     }
 
-    /// Makes the families that have series to come, and takes type and HELP where they say more.
-    fn declare(&mut self, checked: &Checked<'_>) {
-        let mut new = Vec::new();
+    /// Takes type and HELP of known families where they say more.
+    fn declare_known(&mut self, checked: &Checked<'_>) {
         for (pushed, place) in checked.push.families.iter().zip(&checked.families) {
-            let Some(place) = *place else {
-                new.extend(pushed.has_series.then_some(pushed));
-                continue;
-            };
+            let Some(place) = *place else { continue };
             let stored = self.families.at(place);
             let has_type = stored.metric_type != MetricType::Untyped
                 || pushed.metric_type == MetricType::Untyped;
@@ -295,15 +294,23 @@ impl Aggregate {
             let stored = Arc::make_mut(&mut self.families).at_mut(place);
             if !has_type {
                 stored.metric_type = pushed.metric_type;
+                stored.totals.mode = pushed.mode;
             }
             if !has_help {
                 stored.help = pushed.help.into();
             }
         }
+    }
+
+    /// Makes the families that have series to come.
+    fn declare_new(&mut self, checked: &Checked<'_>) {
+        let families = checked.push.families.iter().zip(&checked.families);
+        let new = families.filter(|(pushed, place)| place.is_none() && pushed.has_series);
+        let mut new: Vec<&PushedFamily<'_>> = new.map(|(pushed, _)| pushed).collect();
         new.sort_unstable_by_key(|pushed| pushed.name);
         let mut near = 0;
         for pushed in new {
-            let family = || Family::new(pushed.metric_type, pushed.help, self.label_sets.len());
+            let family = || Family::new(pushed, self.label_sets.len());
             let families = Arc::make_mut(&mut self.families);
             if let Ok(inserted) = families.insert(pushed.name, &mut near, family) {
                 self.names

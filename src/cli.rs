@@ -3,18 +3,22 @@
 //! Invariant: what is in a `Config` can be used as it is. Flags are written the Go way, with one
 //! dash or two, `-name value` or `-name=value`. Reads no environment, prints nothing.
 
+mod flags;
+mod values;
+
 use std::ffi::OsString;
-use std::fmt::Write;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use pico_args::Arguments;
 
-use crate::duration::whole_seconds;
+pub use self::flags::{FLAGS, Flag, help};
+use self::values::{cors, dropped_label, file, gauge_rule, number, push_path, timeout, workers};
 use crate::excerpt::Excerpt;
 use crate::listen::ListenAddress;
 use crate::probe::Page;
+use crate::rules::{Ages, Rules};
 
 /// What the process is to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +50,8 @@ pub struct Config {
     pub crontab: Option<String>,
     /// The file that pushes and resets are kept in, if any.
     pub journal: Option<PathBuf>,
+    /// How pushes are merged.
+    pub rules: Rules,
     /// The longest body that is read, in bytes.
     pub body_bytes_max: usize,
     /// The most series in total.
@@ -82,182 +88,6 @@ pub struct Preview {
     pub after: Option<String>,
 }
 
-/// A flag as the help text shows it.
-pub struct Flag {
-    /// Without its dash.
-    pub name: &'static str,
-    /// What stands for its value; empty when it takes none.
-    pub value: &'static str,
-    /// What it is without being given; empty for nothing.
-    pub default: &'static str,
-    /// One line.
-    pub help: &'static str,
-}
-
-/// Every flag there is.
-pub const FLAGS: &[Flag] = &[
-    Flag {
-        name: "listen",
-        value: "ADDRESS",
-        default: ":9091",
-        help: "where to listen: HOST:PORT, or :PORT for all addresses, IPv6 and IPv4",
-    },
-    Flag {
-        name: "crontab",
-        value: "EXPRESSION",
-        default: "",
-        help: "when to clear the aggregate: five crontab fields, @hourly ..., or @every 90s",
-    },
-    Flag {
-        name: "next",
-        value: "NUMBER",
-        default: "",
-        help: "print the next resets of -crontab, one a line in local time, and exit",
-    },
-    Flag {
-        name: "after",
-        value: "INSTANT",
-        default: "",
-        help: "with -next: print those after this instant (RFC 3339) instead of now",
-    },
-    Flag {
-        name: "journal",
-        value: "FILE",
-        default: "",
-        help: "keep pushes and resets in this file, so that the sums outlive the process",
-    },
-    Flag {
-        name: "push-path",
-        value: "PATH",
-        default: "/metrics/",
-        help: "where to push to; labels may follow it: PATH/job/x/instance/y",
-    },
-    Flag {
-        name: "cors",
-        value: "ORIGINS",
-        default: "*",
-        help: "whose pages may see responses to pushes: *, or origins with commas; empty for none",
-    },
-    Flag {
-        name: "max-body-bytes",
-        value: "BYTES",
-        default: "16777216",
-        help: "the longest body of a push; a longer one is refused with 413",
-    },
-    Flag {
-        name: "max-series",
-        value: "NUMBER",
-        default: "1000000",
-        help: "series in total; a push that would make more is refused with 429",
-    },
-    Flag {
-        name: "max-labels",
-        value: "NUMBER",
-        default: "64",
-        help: "labels of one series, those of the path included; beyond it: 400",
-    },
-    Flag {
-        name: "max-label-bytes",
-        value: "BYTES",
-        default: "4096",
-        help: "the longest metric name, label name or label value; beyond it: 400",
-    },
-    Flag {
-        name: "workers",
-        value: "NUMBER",
-        default: "4",
-        help: "threads that merge and render; at least 3 are started",
-    },
-    Flag {
-        name: "max-connections",
-        value: "NUMBER",
-        default: "",
-        help: "open connections; beyond it the oldest idle ones are closed (default: by ulimit -n)",
-    },
-    Flag {
-        name: "max-buffered-bytes",
-        value: "BYTES",
-        default: "",
-        help: "memory for requests and unread responses (default: 1/4 of all, up to 512 MiB)",
-    },
-    Flag {
-        name: "head-timeout",
-        value: "DURATION",
-        default: "10s",
-        help: "how long the head of a request may take to arrive, as a whole; then it gets 408",
-    },
-    Flag {
-        name: "body-timeout",
-        value: "DURATION",
-        default: "30s",
-        help: "how long a body may take to arrive, as a whole; then it is refused with 408",
-    },
-    Flag {
-        name: "answer-timeout",
-        value: "DURATION",
-        default: "30s",
-        help: "how long an answer may take to be read, as a whole",
-    },
-    Flag {
-        name: "idle-timeout",
-        value: "DURATION",
-        default: "2m",
-        help: "how long a connection is kept between two requests",
-    },
-    Flag {
-        name: "check",
-        value: "",
-        default: "",
-        help: "say ok if the flags and the journal's format are right, or what is not, and exit",
-    },
-    Flag {
-        name: "probe",
-        value: "URL",
-        default: "",
-        help: "exit with 0 if http://HOST:PORT/-/healthy, or another page, answers 200, else 1",
-    },
-    Flag {
-        name: "version",
-        value: "",
-        default: "",
-        help: "print the version and exit",
-    },
-    Flag {
-        name: "help",
-        value: "",
-        default: "",
-        help: "print this text and exit",
-    },
-];
-
-/// More threads than that are of no use, and often not to be had.
-const WORKERS_MAX: usize = 1024;
-
-/// The help text.
-#[must_use]
-pub fn help() -> String {
-    let mut text = String::from(
-        "Adds up pushed Prometheus metrics until the next scheduled reset; Prometheus scrapes the \
-         sums at /metrics.\n\nUsage: prometheus-aggregation-gateway [-FLAG VALUE | -FLAG=VALUE]...\
-         \n\n",
-    );
-    for Flag {
-        name,
-        value,
-        default,
-        help,
-    } in FLAGS
-    {
-        let flag = format!("-{name} {value}");
-        let default = match *default {
-            "" => String::new(),
-            default => format!(" (default {default})"),
-        };
-        writeln!(text, "  {flag:<22} {help}{default}").expect("a String takes what is written");
-    }
-    text
-}
-
 /// Reads the arguments behind the program's name.
 ///
 /// # Errors
@@ -279,6 +109,11 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, St
             Ok(expression.to_owned())
         })?,
         journal: given(&mut arguments, "--journal", file)?,
+        rules: Rules::new(
+            repeated(&mut arguments, "--gauge", gauge_rule)?,
+            repeated(&mut arguments, "--drop-label", dropped_label)?,
+            Ages::NotKept,
+        ),
         body_bytes_max: value(&mut arguments, "--max-body-bytes", number)?.get(),
         series_max: value(&mut arguments, "--max-series", number)?.get(),
         labels_max: value(&mut arguments, "--max-labels", number)?.get(),
@@ -366,16 +201,29 @@ fn given<T>(
     flag: &'static str,
     read: fn(&str) -> Result<T, String>,
 ) -> Result<Option<T>, String> {
-    arguments.opt_value_from_fn(flag, read).map_err(|error| {
-        let flag = &flag[1..];
-        match error {
-            pico_args::Error::Utf8ArgumentParsingFailed { cause, .. } => {
-                format!("flag {flag}: {cause}")
-            }
-            pico_args::Error::OptionWithoutAValue(_) => format!("flag {flag} needs a value"),
-            error => format!("flag {flag}: {error}"),
+    let given = arguments.opt_value_from_fn(flag, read);
+    given.map_err(|error| wrong_value(flag, error))
+}
+
+/// The values of a flag that may be repeated, in their order.
+fn repeated<T>(
+    arguments: &mut Arguments,
+    flag: &'static str,
+    read: fn(&str) -> Result<T, String>,
+) -> Result<Vec<T>, String> {
+    let given = arguments.values_from_fn(flag, read);
+    given.map_err(|error| wrong_value(flag, error))
+}
+
+fn wrong_value(flag: &'static str, error: pico_args::Error) -> String {
+    let flag = &flag[1..];
+    match error {
+        pico_args::Error::Utf8ArgumentParsingFailed { cause, .. } => {
+            format!("flag {flag}: {cause}")
         }
-    })
+        pico_args::Error::OptionWithoutAValue(_) => format!("flag {flag} needs a value"),
+        error => format!("flag {flag}: {error}"),
+    }
 }
 
 fn unexpected(argument: &str) -> String {
@@ -398,55 +246,4 @@ fn unexpected(argument: &str) -> String {
         None if argument.starts_with('-') => format!("unknown flag {found}; see -help"),
         None => format!("unexpected argument {found}; see -help"),
     }
-}
-
-/// Nothing, a star, or origins (RFC 6454 section 6.2) with commas or blanks between them.
-fn cors(origins: &str) -> Result<Vec<String>, String> {
-    let is_separator = |character: char| character == ',' || character == ' ';
-    let listed = origins
-        .split(is_separator)
-        .filter(|origin| !origin.is_empty());
-    let listed: Vec<String> = listed.map(ToOwned::to_owned).collect();
-    let is_visible = |origin: &String| origin.bytes().all(|byte| byte.is_ascii_graphic());
-    let has_star = listed.iter().any(|origin| origin == "*");
-    if !listed.iter().all(is_visible) || (has_star && listed.len() > 1) {
-        let found = Excerpt::of(origins);
-        return Err(format!("expected * or an origin, found {found}"));
-    }
-    Ok(listed)
-}
-
-fn push_path(path: &str) -> Result<String, String> {
-    let is_path_byte = |byte: u8| byte.is_ascii_graphic() && !b"?#%".contains(&byte);
-    if !path.starts_with('/') || path.contains("//") || !path.bytes().all(is_path_byte) {
-        let found = Excerpt::of(path);
-        return Err(format!("expected a path such as /metrics/, found {found}"));
-    }
-    Ok(path.trim_end_matches('/').to_owned())
-}
-
-fn file(path: &str) -> Result<PathBuf, String> {
-    match path {
-        "" => Err("expected the path of a file".to_owned()),
-        path => Ok(PathBuf::from(path)),
-    }
-}
-
-fn number(text: &str) -> Result<NonZeroUsize, String> {
-    let found = Excerpt::of(text);
-    text.parse()
-        .map_err(|_| format!("expected a whole number from 1, found {found}"))
-}
-
-fn timeout(text: &str) -> Result<Duration, String> {
-    let timeout = whole_seconds(text).map(Duration::from_secs);
-    timeout.map_err(|fault| format!("{}: {fault}", Excerpt::of(text)))
-}
-
-fn workers(text: &str) -> Result<NonZeroUsize, String> {
-    let found = Excerpt::of(text);
-    let workers = number(text)
-        .ok()
-        .filter(|workers| workers.get() <= WORKERS_MAX);
-    workers.ok_or_else(|| format!("expected a whole number from 1 to {WORKERS_MAX}, found {found}"))
 }

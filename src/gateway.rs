@@ -7,19 +7,26 @@
 //! for it. A scrape shows the aggregate between two writers. Knows nothing of HTTP or the clock.
 
 mod keeping;
+mod replay;
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::aggregate::{Aggregate, Checked, Conflict, Size, TooManySeries, View};
+use crate::excerpt::Excerpt;
 use crate::grouping_key::{GroupingKey, GroupingKeyError};
-use crate::journal::{Entry, Framed, Journal, Trouble};
-use crate::label_limits::LabelLimits;
-use crate::metric::{Push, SkippedSamples};
+use crate::journal::{Framed, Journal, PushRecord, Record, Trouble};
+use crate::label_limits::{BeyondLimit, LabelLimits};
+use crate::metric::{LabelSet, Push, SkippedSamples};
 use crate::parse::{ParseError, parse};
 use crate::render::whole_text;
+use crate::rules::Rules;
 
-pub use keeping::JournalState;
+pub use keeping::{JournalState, Opened, Start};
+pub use replay::ReplayedBy;
+
+/// The code of the text format in the journal.
+const TEXT: u8 = b't';
 
 /// What a push is held to, so that what is stored stays small. What is stored already is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +51,7 @@ impl Default for Limits {
 #[derive(Debug, Default)]
 pub struct Gateway {
     limits: Limits,
+    rules: Rules,
     writers: Mutex<Writers>,
     aggregate: RwLock<Aggregate>,
     /// What is known of the journal without waiting for it; none without a journal.
@@ -59,7 +67,28 @@ struct Writers {
     journal: Option<Journal>,
     /// When the window of the sums began, in unix seconds.
     window_start: i64,
+    /// Of the last change, in unix milliseconds; it never decreases.
+    time_millis: u64,
     is_closed: bool,
+}
+
+impl Writers {
+    /// The time of a change that comes at this time, in unix milliseconds, by the sender's thread.
+    fn advance(&mut self, time_millis: u64) -> u64 {
+        self.time_millis = self.time_millis.max(time_millis);
+        self.time_millis
+    }
+}
+
+/// A push as it comes.
+#[derive(Clone, Copy, Debug)]
+pub struct PushRequest<'a> {
+    /// What stands behind the push path.
+    pub labels: &'a str,
+    /// In the Prometheus text format.
+    pub body: &'a [u8],
+    /// When it came, in unix milliseconds.
+    pub time_millis: u64,
 }
 
 /// What became of an accepted push.
@@ -78,6 +107,8 @@ pub enum Refusal {
     Path(GroupingKeyError),
     /// Its body is not in the text format, or contradicts itself.
     Invalid(ParseError),
+    /// Without the labels that are dropped, a series of this name is beyond a limit.
+    Beyond(Excerpt, BeyondLimit),
     /// It contradicts what is stored.
     Conflict(Conflict),
     /// There is no room for its new series.
@@ -100,6 +131,7 @@ impl fmt::Display for Refusal {
         match self {
             Refusal::Path(error) => error.fmt(to),
             Refusal::Invalid(error) => error.fmt(to),
+            Refusal::Beyond(name, limit) => write!(to, "{name} has {limit}"),
             Refusal::Conflict(conflict) => conflict.fmt(to),
             Refusal::TooManySeries(error) => error.fmt(to),
             Refusal::NotKept(error) => error.fmt(to),
@@ -123,6 +155,7 @@ impl Refusal {
         match self {
             Refusal::Path(error) => matches!(error, GroupingKeyError::Beyond(_)),
             Refusal::Invalid(error) => error.is_beyond_limit(),
+            Refusal::Beyond(..) => true,
             Refusal::Conflict(_) | Refusal::TooManySeries(_) | Refusal::NotKept(_) => false,
         }
     }
@@ -139,22 +172,30 @@ impl Gateway {
         Gateway { limits, ..self }
     }
 
-    /// Adds a body in the Prometheus text format, its samples labelled with what stands behind the
-    /// push path. It is in the journal, if there is one, before it is merged.
+    /// Adds a body, its samples labelled with what stands behind the push path. It is in the
+    /// journal, if there is one, before it is merged.
     ///
     /// # Errors
     /// A refused push has changed nothing.
-    pub fn push(&self, labels: &str, body: &[u8]) -> Result<Merged, Refusal> {
+    pub fn push(&self, request: &PushRequest<'_>) -> Result<Merged, Refusal> {
+        let PushRequest { labels, body, .. } = *request;
         let key = GroupingKey::from_path(labels).map_err(Refusal::Path)?;
         key.check(self.limits.labels).map_err(Refusal::Path)?;
-        let push = parse(body, &key, self.limits.labels).map_err(Refusal::Invalid)?;
+        let push = self.parse(body, &key)?;
         let is_kept = self.has_journal && !push.families.is_empty();
-        let framed = is_kept.then(|| Framed::of(Entry::Push { labels, body }));
+        let record = PushRecord {
+            format: TEXT,
+            labels,
+            key: None,
+            body,
+        };
+        let framed = is_kept.then(|| Framed::of(Record::Push(record)));
         let mut writers = self.open_writers().map_err(Refusal::NotKept)?;
         let checked = self.check(&push)?;
+        let time_millis = writers.advance(request.time_millis);
         if let (Some(framed), Some(journal)) = (framed, &mut writers.journal) {
             let framed = framed.ok_or(Trouble::TooLong);
-            let appended = framed.and_then(|framed| journal.append(&framed));
+            let appended = framed.and_then(|framed| journal.append(time_millis, &framed));
             self.note(journal);
             appended.map_err(|trouble| Refusal::NotKept(NotKept::Journal(trouble)))?;
         }
@@ -163,6 +204,23 @@ impl Gateway {
             samples: push.samples,
             skipped: push.skipped,
         })
+    }
+
+    /// Reads a body and applies the rules. The limits hold for the labels that are not dropped.
+    fn parse<'a>(&self, body: &'a [u8], key: &'a GroupingKey) -> Result<Push<'a>, Refusal> {
+        let limits = self.limits.labels;
+        let has_dropped = !self.rules.dropped_labels().is_empty();
+        let limits_of_sent = if has_dropped {
+            LabelLimits::NONE
+        } else {
+            limits
+        };
+        let mut push = parse(body, key, limits_of_sent).map_err(Refusal::Invalid)?;
+        self.rules.apply(&mut push);
+        if has_dropped {
+            check_labels(&push, limits)?;
+        }
+        Ok(push)
     }
 
     fn check<'a>(&self, push: &'a Push<'a>) -> Result<Checked<'a>, Refusal> {
@@ -185,15 +243,16 @@ impl Gateway {
         whole_text(&self.view())
     }
 
-    /// Forgets everything and returns how much that was; the window that begins then began at this
-    /// time, in unix seconds. What is freed is freed outside the locks.
+    /// Forgets everything and returns how much that was. It is done at a time in unix milliseconds;
+    /// the new window began at one in unix seconds. What is freed is freed outside the locks.
     ///
     /// # Errors
     /// Nothing is forgotten when that cannot be kept.
-    pub fn reset(&self, window_start: i64) -> Result<Size, NotKept> {
+    pub fn reset(&self, time_millis: u64, window_start: i64) -> Result<Size, NotKept> {
         let mut writers = self.open_writers()?;
+        let time_millis = writers.advance(time_millis);
         if let Some(journal) = &mut writers.journal {
-            let outcome = journal.reset(window_start);
+            let outcome = journal.reset(time_millis, window_start);
             self.note(journal);
             outcome.map_err(NotKept::Journal)?;
         }
@@ -235,4 +294,21 @@ impl Gateway {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn check_labels(push: &Push<'_>, limits: LabelLimits) -> Result<(), Refusal> {
+    let check = |family: usize, labels: &LabelSet<'_>| {
+        let name = push.families[family].name;
+        let labels = labels.labels().map(|label| (label.name, label.value));
+        let checked = limits.check_metric_name(name);
+        let checked = checked.and_then(|()| limits.check_labels(labels));
+        checked.map_err(|limit| Refusal::Beyond(Excerpt::of(name), limit))
+    };
+    for number in &push.numbers {
+        check(number.family, &number.labels)?;
+    }
+    for histogram in &push.histograms {
+        check(histogram.family, &histogram.labels)?;
+    }
+    Ok(())
 }

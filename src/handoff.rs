@@ -38,7 +38,7 @@ use crate::excerpt::Excerpt;
 const ENVIRONMENT: &str = "AGGREGATION_GATEWAY_HAND_OVER";
 
 /// The version of the message and its descriptors, and with it of what they give access to.
-const VERSION: &str = "2";
+const VERSION: &str = "3";
 
 /// The flag with which a program says whether it could take over.
 const CHECK_FLAG: &str = "-check";

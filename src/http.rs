@@ -41,6 +41,7 @@ pub use self::control::{Command, Extent};
 pub use self::front::{Front, pack, unpack};
 pub use self::gate::GateEnd;
 pub use self::held::Held;
+use crate::clock::Clock;
 use crate::gateway::{Gateway, JournalState};
 use crate::status::{Resource, Status, Stored, StoredJournal};
 
@@ -54,6 +55,8 @@ pub struct Site {
     pub gateway: Gateway,
     /// The gateway's own counters.
     pub status: Status,
+    /// When a push came.
+    pub clock: Clock,
     /// The origins whose pages may see responses to pushes: none, `*` alone for all, or a list.
     pub cors: Vec<String>,
     /// Without a final slash.

@@ -5,40 +5,58 @@
 //! written is never read, and only what cannot have been on the disk is cut off. Knows no metrics:
 //! bytes only; takes no lock, runs no thread.
 //!
-//! # The format, version 1
+//! # The format, version 2
 //!
 //! ```text
-//! file    = head *snapshot *( push / reset )       ; numbers are little-endian
+//! file    = head rules *snapshot *record           ; numbers are little-endian
 //! head    = magic version nonce snapshot-end window-start checksum
 //!   magic         8 bytes   "AGGJOURN"
-//!   version       u32       1
+//!   version       u32       2
 //!   nonce         u32       drawn anew for each file
-//!   snapshot-end  u64       the offset behind the last snapshot entry
+//!   snapshot-end  u64       the offset behind the last snapshot record
 //!   window-start  i64       when the window of the snapshot began, unix seconds
 //!   checksum      u32       CRC-32 (IEEE 802.3) of the 32 bytes before it
-//! entry   = length checksum synced kind head-checksum content
+//! record  = length checksum synced time kind head-checksum content
 //!   length        u32       of the content
 //!   checksum      u32       CRC-32 of the content
-//!   synced        u64       all before this offset was on the disk when this entry was written
-//!   kind          4 bytes   "snap", "push" or "rset"
-//!   head-checksum u32       CRC-32 of the nonce and the 20 bytes before it
-//! content of snap = exposition text
-//! content of push = u32 length of the path's labels, those labels, the body
-//! content of rset = i64     when the new window began, unix seconds
+//!   synced        u64       all before this offset was on the disk when this record was written
+//!   time          u64       when it was written, unix milliseconds; it never decreases
+//!   kind          4 bytes   see below
+//!   head-checksum u32       CRC-32 of the nonce and the 28 bytes before it
+//!
+//! kind  content
+//! rule  the rules by which what follows is merged, as text
+//! snap  u8 format, a part of the sums in that format
+//! push  u8 format, u32 length of the path's labels, u8 length of the idempotency key,
+//!       u64 fingerprint if there is a key, the path's labels, the key, the body
+//! rset  i64 when the new window began, unix seconds
+//! expi  u32 unix seconds: series that were last pushed before it are forgotten
+//! ages  nothing: no series was pushed, and no sender heard, before the time of this record
+//! dell  labels as in a path: series that carry all of them are forgotten
+//! delf  a metric name: the family is forgotten
+//! slea  the labels of a sender's path: the sender leaves
+//! swit  u32 unix seconds: senders last heard before it withdraw their gauges
+//! sfor  u32 unix seconds: senders last heard before it are forgotten
+//! keys  nothing: the older generation of idempotency keys is forgotten
 //! ```
 //!
+//! A file that was begun anew in its place for lack of room has no rules and no snapshot; its rules
+//! come with the first record.
+//!
 //! A file comes into being whole: it is written beside the journal up to the end of its snapshot
-//! and renamed, so that only the entries behind the snapshot can be torn. Of those, the last one
+//! and renamed, so that only the records behind the snapshot can be torn. Of those, the last one
 //! may be cut short when the process is killed, and a power cut may leave any sectors of what was
 //! written since the last sync as zeros; see `Reader::is_torn`. Anything else that is not as it was
 //! written is damage. The nonce is in the checksum of each head, so that no pushed body can contain
-//! an entry; the lengths are covered by that checksum, so that a damaged one does not look like a
+//! a record; the lengths are covered by that checksum, so that a damaged one does not look like a
 //! tail that is missing.
 
 mod error;
 mod format;
 mod log;
 mod reader;
+mod record;
+mod replacement;
 mod storage;
 
 use std::fmt::{self, Display, Formatter};
@@ -46,23 +64,24 @@ use std::io;
 use std::sync::Arc;
 
 pub use error::JournalError;
-pub use format::{Entry, Framed, VERSION};
+pub use format::VERSION;
 pub use log::{Log, LogPart, Torn, read_head};
+pub use record::{Framed, KEY_BYTES_MAX, KeyRecord, PushRecord, Record};
+pub use replacement::{Beginning, Place, Replacement};
 pub use storage::{Disk, File, Storage};
 
 /// A journal is made small when it is longer than this and more than twice its snapshot.
 const COMPACTED_BYTES_MIN: u64 = 1 << 20;
-
-/// What is copied under the writers' lock when a new file takes the journal's place.
-const SWITCH_BYTES_MAX: u64 = 64 << 10;
 
 /// The journal of a running gateway.
 #[derive(Debug)]
 pub struct Journal {
     storage: Arc<dyn Storage>,
     log: Log,
+    /// What a file begins with.
+    rules: Arc<[u8]>,
     trouble: Option<Trouble>,
-    /// Something is behind the last whole entry.
+    /// Something is behind the last whole record.
     has_torn_tail: bool,
     /// There was no room for a new file, or it could not be put in the journal's place.
     has_failed_replacement: bool,
@@ -81,7 +100,9 @@ pub enum Trouble {
     Append(String),
     /// What was appended may not be on the disk, though it was to be: only a new file holds it.
     Sync(String),
-    /// The entry is too long, whatever room there is.
+    /// The file was kept by other rules: only a new file can take what is merged by those of now.
+    Rules(String),
+    /// The record is too long, whatever room there is.
     TooLong,
 }
 
@@ -93,7 +114,12 @@ impl Display for Trouble {
                 to,
                 "the journal cannot be synced: {error}; a new one is being written"
             ),
-            Trouble::TooLong => write!(to, "an entry of the journal is at most 4 GiB long"),
+            Trouble::Rules(error) => write!(
+                to,
+                "the journal must be written anew, since its merge rules are not those of the \
+                 flags: {error}"
+            ),
+            Trouble::TooLong => write!(to, "a record of the journal is at most 4 GiB long"),
         }
     }
 }
@@ -123,21 +149,22 @@ impl Sync {
 }
 
 impl Journal {
-    /// Opens a journal, or begins one if its file is empty; gives `apply` all that is in it.
+    /// Opens a journal, or begins one if its file is empty; gives `apply` all that is in it. What
+    /// is written from here on is merged by these rules.
     ///
     /// # Errors
     /// See [`Log::recover`].
     pub fn open(
         storage: Arc<dyn Storage>,
         file: &Arc<dyn File>,
-        window_start: i64,
-        apply: impl FnMut(Entry<'_>) -> Result<(), String>,
+        beginning: &Beginning,
+        apply: impl FnMut(u64, Record<'_>) -> Result<(), String>,
     ) -> Result<(Journal, Option<Torn>), JournalError> {
         let is_new = file.length().map_err(JournalError::system("read"))? == 0;
         let (log, torn) = if is_new {
             let write = JournalError::system("write");
             let mut new =
-                Replacement::begin(Place::nowhere(&storage), window_start).map_err(&write)?;
+                Replacement::begin(Place::nowhere(&storage), beginning).map_err(&write)?;
             new.end_snapshot().map_err(&write)?;
             storage.replace().map_err(&write)?;
             storage.sync_folder().map_err(&write)?;
@@ -157,6 +184,7 @@ impl Journal {
         let journal = Journal {
             storage,
             log,
+            rules: Arc::clone(&beginning.rules),
             trouble: None,
             // It was cut off, but is not known to be so on the disk.
             has_torn_tail: torn.is_some(),
@@ -168,26 +196,38 @@ impl Journal {
         Ok((journal, torn))
     }
 
-    /// Appends an entry. What is appended is kept; what is refused is not there.
+    /// Appends a record of this time, in unix milliseconds. What is appended is kept; what is
+    /// refused is not there.
     ///
     /// # Errors
-    /// As long as there is no room, or a sync has failed.
-    pub fn append(&mut self, framed: &Framed<'_>) -> Result<(), Trouble> {
-        if let Some(trouble @ Trouble::Sync(_)) = &self.trouble {
+    /// As long as there is no room, a sync has failed, or the file was kept by other rules.
+    pub fn append(&mut self, time_millis: u64, framed: &Framed<'_>) -> Result<(), Trouble> {
+        if let Some(trouble @ (Trouble::Sync(_) | Trouble::Rules(_))) = &self.trouble {
             return Err(trouble.clone());
         }
-        self.write(|log| log.append(framed))
+        let rules = Arc::clone(&self.rules);
+        self.write(|log| {
+            if log.is_empty() {
+                log.append_record(time_millis, Record::Rules { text: &rules })?;
+            }
+            log.append(time_millis, framed)
+        })
+    }
+
+    /// Notes that the file was kept by other rules: nothing is appended before it is replaced.
+    pub fn refuse_until_replaced(&mut self) {
+        self.trouble = Some(Trouble::Rules("it is being written".to_owned()));
     }
 
     /// Notes that everything was forgotten, even when there is no room for a note.
     ///
     /// # Errors
     /// When not even that can be written.
-    pub fn reset(&mut self, window_start: i64) -> Result<(), Trouble> {
-        let framed = Framed::of(Entry::Reset { window_start }).ok_or(Trouble::TooLong)?;
+    pub fn reset(&mut self, time_millis: u64, window_start: i64) -> Result<(), Trouble> {
+        let framed = Framed::of(Record::Reset { window_start }).ok_or(Trouble::TooLong)?;
         // A note may still find room in the last sector; to make room, the file is begun anew.
         let has_room = self.trouble.is_none() && !self.has_failed_replacement;
-        if has_room && self.append(&framed).is_ok() {
+        if has_room && self.append(time_millis, &framed).is_ok() {
             self.reset_end = self.log.end();
             return Ok(());
         }
@@ -195,7 +235,7 @@ impl Journal {
             return self.refuse(Trouble::Sync(error.to_string()));
         }
         (self.reset_end, self.sync_end) = (0, 0);
-        // It makes the room; if it fails, it is done before the next entry.
+        // It makes the room; if it fails, it is done before the next record.
         let _ = self.log.cut();
         self.has_torn_tail = true;
         self.has_failed_replacement = false;
@@ -203,11 +243,11 @@ impl Journal {
         Ok(())
     }
 
-    /// Cuts off what is behind the last whole entry, if anything is, and finds out whether what was
-    /// refused could be appended now.
+    /// Cuts off what is behind the last whole record, if anything is, and finds out whether what
+    /// was refused could be appended now.
     pub fn mend(&mut self) {
         let is_refusing = matches!(self.trouble, Some(Trouble::Append(_)));
-        let is_broken = matches!(self.trouble, Some(Trouble::Sync(_)));
+        let is_broken = matches!(self.trouble, Some(Trouble::Sync(_) | Trouble::Rules(_)));
         if is_refusing || self.has_torn_tail && !is_broken {
             // What is in the way is noted.
             let _ = self.write(|log| log.probe());
@@ -219,7 +259,7 @@ impl Journal {
             if let Err(error) = self.log.cut() {
                 return self.refuse(Trouble::Append(error.to_string()));
             }
-            // Else a power cut could leave some of it between the entries to come.
+            // Else a power cut could leave some of it between the records to come.
             if let Err(error) = self.log.file().sync() {
                 return self.refuse(Trouble::Sync(error.to_string()));
             }
@@ -273,15 +313,19 @@ impl Journal {
     }
 
     /// Notes that the file could not be written anew: a reset is to make room then.
-    pub fn replacement_has_failed(&mut self) {
+    pub fn replacement_has_failed(&mut self, error: &io::Error) {
         self.has_failed_replacement = true;
+        if let Some(Trouble::Rules(why)) = &mut self.trouble {
+            *why = error.to_string();
+        }
     }
 
     /// True when the file should be written anew.
     #[must_use]
     pub fn needs_replacement(&self) -> bool {
         let is_long = self.log.end() > COMPACTED_BYTES_MIN.max(2 * self.log.snapshot_end());
-        is_long || self.reset_end > 0 || matches!(self.trouble, Some(Trouble::Sync(_)))
+        let is_broken = matches!(self.trouble, Some(Trouble::Sync(_) | Trouble::Rules(_)));
+        is_long || self.reset_end > 0 || is_broken
     }
 
     /// Where it is now: a snapshot of the sums that is taken now has all that is before.
@@ -310,6 +354,12 @@ impl Journal {
     #[must_use]
     pub fn window_start(&self) -> i64 {
         self.log.window_start()
+    }
+
+    /// The time of its last record, in unix milliseconds; zero if there is none.
+    #[must_use]
+    pub fn time_millis(&self) -> u64 {
+        self.log.time_millis()
     }
 
     /// Why nothing can be kept at present.
@@ -343,7 +393,7 @@ impl Journal {
         };
         let has_synced = self.sync_end > new.copied_end;
         new.copy(&appended)?;
-        // The disk may have these entries in the old file: a power cut must not lose them.
+        // The disk may have these records in the old file: a power cut must not lose them.
         if has_synced {
             new.sync()?;
         }
@@ -357,95 +407,5 @@ impl Journal {
         self.has_failed_replacement = false;
         self.trouble = None;
         Ok(true)
-    }
-}
-
-/// A place in the journal.
-#[derive(Clone, Debug)]
-pub struct Place {
-    storage: Arc<dyn Storage>,
-    nonce: u32,
-    end: u64,
-}
-
-impl Place {
-    fn nowhere(storage: &Arc<dyn Storage>) -> Place {
-        Place {
-            storage: Arc::clone(storage),
-            nonce: 0,
-            end: 0,
-        }
-    }
-
-    /// The disk that it is on.
-    #[must_use]
-    pub fn storage(&self) -> &dyn Storage {
-        &*self.storage
-    }
-}
-
-/// A file that is to take the journal's place.
-#[derive(Debug)]
-pub struct Replacement {
-    log: Log,
-    /// What the journal held before it is in the snapshot.
-    of: Place,
-    /// What the journal held before this offset is in the file.
-    copied_end: u64,
-}
-
-impl Replacement {
-    /// Begins a file with a snapshot of this window, in which all is that the journal holds before
-    /// a place.
-    ///
-    /// # Errors
-    /// The system's own.
-    pub fn begin(of: Place, window_start: i64) -> io::Result<Replacement> {
-        Ok(Replacement {
-            log: Log::begin(of.storage.create()?, window_start),
-            copied_end: of.end,
-            of,
-        })
-    }
-
-    /// Appends a part of the snapshot.
-    ///
-    /// # Errors
-    /// The system's own.
-    pub fn snapshot(&mut self, text: &[u8]) -> io::Result<()> {
-        self.log.append_snapshot(text)
-    }
-
-    /// Ends the snapshot, and waits until it is on the disk.
-    ///
-    /// # Errors
-    /// The system's own.
-    pub fn end_snapshot(&mut self) -> io::Result<()> {
-        self.log.end_snapshot()?;
-        self.sync()
-    }
-
-    /// Takes over what was appended to the journal since the last time, and waits until it is on
-    /// the disk; true when what is appended meanwhile is likely to be little enough for the switch.
-    ///
-    /// # Errors
-    /// The system's own.
-    pub fn catch_up(&mut self, journal: &LogPart) -> io::Result<bool> {
-        self.copy(journal)?;
-        self.sync()?;
-        Ok(journal.bytes() <= SWITCH_BYTES_MAX)
-    }
-
-    fn copy(&mut self, journal: &LogPart) -> io::Result<()> {
-        self.log.append_from(journal)?;
-        self.copied_end = journal.end();
-        Ok(())
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        let end = self.log.end();
-        self.log.file().sync()?;
-        self.log.set_synced(end);
-        Ok(())
     }
 }

@@ -5,7 +5,7 @@
 //! bytes --parse--> Push --check, log, merge--> Aggregate --render--> bytes
 //! ```
 //!
-//! The modules in reading order. The first nine are the core: no I/O, clock, thread or lock.
+//! The modules in reading order. The first ten are the core: no I/O, clock, thread or lock.
 //!
 //! | module | one job | what always holds there |
 //! |---|---|---|
@@ -17,8 +17,10 @@
 //! | [`number`] | a number to text | one way for each, read back as the same |
 //! | [`grouping_key`] | the labels of a path | valid names, escaped values |
 //! | [`parse`] | bytes to a push | no panic, linear time; its result is valid |
+//! | [`rules`] | what flags decide about merging | its text says all of it |
 //! | [`aggregate`] | the merge rules, the store | what is stored can be exposed |
 //! | [`render`] | an aggregate to text | same aggregate, same bytes; `parse` reads them back |
+//! | [`clock`] | the time of changes | it never goes back |
 //! | [`journal`] | what was accepted, in a file | what it took is found again, once; bytes only |
 //! | [`gateway`] | push, scrape, reset | the only locks of the sums; no scrape waits for the disk |
 //! | [`schedule`] | crontab to the next instant | each occurrence once, whatever the clock does |
@@ -55,9 +57,12 @@ pub mod number;
 pub mod grouping_key;
 pub mod parse;
 
+pub mod rules;
+
 pub mod aggregate;
 pub mod render;
 
+pub mod clock;
 pub mod journal;
 
 pub mod gateway;

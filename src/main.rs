@@ -27,7 +27,8 @@ use std::time::Duration;
 
 use chrono::Utc;
 use prometheus_aggregation_gateway::cli::{self, Command, Config};
-use prometheus_aggregation_gateway::gateway::Limits;
+use prometheus_aggregation_gateway::clock::{Clock, wall_millis};
+use prometheus_aggregation_gateway::gateway::{Limits, Start};
 use prometheus_aggregation_gateway::handoff::{self, Image};
 use prometheus_aggregation_gateway::http::{
     Command as FrontCommand, Deadlines, Extent, Front, Held, Site, check_folder, pack, unpack,
@@ -143,12 +144,17 @@ fn run(config: Config) -> Result<(), Failure> {
         Some(listener) => listen::adopt(listener).map_err(system)?,
         None => bind(&config.listen)?,
     };
-    let gateway = source.read(Utc::now().timestamp())?;
+    let start = Start {
+        window_start: Utc::now().timestamp(),
+        time_millis: wall_millis(),
+    };
+    let gateway = source.read(config.rules.clone(), start)?;
     let gateway = gateway.with_limits(limits(&config));
     let mut plan = plan.map(|plan| plan.for_window(&gateway)).transpose()?;
     let status = page.as_deref().map_or_else(Status::new, Status::restored);
     set_limits(&status, &config, &bounds, &extent);
     let site = Arc::new(Site {
+        clock: Clock::starting_from(gateway.time_millis()),
         gateway,
         status,
         cors: config.cors,

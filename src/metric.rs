@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
+use std::iter;
 use std::ops::Range;
 
 use crate::keyed_hash::KeyedHash;
@@ -64,6 +65,72 @@ impl fmt::Display for MetricType {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
     }
+}
+
+/// How the gauges of a family are merged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GaugeMode {
+    /// They are added up.
+    #[default]
+    Sum,
+    /// The last value stays.
+    Last,
+    /// The greatest value stays.
+    Max,
+    /// The least value stays.
+    Min,
+}
+
+impl GaugeMode {
+    const ALL: [GaugeMode; 4] = [
+        GaugeMode::Sum,
+        GaugeMode::Last,
+        GaugeMode::Max,
+        GaugeMode::Min,
+    ];
+
+    /// The word of it in flags.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            GaugeMode::Sum => "sum",
+            GaugeMode::Last => "last",
+            GaugeMode::Max => "max",
+            GaugeMode::Min => "min",
+        }
+    }
+
+    /// The mode of a word in flags.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<GaugeMode> {
+        GaugeMode::ALL
+            .into_iter()
+            .find(|mode| mode.as_str() == word)
+    }
+
+    /// What is stored after a finite value was pushed to a finite one.
+    #[must_use]
+    pub fn merge(self, stored: f64, pushed: f64) -> f64 {
+        match self {
+            GaugeMode::Sum => add(stored, pushed),
+            // Adding zero turns -0 into 0.
+            GaugeMode::Last => pushed + 0.0,
+            GaugeMode::Max => stored.max(pushed) + 0.0,
+            GaugeMode::Min => stored.min(pushed) + 0.0,
+        }
+    }
+}
+
+impl fmt::Display for GaugeMode {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// The sum of two finite numbers. It stays finite: an infinity could never be added to again.
+#[must_use]
+pub fn add(sum: f64, increment: f64) -> f64 {
+    (sum + increment).clamp(f64::MIN, f64::MAX)
 }
 
 /// The number of leading bytes that are inside the alphabet of metric names,
@@ -132,6 +199,45 @@ impl<'a> LabelSet<'a> {
     pub fn hash(&self) -> KeyedHash {
         self.hash
     }
+
+    /// The labels one by one.
+    pub fn labels(&self) -> impl Iterator<Item = CanonicalLabel<'_>> {
+        let mut rest = self.as_str();
+        iter::from_fn(move || {
+            let name = &rest[..rest.find("=\"")?];
+            let value_start = name.len() + "=\"".len();
+            let value_end = value_start + escaped_length(&rest[value_start..]);
+            let label = CanonicalLabel {
+                name,
+                value: &rest[value_start..value_end],
+                text: rest.get(..=value_end)?,
+            };
+            rest = rest.get(value_end + "\",".len()..).unwrap_or_default();
+            Some(label)
+        })
+    }
+}
+
+/// One label of a canonical text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CanonicalLabel<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its value, escaped.
+    pub value: &'a str,
+    /// Both, as they stand in the label set.
+    pub text: &'a str,
+}
+
+/// The length of an escaped text up to the quote that ends it.
+fn escaped_length(text: &str) -> usize {
+    let mut is_escaped = false;
+    let ends = |&byte: &u8| {
+        let is_end = byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+        is_end
+    };
+    text.as_bytes().iter().position(ends).unwrap_or(text.len())
 }
 
 /// The inclusive upper bound of a histogram's bucket: a number or an infinity, never NaN.
@@ -231,6 +337,8 @@ pub struct PushedFamily<'a> {
     pub help: &'a str,
     /// Its increments are among the push's histograms exactly when this says `Histogram`.
     pub metric_type: MetricType,
+    /// How its values are merged if it is a gauge; `parse` leaves it at the default.
+    pub mode: GaugeMode,
     /// True when it has an increment.
     pub has_series: bool,
     /// True when one of its increments is below zero.

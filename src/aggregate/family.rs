@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::index::Index;
 use super::sorted::{Place, Sorted};
 use crate::metric::{
-    Bucket, LabelSet, MetricType, Push, PushedHistogram, PushedNumber, SERIES_BESIDE_BUCKETS,
-    UpperBound,
+    Bucket, GaugeMode, LabelSet, MetricType, Push, PushedFamily, PushedHistogram, PushedNumber,
+    SERIES_BESIDE_BUCKETS, UpperBound, add,
 };
 
 /// One stored metric family; it has at least one series.
@@ -53,22 +53,27 @@ pub struct Totals {
     pub series: usize,
     /// How many of the sums are below zero. As long as there are any, the family is no counter.
     pub negative_sums: usize,
+    /// How pushed numbers are merged into the sums.
+    pub mode: GaugeMode,
     /// Those of the histogram that was last given others.
     upper_bounds: Arc<[UpperBound]>,
 }
 
 impl Family {
     /// A family without series.
-    pub(super) fn new(metric_type: MetricType, help: &str, number: usize) -> Family {
+    pub(super) fn new(pushed: &PushedFamily<'_>, number: usize) -> Family {
         Family {
-            metric_type,
-            help: help.into(),
-            series: match metric_type {
+            metric_type: pushed.metric_type,
+            help: pushed.help.into(),
+            series: match pushed.metric_type {
                 MetricType::Histogram => Series::Histograms(Arc::default()),
                 _ => Series::Numbers(Arc::default()),
             },
             number,
-            totals: Totals::default(),
+            totals: Totals {
+                mode: pushed.mode,
+                ..Totals::default()
+            },
         }
     }
 }
@@ -106,11 +111,6 @@ pub fn find<'a, I: Increment<'a>>(increment: &I, family: &Family, index: &Index)
     index.find(I::sums(&family.series)?, labels.hash(), labels.as_str())
 }
 
-/// A sum stays finite: an infinity could never be added to again.
-fn add(sum: f64, increment: f64) -> f64 {
-    (sum + increment).clamp(f64::MIN, f64::MAX)
-}
-
 impl<'a> Increment<'a> for PushedNumber<'a> {
     type Sum = f64;
 
@@ -140,17 +140,17 @@ impl<'a> Increment<'a> for PushedNumber<'a> {
         usize::from(sum.is_none())
     }
 
-    fn first(&self, push: &Push<'_>, totals: &mut Totals) -> f64 {
+    fn first(&self, _push: &Push<'_>, totals: &mut Totals) -> f64 {
         totals.series += 1;
         // Adding to zero leaves no negative zero.
-        let mut sum = 0.0;
-        self.add_to(&mut sum, push, totals);
-        sum
+        let first = 0.0 + self.value;
+        totals.negative_sums += usize::from(first < 0.0);
+        first
     }
 
     fn add_to(&self, sum: &mut f64, _push: &Push<'_>, totals: &mut Totals) {
         let before = *sum;
-        *sum = add(before, self.value);
+        *sum = totals.mode.merge(before, self.value);
         totals.negative_sums += usize::from(*sum < 0.0);
         totals.negative_sums -= usize::from(before < 0.0);
     }

@@ -6,22 +6,50 @@
 use std::io;
 use std::sync::{Arc, PoisonError};
 
-use super::{Gateway, NotKept, Writers};
+use super::replay::{Replay, ReplayedBy};
+use super::{Gateway, NotKept, TEXT, Writers};
 use crate::aggregate::{Aggregate, View};
-use crate::grouping_key::GroupingKey;
 use crate::journal::{
-    Entry, File, Journal, JournalError, Log, LogPart, Place, Replacement, Storage, Torn, Trouble,
+    Beginning, File, Journal, JournalError, Log, LogPart, Place, Record, Replacement, Storage,
+    Torn, Trouble,
 };
-use crate::label_limits::LabelLimits;
-use crate::parse::parse;
 use crate::render::render_pieces;
+use crate::rules::Rules;
 
-/// How long an entry of a snapshot is, about. Reading one takes a few times as much memory.
-const SNAPSHOT_ENTRY_BYTES: usize = 1 << 20;
+/// How long a record of a snapshot is, about. Reading one takes a few times as much memory.
+pub(super) const SNAPSHOT_RECORD_BYTES: usize = 1 << 20;
 
 /// Senders that are as quick as the disk could not be caught up with: pushes wait after so many
 /// tries, for as long as it takes to copy what came during the last one.
 const CATCH_UPS_MAX: usize = 3;
+
+/// Where a gateway begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
+    /// When the window of the sums began, in unix seconds.
+    pub window_start: i64,
+    /// The time now, in unix milliseconds.
+    pub time_millis: u64,
+}
+
+impl Writers {
+    /// Where a file begins that holds all that there is now.
+    fn start(&self) -> Start {
+        Start {
+            window_start: self.window_start,
+            time_millis: self.time_millis,
+        }
+    }
+}
+
+/// What was found when a journal was opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Opened {
+    /// The tail that was cut off, if it was torn.
+    pub torn: Option<Torn>,
+    /// Whether its rules are those of now.
+    pub by: ReplayedBy,
+}
 
 /// How a journal is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,68 +63,93 @@ pub struct JournalState {
 }
 
 impl Gateway {
-    /// A gateway without a journal, whose window began at this time, in unix seconds.
+    /// A gateway without a journal that merges by these rules, begun at this time.
     #[must_use]
-    pub fn in_memory(window_start: i64) -> Gateway {
-        Gateway::new(Aggregate::default(), None, window_start)
+    pub fn in_memory(rules: Rules, start: Start) -> Gateway {
+        Gateway::new(rules, Aggregate::default(), start)
     }
 
-    /// A gateway that goes on where its journal ends. A new journal's window begins at this time,
-    /// in unix seconds.
+    /// A gateway that goes on where its journal ends, and merges by these rules from here on. A new
+    /// journal's window begins at this time. What was kept by other rules goes through these, and
+    /// pushes are refused until [`Gateway::compact_journal`] has written the journal anew.
     ///
     /// # Errors
-    /// When the journal is not whole, or holds what would be refused as a push.
+    /// When the journal is not whole, or holds what this program does not understand.
     pub fn open(
         storage: Arc<dyn Storage>,
         file: &Arc<dyn File>,
-        window_start: i64,
-    ) -> Result<(Gateway, Option<Torn>), JournalError> {
-        let mut aggregate = Aggregate::default();
-        let (journal, torn) = Journal::open(storage, file, window_start, |entry| {
-            replay(&mut aggregate, entry)
+        rules: Rules,
+        start: Start,
+    ) -> Result<(Gateway, Opened), JournalError> {
+        let beginning = beginning(&rules, start);
+        let mut replay = Replay::default();
+        let (mut journal, torn) = Journal::open(storage, file, &beginning, |time, record| {
+            replay.apply(time, record)
         })?;
-        let window_start = journal.window_start();
-        let gateway = Gateway::new(aggregate, Some(journal), window_start);
-        Ok((gateway, torn))
+        let (aggregate, by) = replay.finish(&rules).map_err(JournalError::Rules)?;
+        if by == ReplayedBy::OtherRules {
+            journal.refuse_until_replaced();
+        }
+        let start = Start {
+            window_start: journal.window_start(),
+            time_millis: start.time_millis.max(journal.time_millis()),
+        };
+        let gateway = Gateway {
+            has_journal: true,
+            ..Gateway::new(rules, aggregate, start)
+        };
+        gateway.note(&journal);
+        gateway.writers().journal = Some(journal);
+        Ok((gateway, Opened { torn, by }))
     }
 
-    /// A gateway without a journal that goes on where another image of the process has ended.
+    /// A gateway without a journal that goes on where another image of the process has ended, and
+    /// merges by these rules from here on.
     ///
     /// # Errors
-    /// When its file is not whole, or holds what would be refused as a push.
-    pub fn take_over(file: &Arc<dyn File>) -> Result<Gateway, JournalError> {
-        let mut aggregate = Aggregate::default();
-        let (log, torn) = Log::recover(file, |entry| replay(&mut aggregate, entry))?;
-        match torn {
-            None => Ok(Gateway::new(aggregate, None, log.window_start())),
-            Some(Torn { offset, .. }) => Err(JournalError::Damaged {
+    /// When its file is not whole, or holds what this program does not understand.
+    pub fn take_over(file: &Arc<dyn File>, rules: Rules) -> Result<Gateway, JournalError> {
+        let mut replay = Replay::default();
+        let (log, torn) = Log::recover(file, |time, record| replay.apply(time, record))?;
+        if let Some(Torn { offset, .. }) = torn {
+            return Err(JournalError::Damaged {
                 offset,
                 snapshot_end: log.snapshot_end(),
-            }),
+            });
         }
+        let (aggregate, _) = replay.finish(&rules).map_err(JournalError::Rules)?;
+        let start = Start {
+            window_start: log.window_start(),
+            time_millis: log.time_millis(),
+        };
+        Ok(Gateway::new(rules, aggregate, start))
     }
 
-    fn new(aggregate: Aggregate, journal: Option<Journal>, window_start: i64) -> Gateway {
-        let gateway = Gateway {
-            has_journal: journal.is_some(),
-            aggregate: aggregate.into(),
-            ..Gateway::default()
-        };
-        if let Some(journal) = &journal {
-            gateway.note(journal);
-        }
-        *gateway.writers() = Writers {
-            journal,
-            window_start,
+    fn new(rules: Rules, aggregate: Aggregate, start: Start) -> Gateway {
+        let writers = Writers {
+            journal: None,
+            window_start: start.window_start,
+            time_millis: start.time_millis,
             is_closed: false,
         };
-        gateway
+        Gateway {
+            rules,
+            writers: writers.into(),
+            aggregate: aggregate.into(),
+            ..Gateway::default()
+        }
     }
 
     /// When the window of the sums began, in unix seconds.
     #[must_use]
     pub fn window_start(&self) -> i64 {
         self.writers().window_start
+    }
+
+    /// The time of the last change, in unix milliseconds.
+    #[must_use]
+    pub fn time_millis(&self) -> u64 {
+        self.writers().time_millis
     }
 
     /// How the journal is doing, if there is one. Does not wait for it.
@@ -147,18 +200,19 @@ impl Gateway {
     pub fn compact_journal(&self) -> io::Result<bool> {
         let compaction = self.compaction.lock();
         let _compaction = compaction.unwrap_or_else(PoisonError::into_inner);
-        let (place, view, window_start) = {
+        let (place, view, start) = {
             let writers = self.writers();
             match &writers.journal {
                 Some(journal) if journal.needs_replacement() && !writers.is_closed => {
-                    (journal.place(), self.view(), writers.window_start)
+                    (journal.place(), self.view(), writers.start())
                 }
                 _ => return Ok(false),
             }
         };
-        let replaced = self.replace_journal(&place, view, window_start);
-        if let (Err(_), Some(journal)) = (&replaced, &mut self.writers().journal) {
-            journal.replacement_has_failed();
+        let replaced = self.replace_journal(&place, view, start);
+        if let (Err(error), Some(journal)) = (&replaced, &mut self.writers().journal) {
+            journal.replacement_has_failed(error);
+            self.note(journal);
         }
         if !replaced? {
             return Ok(false);
@@ -168,9 +222,9 @@ impl Gateway {
     }
 
     /// Writes a new file and puts it in the journal's place; false if it is of no use any more.
-    fn replace_journal(&self, place: &Place, view: View, window_start: i64) -> io::Result<bool> {
-        let mut new = Replacement::begin(place.clone(), window_start)?;
-        let written = render_pieces(&view, SNAPSHOT_ENTRY_BYTES, |text| new.snapshot(text));
+    fn replace_journal(&self, place: &Place, view: View, start: Start) -> io::Result<bool> {
+        let mut new = Replacement::begin(place.clone(), &beginning(&self.rules, start))?;
+        let written = write_snapshot(&view, |record| new.snapshot(record));
         // Pushes copy what it holds.
         drop(view);
         let replaced = written
@@ -228,8 +282,12 @@ impl Gateway {
                 Some(trouble) => Err(io::Error::other(trouble.to_string())),
             }
         } else {
-            let mut log = Log::begin(memory()?, writers.window_start);
-            write_snapshot(&self.view(), &mut log)?;
+            let mut log = beginning(&self.rules, writers.start()).log(memory()?)?;
+            let time_millis = writers.time_millis;
+            write_snapshot(&self.view(), |record| {
+                log.append_record(time_millis, record)
+            })?;
+            log.end_snapshot()?;
             Ok(Arc::clone(log.file()))
         }
     }
@@ -246,24 +304,22 @@ impl Gateway {
     }
 }
 
-fn write_snapshot(view: &View, log: &mut Log) -> io::Result<()> {
-    render_pieces(view, SNAPSHOT_ENTRY_BYTES, |text| log.append_snapshot(text))?;
-    log.end_snapshot()
+fn beginning(rules: &Rules, start: Start) -> Beginning {
+    Beginning {
+        rules: rules.to_string().into_bytes().into(),
+        window_start: start.window_start,
+        time_millis: start.time_millis,
+    }
 }
 
-fn replay(aggregate: &mut Aggregate, entry: Entry<'_>) -> Result<(), String> {
-    let (labels, body) = match entry {
-        Entry::Reset { .. } => {
-            *aggregate = Aggregate::default();
-            return Ok(());
-        }
-        Entry::Push { labels, body } => (labels, body),
-        Entry::Snapshot { text } => ("", text),
-    };
-    let key = GroupingKey::from_path(labels).map_err(|error| error.to_string())?;
-    // What was acknowledged is kept, whatever the limits are now.
-    let push = parse(body, &key, LabelLimits::NONE).map_err(|error| error.to_string())?;
-    let checked = aggregate.check(&push).map_err(|error| error.to_string())?;
-    aggregate.merge(&checked);
-    Ok(())
+fn write_snapshot(
+    view: &View,
+    mut write: impl FnMut(Record<'_>) -> io::Result<()>,
+) -> io::Result<()> {
+    render_pieces(view, SNAPSHOT_RECORD_BYTES, |text| {
+        write(Record::Snapshot {
+            format: TEXT,
+            body: text,
+        })
+    })
 }

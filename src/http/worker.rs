@@ -13,7 +13,7 @@ use super::answer::Answer;
 use super::exchange::{CHUNK_HEAD_BYTES, EXCHANGE, Exchange, Exchanges, PIECE_BYTES, Scrape};
 use super::route::Route;
 use crate::excerpt::Excerpt;
-use crate::gateway::Refusal;
+use crate::gateway::{PushRequest, Refusal};
 use crate::render::render;
 use crate::status::PushResult;
 
@@ -108,7 +108,12 @@ fn push(request: &Request, site: &Site, labels: &str, body: &[u8]) -> Answer {
 
 fn merge(site: &Site, labels: &str, body: &[u8]) -> (PushResult, Answer) {
     let started = Instant::now();
-    match site.gateway.push(labels, body) {
+    let request = PushRequest {
+        labels,
+        body,
+        time_millis: site.clock.now_millis(),
+    };
+    match site.gateway.push(&request) {
         Ok(merged) => {
             let (samples, skipped) = (merged.samples, merged.skipped);
             site.status
@@ -119,7 +124,9 @@ fn merge(site: &Site, labels: &str, body: &[u8]) -> (PushResult, Answer) {
             let (result, code) = match refusal {
                 _ if refusal.is_beyond_label_limits() => (PushResult::TooManyLabels, 400),
                 Refusal::TooManySeries(_) => (PushResult::TooManySeries, 429),
-                Refusal::Path(_) | Refusal::Invalid(_) => (PushResult::Invalid, 400),
+                Refusal::Path(_) | Refusal::Invalid(_) | Refusal::Beyond(..) => {
+                    (PushResult::Invalid, 400)
+                }
                 Refusal::Conflict(_) => (PushResult::Conflict, 400),
                 Refusal::NotKept(_) => (PushResult::NotKept, 503),
             };

@@ -5,6 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use std::io;
 
 use super::format::VERSION;
+use super::record::Kind;
 
 /// Why a journal cannot be opened.
 #[derive(Debug)]
@@ -23,12 +24,21 @@ pub enum JournalError {
     Version(u32),
     /// Something that was on the disk is not what was written there.
     Damaged {
-        /// Where the entry begins that is not whole.
+        /// Where the record begins that is not whole.
         offset: u64,
         /// The end of the snapshot; without the whole of it, nothing is right.
         snapshot_end: u64,
     },
-    /// An entry is whole, but its owner refuses it.
+    /// A record is whole, but of a kind that this program does not write.
+    Unknown {
+        /// Where it begins.
+        offset: u64,
+        /// What it is said to be.
+        kind: Kind,
+    },
+    /// What it holds cannot be merged by the rules of now, as the line says.
+    Rules(String),
+    /// A record is whole, but the gateway refuses it.
     Refused {
         /// Where it begins.
         offset: u64,
@@ -64,8 +74,11 @@ impl Display for JournalError {
             ),
             JournalError::Version(found) => write!(
                 to,
-                "it is in format {found}, this program reads format {VERSION}; use the program \
-                 that wrote it, or move it away to begin anew"
+                "it is in format {found}, this program reads format {VERSION}; to keep its sums, \
+                 start the program that wrote it, save a scrape of it (curl \
+                 http://HOST:PORT/metrics >sums.txt), start this program on a new journal, and \
+                 push the scrape (curl --data-binary @sums.txt http://HOST:PORT/metrics); to begin \
+                 with nothing, move the file away"
             ),
             JournalError::Damaged {
                 offset,
@@ -81,12 +94,20 @@ impl Display for JournalError {
                 } else {
                     write!(
                         to,
-                        "what was written there is another thing now; restore it from a copy, or \
+                        "its contents changed after they were written; restore it from a copy, or \
                          keep what is before (truncate --size={offset} FILE), or move it away to \
                          begin anew"
                     )
                 }
             }
+            JournalError::Rules(line) => {
+                write!(to, "its sums cannot be merged by the flags of now: {line}")
+            }
+            JournalError::Unknown { offset, kind } => write!(
+                to,
+                "its record at byte {offset} is of the kind '{kind}', which this program does not \
+                 know; use the program that wrote it, or a newer one"
+            ),
             JournalError::Refused { offset, line } => write!(
                 to,
                 "what it holds at byte {offset} is refused: {line}; use the program that wrote \

@@ -6,8 +6,9 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::sync::Arc;
 
 use super::JournalError;
-use super::format::{Entry, FILE_HEAD_BYTES, FileHead, Framed, HeadFault};
+use super::format::{FILE_HEAD_BYTES, FileHead, HeadFault};
 use super::reader::{Next, Reader};
+use super::record::{Framed, Record, RecordFault};
 use super::storage::File;
 
 /// So many zeros are written to find out whether there is room again.
@@ -16,17 +17,19 @@ const PROBE_BYTES: usize = 4096;
 /// What a disk writes at once, or not at all.
 pub const SECTOR_BYTES: usize = 512;
 
-/// A file that entries are appended to.
+/// A file that records are appended to.
 #[derive(Debug)]
 pub struct Log {
     file: Arc<dyn File>,
     nonce: u32,
-    /// All before it is whole entries.
+    /// All before it is whole records.
     end: u64,
     /// All before it is on the disk.
     synced: u64,
     snapshot_end: u64,
     window_start: i64,
+    /// Of the last record, in unix milliseconds.
+    time_millis: u64,
 }
 
 /// A tail that is not whole.
@@ -48,6 +51,7 @@ impl Log {
             synced: 0,
             snapshot_end: 0,
             window_start,
+            time_millis: 0,
         }
     }
 
@@ -69,14 +73,15 @@ impl Log {
         }
     }
 
-    /// Reads a file and gives `apply` every entry in it, up to a torn tail.
+    /// Reads a file and gives `apply` every record in it with its time in unix milliseconds, up to
+    /// a torn tail.
     ///
     /// # Errors
-    /// When what had been on the disk is not whole, or `apply` refuses an entry, with a line that
-    /// says why.
+    /// When what had been on the disk is not whole, a record is of an unknown kind, or `apply`
+    /// refuses one, with a line that says why.
     pub fn recover(
         file: &Arc<dyn File>,
-        mut apply: impl FnMut(Entry<'_>) -> Result<(), String>,
+        mut apply: impl FnMut(u64, Record<'_>) -> Result<(), String>,
     ) -> Result<(Log, Option<Torn>), JournalError> {
         let read = JournalError::system("read");
         let length = file.length().map_err(&read)?;
@@ -87,6 +92,7 @@ impl Log {
             synced: 0,
             snapshot_end: head.snapshot_end,
             window_start: head.window_start,
+            time_millis: 0,
             file: Arc::clone(file),
         };
         let damaged = |offset| JournalError::Damaged {
@@ -98,12 +104,18 @@ impl Log {
             let offset = reader.offset();
             match reader.next().map_err(&read)? {
                 Next::End | Next::Broken => break,
-                Next::Whole(kind, content) => {
-                    let entry = Entry::read(kind, content).ok_or_else(|| damaged(offset))?;
-                    if let Entry::Reset { window_start } = entry {
+                Next::Whole(head, content) => {
+                    let record = Record::read(head.kind, content);
+                    let record = record.map_err(|fault| match fault {
+                        RecordFault::Unknown(kind) => JournalError::Unknown { offset, kind },
+                        RecordFault::Malformed => damaged(offset),
+                    })?;
+                    if let Record::Reset { window_start } = record {
                         log.window_start = window_start;
                     }
-                    apply(entry).map_err(|line| JournalError::Refused { offset, line })?;
+                    log.time_millis = log.time_millis.max(head.time_millis);
+                    let applied = apply(head.time_millis, record);
+                    applied.map_err(|line| JournalError::Refused { offset, line })?;
                 }
             }
         }
@@ -122,18 +134,30 @@ impl Log {
         Ok((log, Some(Torn { offset, bytes })))
     }
 
-    /// Appends an entry: one write, unless the system takes only a part of it.
+    /// Appends a record of this time, in unix milliseconds, or of the time of the record before it
+    /// if that is later: one write, unless the system takes only a part of it.
     ///
     /// # Errors
     /// Some of it may be there then; [`Log::cut`] takes it away.
-    pub fn append(&mut self, framed: &Framed<'_>) -> io::Result<()> {
-        let head = framed.head(self.synced, self.nonce);
+    pub fn append(&mut self, time_millis: u64, framed: &Framed<'_>) -> io::Result<()> {
+        let time_millis = self.time_millis.max(time_millis);
+        let head = framed.head(time_millis, self.synced, self.nonce);
         write_whole(&*self.file, &mut framed.parts(&head), self.end)?;
         self.end += framed.bytes();
+        self.time_millis = time_millis;
         Ok(())
     }
 
-    /// Appends the entries of another log from `from` up to `end`.
+    /// Appends a record that was not framed before.
+    ///
+    /// # Errors
+    /// See [`Log::append`]; and when it is too long.
+    pub fn append_record(&mut self, time_millis: u64, record: Record<'_>) -> io::Result<()> {
+        let framed = Framed::of(record).ok_or(ErrorKind::FileTooLarge)?;
+        self.append(time_millis, &framed)
+    }
+
+    /// Appends the records of another log from `from` up to `end`.
     ///
     /// # Errors
     /// The system's own.
@@ -148,9 +172,9 @@ impl Log {
                         "what was written there is no longer whole",
                     ));
                 }
-                Next::Whole(kind, content) => {
-                    let framed = Framed::content(kind, content).ok_or(ErrorKind::FileTooLarge)?;
-                    self.append(&framed)?;
+                Next::Whole(head, content) => {
+                    let framed = Framed::content(head.kind, content);
+                    self.append(head.time_millis, &framed.ok_or(ErrorKind::FileTooLarge)?)?;
                 }
             }
         }
@@ -167,19 +191,10 @@ impl Log {
         }
     }
 
-    /// Appends a part of the snapshot.
-    ///
-    /// # Errors
-    /// The system's own.
-    pub fn append_snapshot(&mut self, text: &[u8]) -> io::Result<()> {
-        let framed = Framed::of(Entry::Snapshot { text }).ok_or(ErrorKind::FileTooLarge)?;
-        self.append(&framed)
-    }
-
     /// Forgets all that is in the file, without needing more room on the disk.
     ///
     /// Its first sector is overwritten, at once or not at all: with a new head, by whose nonce
-    /// nothing behind it is an entry any more, and zeros, as if that had never been written. It is
+    /// nothing behind it is a record any more, and zeros, as if that had never been written. It is
     /// on the disk then, so that it is safe to [`Log::cut`] the file: no shorter file is ever seen
     /// with the head from before.
     ///
@@ -188,6 +203,7 @@ impl Log {
     pub fn restart(&mut self, window_start: i64) -> io::Result<()> {
         let mut new = Log::begin(Arc::clone(&self.file), window_start);
         new.snapshot_end = new.end;
+        new.time_millis = self.time_millis;
         let mut before = [0; SECTOR_BYTES];
         let length = read_whole(&*self.file, &mut before)?;
         let mut sector = [0; SECTOR_BYTES];
@@ -202,7 +218,7 @@ impl Log {
         Ok(())
     }
 
-    /// Cuts off what is behind the last whole entry.
+    /// Cuts off what is behind the last whole record.
     ///
     /// # Errors
     /// The system's own.
@@ -226,7 +242,7 @@ impl Log {
         self.synced = self.synced.max(end);
     }
 
-    /// What tells this file's entries from those of others.
+    /// What tells this file's records from those of others.
     #[must_use]
     pub fn nonce(&self) -> u32 {
         self.nonce
@@ -238,7 +254,7 @@ impl Log {
         &self.file
     }
 
-    /// The length of the head and all whole entries.
+    /// The length of the head and all whole records.
     #[must_use]
     pub fn end(&self) -> u64 {
         self.end
@@ -256,6 +272,18 @@ impl Log {
         self.snapshot_end
     }
 
+    /// True if it holds no record.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.end == FILE_HEAD_BYTES as u64
+    }
+
+    /// The time of the last record, in unix milliseconds; zero if there is none.
+    #[must_use]
+    pub fn time_millis(&self) -> u64 {
+        self.time_millis
+    }
+
     /// When the window of the snapshot began; after [`Log::recover`], that of all that follows.
     #[must_use]
     pub fn window_start(&self) -> i64 {
@@ -263,7 +291,7 @@ impl Log {
     }
 }
 
-/// Some entries of a log; they stay readable whatever becomes of it.
+/// Some records of a log; they stay readable whatever becomes of it.
 #[derive(Debug)]
 pub struct LogPart {
     file: Arc<dyn File>,

@@ -1,17 +1,17 @@
-//! The entries of a file, one after the other, and what to think of one that is not whole.
+//! The records of a file, one after the other, and what to think of one that is not whole.
 
 use std::io::{self, ErrorKind};
 
-use super::format::{ENTRY_HEAD_BYTES, EntryHead, Kind};
+use super::format::{RECORD_HEAD_BYTES, RecordHead};
 use super::storage::File;
 
-/// So much is read at once; an entry that is longer is read whole.
+/// So much is read at once; a record that is longer is read whole.
 const READ_BYTES: usize = 1 << 20;
 
 /// File systems give zeros for sectors that were never written.
 const SECTOR_BYTES: u64 = super::log::SECTOR_BYTES as u64;
 
-/// A place between two entries of a file.
+/// A place between two records of a file.
 #[derive(Debug)]
 pub struct Reader<'a> {
     file: &'a dyn File,
@@ -25,16 +25,16 @@ pub struct Reader<'a> {
 /// What begins at a place.
 #[derive(Debug, PartialEq)]
 pub enum Next<'a> {
-    /// An entry as it was written.
-    Whole(Kind, &'a [u8]),
-    /// Not a whole entry.
+    /// A record as it was written.
+    Whole(RecordHead, &'a [u8]),
+    /// Not a whole record.
     Broken,
     /// Nothing more.
     End,
 }
 
 impl<'a> Reader<'a> {
-    /// Reads the entries of a file from one offset up to another.
+    /// Reads the records of a file from one offset up to another.
     pub fn new(file: &'a dyn File, nonce: u32, from: u64, end: u64) -> Reader<'a> {
         Reader {
             file,
@@ -46,12 +46,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The offset behind the last whole entry.
+    /// The offset behind the last whole record.
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// The next entry; the place moves behind it if it is whole.
+    /// The next record; the place moves behind it if it is whole.
     pub fn next(&mut self) -> io::Result<Next<'_>> {
         if self.offset >= self.end {
             return Ok(Next::End);
@@ -59,7 +59,7 @@ impl<'a> Reader<'a> {
         let Some(head) = self.head_at(self.offset)? else {
             return Ok(Next::Broken);
         };
-        let begin = self.offset + ENTRY_HEAD_BYTES as u64;
+        let begin = self.offset + RECORD_HEAD_BYTES as u64;
         let length = u64::from(head.length);
         if self.end - begin < length {
             return Ok(Next::Broken);
@@ -68,19 +68,19 @@ impl<'a> Reader<'a> {
             return Ok(Next::Broken);
         }
         self.offset = begin + length;
-        Ok(Next::Whole(head.kind, self.load(begin, length)?))
+        Ok(Next::Whole(head, self.load(begin, length)?))
     }
 
-    /// Tells whether the broken entry at this place is the torn tail of a writing that was cut
+    /// Tells whether the broken record at this place is the torn tail of a writing that was cut
     /// short, or damage to what was there before.
     ///
     /// Who is killed has written a beginning of it, with which the file ends. A power cut may leave
     /// some sectors of what was written since the last sync and zeros for the others: it is torn as
-    /// well if a sector of it was never written, unless an entry behind it says that it had been.
+    /// well if a sector of it was never written, unless a record behind it says that it had been.
     pub fn is_torn(&mut self) -> io::Result<bool> {
         let content = self.head_at(self.offset)?;
         let content_bytes = content.map_or(0, |head| u64::from(head.length));
-        let bytes = ENTRY_HEAD_BYTES as u64 + content_bytes;
+        let bytes = RECORD_HEAD_BYTES as u64 + content_bytes;
         if self.end - self.offset < bytes {
             return Ok(true);
         }
@@ -100,7 +100,7 @@ impl<'a> Reader<'a> {
         Ok(false)
     }
 
-    /// True if an entry behind this place says that the place was on the disk.
+    /// True if a record behind this place says that the place was on the disk.
     fn was_on_disk(&mut self) -> io::Result<bool> {
         for at in self.offset + 1..self.end {
             let head = self.head_at(at)?;
@@ -111,10 +111,10 @@ impl<'a> Reader<'a> {
         Ok(false)
     }
 
-    fn head_at(&mut self, offset: u64) -> io::Result<Option<EntryHead>> {
+    fn head_at(&mut self, offset: u64) -> io::Result<Option<RecordHead>> {
         let nonce = self.nonce;
-        let bytes = self.load(offset, ENTRY_HEAD_BYTES as u64)?;
-        Ok(EntryHead::read(bytes, nonce))
+        let bytes = self.load(offset, RECORD_HEAD_BYTES as u64)?;
+        Ok(RecordHead::read(bytes, nonce))
     }
 
     /// These bytes of the file; fewer where it ends.

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use prometheus_aggregation_gateway::gateway::Gateway;
+use prometheus_aggregation_gateway::gateway::{Gateway, ReplayedBy, Start};
 use prometheus_aggregation_gateway::handoff::{Handoff, Image, is_announced, memory_file};
 use prometheus_aggregation_gateway::http::Site;
 use prometheus_aggregation_gateway::journal::{Disk, File, JournalError, Storage, read_head};
+use prometheus_aggregation_gateway::rules::Rules;
 use prometheus_aggregation_gateway::status::Upkeep;
 
 use super::{Failure, log, spawn, system};
@@ -61,21 +62,21 @@ impl Source {
         Ok(Source::Journal(path.to_owned(), disk, file))
     }
 
-    /// Reads them. Without any, the window began at this time, in unix seconds.
-    pub fn read(self, window_start: i64) -> Result<Gateway, Failure> {
+    /// Reads them, to be merged by these rules from here on. Without any, this is where they begin.
+    pub fn read(self, rules: Rules, start: Start) -> Result<Gateway, Failure> {
         let started = Instant::now();
         let (path, disk, file) = match self {
-            Source::Nothing => return Ok(Gateway::in_memory(window_start)),
+            Source::Nothing => return Ok(Gateway::in_memory(rules, start)),
             Source::Memory(file) => {
-                let taken_over = Gateway::take_over(&file);
+                let taken_over = Gateway::take_over(&file, rules);
                 return taken_over.map_err(|error| system(format!("sums handed over: {error}")));
             }
             Source::Journal(path, disk, file) => (path, disk, file),
         };
-        let (gateway, torn) = Gateway::open(Arc::new(disk), &file, window_start)
+        let (gateway, opened) = Gateway::open(Arc::new(disk), &file, rules, start)
             .map_err(|error| of_journal(&path, &error))?;
         let path = path.display();
-        if let Some(torn) = torn {
+        if let Some(torn) = opened.torn {
             log(&format!(
                 "journal {path}: {} bytes cut off at byte {}: it was being written when \
                  the process or the machine ended",
@@ -89,6 +90,15 @@ impl Source {
             size.series,
             started.elapsed().as_secs_f64()
         ));
+        if opened.by == ReplayedBy::OtherRules {
+            let outcome = match gateway.compact_journal() {
+                Ok(_) => "its sums are merged by the flags of now".to_owned(),
+                Err(error) => format!("pushes are refused until it can be written: {error}"),
+            };
+            log(&format!(
+                "journal {path}: written anew for other merge flags: {outcome}"
+            ));
+        }
         Ok(gateway)
     }
 }

@@ -98,7 +98,8 @@ impl Plan {
 
     fn reset(&self, site: &Site, due: Due) -> Result<(), NotKept> {
         let window_start = self.schedule.window_start(due.now).timestamp();
-        let cleared = site.gateway.reset(window_start)?;
+        let time_millis = site.clock.now_millis();
+        let cleared = site.gateway.reset(time_millis, window_start)?;
         site.status.count_reset(due.now.timestamp());
         say_next_reset(site, due.next);
         let (families, series) = (cleared.families, cleared.series);

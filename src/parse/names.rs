@@ -6,7 +6,7 @@ use super::error::{MeaningError, beyond};
 use crate::excerpt::Excerpt;
 use crate::keyed_hash::KeyedHash;
 use crate::label_limits::LabelLimits;
-use crate::metric::{MetricType, PushedFamily, base_names};
+use crate::metric::{GaugeMode, MetricType, PushedFamily, base_names};
 
 /// A family, and what has been said of it so far.
 struct Family<'a> {
@@ -187,6 +187,7 @@ impl<'a> Names<'a> {
                 help: "",
                 metric_type: MetricType::Untyped,
                 has_series: false,
+                mode: GaugeMode::default(),
                 has_negative: false,
             },
             has_help: false,

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use libfuzzer_sys::fuzz_target;
-use prometheus_aggregation_gateway::gateway::Gateway;
+use prometheus_aggregation_gateway::gateway::{Gateway, Merged, PushRequest, Refusal};
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::parse::parse;
@@ -63,7 +63,7 @@ fn assert_labels_win(path: &str, key: &GroupingKey, of_key: Labels) {
     let push = parse(body, key, LabelLimits::NONE).expect("the body is valid");
     valid::assert_push(&push, body);
     let gateway = Gateway::default();
-    gateway.push(path, body).expect("the body is valid");
+    push(&gateway, path, body).expect("the body is valid");
     let scrape = String::from_utf8(gateway.scrape()).expect("a scrape is UTF-8");
     let families = valid::assert_reads(&scrape);
     let found: Labels = families[0].samples[0].labels.iter().cloned().collect();
@@ -86,4 +86,12 @@ fn plain(escaped: &str) -> String {
         });
     }
     plain
+}
+
+fn push(gateway: &Gateway, labels: &str, body: &[u8]) -> Result<Merged, Refusal> {
+    gateway.push(&PushRequest {
+        labels,
+        body,
+        time_millis: 0,
+    })
 }

@@ -17,7 +17,7 @@
 #![no_main]
 
 use libfuzzer_sys::{Corpus, fuzz_target};
-use prometheus_aggregation_gateway::gateway::Gateway;
+use prometheus_aggregation_gateway::gateway::{Gateway, Merged, PushRequest, Refusal};
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::metric::{Push, PushedFamily};
@@ -43,7 +43,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     for push in &sequence {
         let (path, body) = push;
         let restored = restored(&before);
-        let outcome = gateway.push(path, body);
+        let outcome = push(&gateway, path, body);
         let scrape = scrape(&gateway);
         assert_eq!(
             restored.push(path, body),
@@ -110,7 +110,7 @@ fn scrape(gateway: &Gateway) -> String {
 /// A gateway made of a scrape, which it gives again: render, parse and merge are the identity.
 fn restored(text: &str) -> Gateway {
     let gateway = Gateway::default();
-    if let Err(error) = gateway.push("", text.as_bytes()) {
+    if let Err(error) = push(&gateway, "", text.as_bytes()) {
         panic!("the scrape is refused: {error}\n{text}");
     }
     assert_eq!(scrape(&gateway), text);
@@ -129,7 +129,7 @@ fn assert_commutes(one: &(&str, &[u8]), other: &(&str, &[u8])) {
     }
     let [forward, backward] = [[one, other], [other, one]].map(|order| {
         let gateway = Gateway::default();
-        let accepted = order.map(|(path, body)| gateway.push(path, body).is_ok());
+        let accepted = order.map(|(path, body)| push(&gateway, path, body).is_ok());
         (accepted[0] && accepted[1]).then(|| scrape(&gateway))
     });
     assert_eq!(forward, backward);
@@ -143,5 +143,13 @@ fn says_order_matters([one, other]: &[Push<'_>; 2]) -> bool {
     in_both.any(|(one, other)| {
         let helps_differ = one.help != other.help && !one.help.is_empty() && !other.help.is_empty();
         helps_differ || !one.has_series || !other.has_series
+    })
+}
+
+fn push(gateway: &Gateway, labels: &str, body: &[u8]) -> Result<Merged, Refusal> {
+    gateway.push(&PushRequest {
+        labels,
+        body,
+        time_millis: 0,
     })
 }

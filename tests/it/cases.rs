@@ -1,10 +1,15 @@
 //! Bodies and what becomes of them: `data/accept`, `data/reject`, `data/merge`.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use prometheus_aggregation_gateway::cli::{self, Command};
 use prometheus_aggregation_gateway::gateway::{Gateway, Limits};
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
+
+use crate::journal::START;
+use crate::push_text::PushText;
 
 /// What is under `data/<directory>` with this extension (none: directories), sorted.
 #[track_caller]
@@ -57,7 +62,7 @@ fn limited() -> Gateway {
 fn accept() {
     for case in paths("accept", "prom") {
         let gateway = limited();
-        if let Err(error) = gateway.push("", &read(&case)) {
+        if let Err(error) = gateway.push_text("", &read(&case)) {
             panic!("{}: {error}", case.display());
         }
         assert_scrape(&gateway, &read(&case.with_extension("scrape")), &case);
@@ -78,8 +83,8 @@ fn reject() {
             .expect("the message comes first");
         let gateway = limited();
         let before = b"# TYPE zz_before gauge\nzz_before{a=\"1\"} 1.5\n";
-        gateway.push("", before).expect("it is valid");
-        let error = match gateway.push("", &body) {
+        gateway.push_text("", before).expect("it is valid");
+        let error = match gateway.push_text("", &body) {
             Ok(_) => panic!("{}: accepted", case.display()),
             Err(error) => error.to_string(),
         };
@@ -93,18 +98,28 @@ fn reject() {
     }
 }
 
+fn with_flags(case: &Path) -> Gateway {
+    let flags = fs::read_to_string(case.join("flags")).unwrap_or_default();
+    let flags = flags.split_ascii_whitespace().map(OsString::from);
+    match cli::read(flags) {
+        Ok(Command::Run(config)) => Gateway::in_memory(config.rules, START),
+        outcome => panic!("{}: {outcome:?}", case.display()),
+    }
+}
+
 /// `1.prom`, `2.prom` ... are pushed in this order; those with a `.refused` beside them are refused
-/// with its message and change nothing. The sums are in `scrape`, which can be read back.
+/// with its message and change nothing. The sums are in `scrape`, which can be read back. What is
+/// in `flags`, if it is there, the gateway was started with.
 #[test]
 fn merge() {
     for case in paths("merge", "") {
-        let gateway = Gateway::default();
+        let gateway = with_flags(&case);
         for step in paths(
             &format!("merge/{}", case.file_name().unwrap().display()),
             "prom",
         ) {
             let before = gateway.scrape();
-            let outcome = gateway.push("", &read(&step));
+            let outcome = gateway.push_text("", &read(&step));
             match (outcome, fs::read_to_string(step.with_extension("refused"))) {
                 (Ok(_), Err(_)) => {}
                 (Err(error), Ok(expected)) => {
@@ -117,8 +132,8 @@ fn merge() {
         }
         let scrape = read(&case.join("scrape"));
         assert_scrape(&gateway, &scrape, &case);
-        let again = Gateway::default();
-        let outcome = again.push("", &scrape);
+        let again = with_flags(&case);
+        let outcome = again.push_text("", &scrape);
         assert_eq!(outcome.err(), None, "{}, read back", case.display());
         assert_scrape(&again, &scrape, &case);
     }

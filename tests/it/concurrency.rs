@@ -6,6 +6,7 @@ use std::thread;
 
 use prometheus_aggregation_gateway::gateway::Gateway;
 
+use crate::push_text::PushText;
 use crate::running_gateway::{RunningGateway, wait_until};
 use crate::strict;
 
@@ -120,12 +121,12 @@ fn resets_fall_between_pushes() {
         for _ in 0..4 {
             scope.spawn(|| {
                 while cleared.load(Ordering::Relaxed) < 100 {
-                    gateway.push("", b"a 1\nb 1\n").expect("it is valid");
+                    gateway.push_text("", b"a 1\nb 1\n").expect("it is valid");
                 }
             });
         }
         wait_until(|| {
-            let series = gateway.reset(0).expect("there is no journal").series;
+            let series = gateway.reset(0, 0).expect("there is no journal").series;
             // What is to be seen is there before the pushers end.
             let seen = cleared.fetch_add(usize::from(series != 0), Ordering::Relaxed);
             assert!(matches!(series, 0 | 2), "half a push was cleared");
@@ -150,7 +151,7 @@ fn one_of_two_conflicting_pushes_is_refused() {
         let start = Barrier::new(2);
         let push = |body: &str| {
             start.wait();
-            gateway.push("", body.as_bytes()).is_ok()
+            gateway.push_text("", body.as_bytes()).is_ok()
         };
         let (histogram, counter) = thread::scope(|scope| {
             let histogram = scope.spawn(|| push("# TYPE h histogram\nh_count 1\n"));

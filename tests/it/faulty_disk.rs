@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use prometheus_aggregation_gateway::gateway::{Gateway, NotKept, Refusal};
 use prometheus_aggregation_gateway::journal::{
-    Entry, Framed, Journal, Replacement, Storage, Trouble,
+    Beginning, Framed, Journal, PushRecord, Record, Replacement, Storage, Trouble,
 };
 
-use crate::journal::{HEAD_BYTES, open, reopened, scrape};
+use crate::journal::{HEAD_BYTES, empty_journal as empty_journal_file, open, reopened, scrape};
 use crate::memory_disk::MemoryDisk;
+use crate::push_text::PushText;
 use crate::random::Random;
 
 /// A power cut takes only what came after the last sync, and what is left is a state that was.
@@ -27,14 +28,14 @@ fn a_power_cut_takes_the_unsynced_end() {
                     gateway.sync_journal().unwrap();
                     synced = states.len() - 1;
                 }
-                1 if gateway.reset(number as i64).is_ok() => states.push(scrape(&gateway)),
+                1 if gateway.reset(0, number as i64).is_ok() => states.push(scrape(&gateway)),
                 2 => {
                     gateway.compact_journal().unwrap();
                 }
                 _ => {
                     let comment = "#".repeat(random.below(2000));
                     let body = format!("n{} {number}\n{comment}\n", random.below(3));
-                    gateway.push("", body.as_bytes()).unwrap();
+                    gateway.push_text("", body.as_bytes()).unwrap();
                     states.push(scrape(&gateway));
                 }
             }
@@ -64,14 +65,14 @@ fn a_failing_disk_loses_and_doubles_nothing() {
     let sequence = |gateway: &Gateway| {
         for number in 0..12 {
             let before = scrape(gateway);
-            let outcome = gateway.push("", body(number).as_bytes());
+            let outcome = gateway.push_text("", body(number).as_bytes());
             if outcome.is_err() {
                 assert!(matches!(outcome, Err(Refusal::NotKept(_))));
                 assert_eq!(scrape(gateway), before);
             }
             match number {
                 3 | 8 => drop(gateway.sync_journal()),
-                5 => drop(gateway.reset(number)),
+                5 => drop(gateway.reset(0, number)),
                 6 | 9 => drop(gateway.compact_journal()),
                 _ => {}
             }
@@ -102,7 +103,7 @@ fn a_failing_disk_loses_and_doubles_nothing() {
             // One look of each thread, and it works again.
             gateway.sync_journal().unwrap();
             gateway.compact_journal().unwrap();
-            gateway.push("", b"more 1\n").unwrap();
+            gateway.push_text("", b"more 1\n").unwrap();
             gateway.sync_journal().unwrap();
             assert_eq!(gateway.not_kept(), None);
             let live = scrape(&gateway);
@@ -124,23 +125,26 @@ fn a_lost_sector_of_what_was_synced_is_damage() {
     let disk = MemoryDisk::with(b"");
     let gateway = reopened(&disk);
     let body = format!("#{}\na 1\n", "#".repeat(2000));
-    gateway.push("", body.as_bytes()).unwrap();
+    gateway.push_text("", body.as_bytes()).unwrap();
     let losing = |bytes: &[u8]| {
         let mut bytes = bytes.to_vec();
         bytes[1024..1536].fill(0);
         open(&MemoryDisk::with(&bytes))
     };
     // In the last second it was never there.
-    gateway.push("", b"a 1\n").unwrap();
+    gateway.push_text("", b"a 1\n").unwrap();
     let (unsynced, torn) = losing(&disk.bytes()).expect("a power cut may do that");
     assert_eq!(scrape(&unsynced), "");
-    assert_eq!(torn.expect("it is cut off").offset, HEAD_BYTES as u64);
+    assert_eq!(
+        torn.expect("it is cut off").offset,
+        empty_journal_file().len() as u64
+    );
     gateway.sync_journal().unwrap();
-    gateway.push("", b"a 1\n").unwrap();
-    let damaged = losing(&disk.bytes()).expect_err("the last entry says that it was there");
+    gateway.push_text("", b"a 1\n").unwrap();
+    let damaged = losing(&disk.bytes()).expect_err("the last record says that it was there");
     let line = damaged.to_string();
     assert!(
-        line.starts_with("it is damaged at byte 36: what was written there"),
+        line.starts_with("it is damaged at byte 97: its contents changed"),
         "{line}"
     );
 }
@@ -155,29 +159,29 @@ fn a_power_cut_does_not_split_a_reset_without_room() {
         let body = format!("#{}\na 1\n", "#".repeat(2000));
         // Where it is not written, something else is, and no zeros.
         let other_body = format!("#{}\na 1\n", "-".repeat(2000));
-        gateway.push("", body.as_bytes()).unwrap();
-        gateway.reset(1).unwrap();
-        gateway.push("", body.as_bytes()).unwrap();
+        gateway.push_text("", body.as_bytes()).unwrap();
+        gateway.reset(0, 1).unwrap();
+        gateway.push_text("", body.as_bytes()).unwrap();
         gateway.compact_journal().unwrap();
-        gateway.push("", body.as_bytes()).unwrap();
+        gateway.push_text("", body.as_bytes()).unwrap();
         gateway.sync_journal().unwrap();
         match seed % 3 {
             0 => disk.fill_up(disk.bytes().len()),
             1 => {
-                gateway.push("", b"a 1\n").unwrap();
+                gateway.push_text("", b"a 1\n").unwrap();
                 disk.fail(0..1);
                 gateway.sync_journal().unwrap_err();
             }
             _ => {
-                gateway.reset(1).unwrap();
+                gateway.reset(0, 1).unwrap();
                 disk.fail(0..1);
                 gateway.compact_journal().unwrap_err();
             }
         }
-        gateway.reset(2).unwrap();
+        gateway.reset(0, 2).unwrap();
         disk.fill_up(usize::MAX);
         if seed % 2 == 0 {
-            gateway.push("", other_body.as_bytes()).unwrap();
+            gateway.push_text("", other_body.as_bytes()).unwrap();
         }
         let left = disk.after_power_cut(&mut Random::new(seed));
         let (left, _) = open(&left).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
@@ -192,13 +196,13 @@ fn a_power_cut_does_not_split_a_reset_without_room() {
 fn a_power_cut_does_not_bring_a_torn_tail_back() {
     let disk = MemoryDisk::with(b"");
     let body = |filler: &str| format!("#{}\na 1\n", filler.repeat(2000));
-    reopened(&disk).push("", body("#").as_bytes()).unwrap();
+    reopened(&disk).push_text("", body("#").as_bytes()).unwrap();
     let bytes = disk.bytes();
     for seed in 0..100 {
         let disk = MemoryDisk::with(&bytes[..bytes.len() - 1]);
         let (gateway, torn) = open(&disk).unwrap();
         assert!(torn.is_some());
-        gateway.push("", body("-").as_bytes()).unwrap();
+        gateway.push_text("", body("-").as_bytes()).unwrap();
         let left = disk.after_power_cut(&mut Random::new(seed));
         let (left, _) = open(&left).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         let found = scrape(&left);
@@ -216,12 +220,12 @@ fn a_compaction_takes_nothing_back() {
     let is_whole = |syncs_before, failing, seed| {
         let disk = MemoryDisk::with(b"");
         let gateway = Arc::new(reopened(&disk));
-        gateway.push("", b"a 1\n").unwrap();
-        gateway.reset(1).unwrap();
+        gateway.push_text("", b"a 1\n").unwrap();
+        gateway.reset(0, 1).unwrap();
         let (pushing, failing_disk) = (Arc::clone(&gateway), disk.clone());
         disk.when_synced_beside(syncs_before, move || {
             let body = format!("#{}\na 1\n", "#".repeat(2000));
-            pushing.push("", body.as_bytes()).unwrap();
+            pushing.push_text("", body.as_bytes()).unwrap();
             assert!(pushing.sync_journal().unwrap());
             failing_disk.fail(failing..failing + 1);
         });
@@ -246,13 +250,13 @@ fn a_sync_under_way_holds_for_the_new_file() {
     for seed in 0..50 {
         let disk = MemoryDisk::with(b"");
         let mut journal = empty_journal(&disk);
-        let mut new = Replacement::begin(journal.place(), 0).unwrap();
+        let mut new = Replacement::begin(journal.place(), &beginning()).unwrap();
         new.end_snapshot().unwrap();
-        journal.append(&short_push()).unwrap();
+        journal.append(0, &short_push()).unwrap();
         let sync = journal.begin_sync().expect("the push is not synced");
         assert!(journal.switch(new).unwrap());
         sync.run().unwrap();
-        assert_eq!(entries_after_power_cut(&disk, seed), 1, "seed {seed}");
+        assert_eq!(pushes_after_power_cut(&disk, seed), 1, "seed {seed}");
     }
 }
 
@@ -262,40 +266,50 @@ fn a_sync_after_the_switch_holds() {
     for seed in 0..50 {
         let disk = MemoryDisk::with(b"");
         let mut journal = empty_journal(&disk);
-        let mut new = Replacement::begin(journal.place(), 0).unwrap();
+        let mut new = Replacement::begin(journal.place(), &beginning()).unwrap();
         new.end_snapshot().unwrap();
         assert!(journal.switch(new).unwrap());
-        journal.append(&short_push()).unwrap();
+        journal.append(0, &short_push()).unwrap();
         let sync = journal.begin_sync().expect("the push is not synced");
         journal.end_sync(&sync, &sync.run());
         assert!(journal.begin_sync().is_none());
-        assert_eq!(entries_after_power_cut(&disk, seed), 1, "seed {seed}");
+        assert_eq!(pushes_after_power_cut(&disk, seed), 1, "seed {seed}");
+    }
+}
+
+fn beginning() -> Beginning {
+    Beginning {
+        rules: b"some rules"[..].into(),
+        window_start: 0,
+        time_millis: 0,
     }
 }
 
 fn empty_journal(disk: &MemoryDisk) -> Journal {
     let storage: Arc<dyn Storage> = Arc::new(disk.clone());
-    let opened = Journal::open(storage, &disk.file(), 0, |_| Ok(()));
+    let opened = Journal::open(storage, &disk.file(), &beginning(), |_, _| Ok(()));
     opened.expect("it is begun").0
 }
 
-fn entries_after_power_cut(disk: &MemoryDisk, seed: u64) -> usize {
+fn pushes_after_power_cut(disk: &MemoryDisk, seed: u64) -> usize {
     let left = disk.after_power_cut(&mut Random::new(seed));
-    let mut entries = 0;
-    let count = |_: Entry<'_>| {
-        entries += 1;
+    let mut records = 0;
+    let count = |_, record: Record<'_>| {
+        records += usize::from(matches!(record, Record::Push(_)));
         Ok(())
     };
-    Journal::open(Arc::new(left.clone()), &left.file(), 0, count).unwrap();
-    entries
+    Journal::open(Arc::new(left.clone()), &left.file(), &beginning(), count).unwrap();
+    records
 }
 
 fn short_push() -> Framed<'static> {
-    let entry = Entry::Push {
+    let push = PushRecord {
+        format: b't',
         labels: "",
+        key: None,
         body: b"a 1\n",
     };
-    Framed::of(entry).expect("it is short")
+    Framed::of(Record::Push(push)).expect("it is short")
 }
 
 /// Whichever of its operations fails, a compaction leaves no file beside the journal. Only the last
@@ -306,8 +320,8 @@ fn a_failed_compaction_leaves_no_file() {
     let disk_after_reset = || {
         let disk = MemoryDisk::with(b"");
         let gateway = reopened(&disk);
-        gateway.reset(1).unwrap();
-        gateway.push("", b"a 1\n").unwrap();
+        gateway.reset(0, 1).unwrap();
+        gateway.push_text("", b"a 1\n").unwrap();
         disk.fail(0..0);
         (disk, gateway)
     };
@@ -322,7 +336,7 @@ fn a_failed_compaction_leaves_no_file() {
         assert!(!disk.has_file_beside(), "operation {failing} fails");
         let expected = (failing + 2 >= operations).then(|| not_synced(&error));
         assert_eq!(gateway.not_kept(), expected, "operation {failing} fails");
-        let pushed = gateway.push("", b"a 1\n");
+        let pushed = gateway.push_text("", b"a 1\n");
         assert_eq!(pushed.err(), expected.map(Refusal::NotKept));
     }
     let (disk, gateway) = disk_after_reset();
@@ -330,7 +344,7 @@ fn a_failed_compaction_leaves_no_file() {
     let (full, resetting) = (disk.clone(), Arc::clone(&gateway));
     disk.when_synced_beside(0, move || {
         full.fill_up(0);
-        resetting.reset(2).unwrap();
+        resetting.reset(0, 2).unwrap();
     });
     assert!(!gateway.compact_journal().unwrap(), "it copied the past");
     assert!(!disk.has_file_beside());
@@ -341,13 +355,13 @@ fn a_failed_compaction_leaves_no_file() {
 fn a_failed_sync_shows_at_once() {
     let disk = MemoryDisk::with(b"");
     let gateway = reopened(&disk);
-    gateway.push("", b"a 1\n").unwrap();
+    gateway.push_text("", b"a 1\n").unwrap();
     disk.fail(0..1);
     let error = gateway
         .sync_journal()
         .expect_err("the only operation fails");
     assert_eq!(gateway.not_kept(), Some(not_synced(&error)));
-    let refused = gateway.push("", b"a 1\n").unwrap_err();
+    let refused = gateway.push_text("", b"a 1\n").unwrap_err();
     assert_eq!(refused, Refusal::NotKept(not_synced(&error)));
     assert!(gateway.compact_journal().unwrap());
     assert_eq!(gateway.not_kept(), None);
@@ -362,35 +376,35 @@ fn not_synced(error: &io::Error) -> NotKept {
 fn what_comes_meanwhile_is_not_forgotten() {
     let disk = MemoryDisk::with(b"");
     let mut journal = empty_journal(&disk);
-    journal.append(&short_push()).unwrap();
+    journal.append(0, &short_push()).unwrap();
     let sync = journal.begin_sync().expect("something is not synced");
-    journal.append(&short_push()).unwrap();
+    journal.append(0, &short_push()).unwrap();
     journal.end_sync(&sync, &sync.run());
     let sync = journal.begin_sync().expect("the second push is not synced");
     journal.end_sync(&sync, &sync.run());
     assert!(journal.begin_sync().is_none());
 
-    journal.reset(1).unwrap();
-    let mut new = Replacement::begin(journal.place(), 1).unwrap();
-    journal.append(&short_push()).unwrap();
-    journal.reset(2).unwrap();
+    journal.reset(0, 1).unwrap();
+    let mut new = Replacement::begin(journal.place(), &beginning()).unwrap();
+    journal.append(0, &short_push()).unwrap();
+    journal.reset(0, 2).unwrap();
     new.end_snapshot().unwrap();
     journal.switch(new).unwrap();
     assert!(
         journal.needs_replacement(),
         "the second reset left something"
     );
-    let mut new = Replacement::begin(journal.place(), 2).unwrap();
+    let mut new = Replacement::begin(journal.place(), &beginning()).unwrap();
     new.end_snapshot().unwrap();
     journal.switch(new).unwrap();
     assert!(!journal.needs_replacement());
 
     // A reset that begins the file anew takes away what was to be copied.
-    journal.append(&short_push()).unwrap();
-    let mut new = Replacement::begin(journal.place(), 2).unwrap();
+    journal.append(0, &short_push()).unwrap();
+    let mut new = Replacement::begin(journal.place(), &beginning()).unwrap();
     new.end_snapshot().unwrap();
     disk.fill_up(disk.bytes().len());
-    journal.reset(3).unwrap();
+    journal.reset(0, 3).unwrap();
     assert!(!journal.switch(new).unwrap(), "what it copied is forgotten");
 }
 
@@ -399,10 +413,10 @@ fn what_comes_meanwhile_is_not_forgotten() {
 fn a_full_disk_refuses_until_there_is_room() {
     let disk = MemoryDisk::with(b"");
     let gateway = reopened(&disk);
-    gateway.push("", b"a 1\n").unwrap();
+    gateway.push_text("", b"a 1\n").unwrap();
     let full = disk.bytes().len();
     disk.fill_up(full);
-    let refused = gateway.push("", b"a 1\n").unwrap_err();
+    let refused = gateway.push_text("", b"a 1\n").unwrap_err();
     assert!(matches!(
         &refused,
         Refusal::NotKept(NotKept::Journal(Trouble::Append(_)))
@@ -417,15 +431,15 @@ fn a_full_disk_refuses_until_there_is_room() {
     // A note of the reset would find room, the push did not.
     disk.fill_up(full + 100);
     let long = [b"#".repeat(100).as_slice(), b"\na 1\n"].concat();
-    assert!(gateway.push("", &long).is_err());
-    gateway.reset(5).unwrap();
+    assert!(gateway.push_text("", &long).is_err());
+    gateway.reset(0, 5).unwrap();
     assert_eq!(
         (scrape(&gateway).as_str(), disk.bytes().len()),
         ("", HEAD_BYTES)
     );
     let again = reopened(&disk);
     assert_eq!((scrape(&again), again.window_start()), (String::new(), 5));
-    gateway.push("", b"b 1\n").unwrap();
+    gateway.push_text("", b"b 1\n").unwrap();
     assert_eq!(scrape(&reopened(&disk)), "# TYPE b untyped\nb 1\n");
 }
 
@@ -435,15 +449,15 @@ fn signals_change_nothing() {
     let disk = MemoryDisk::with(b"");
     disk.interrupt();
     let gateway = reopened(&disk);
-    gateway.push("", b"a 1\n").unwrap();
-    gateway.reset(1).unwrap();
-    gateway.push("", b"b 1\n").unwrap();
+    gateway.push_text("", b"a 1\n").unwrap();
+    gateway.reset(0, 1).unwrap();
+    gateway.push_text("", b"b 1\n").unwrap();
     // Reads what it copies.
     assert!(gateway.compact_journal().unwrap());
     assert_eq!(scrape(&reopened(&disk)), "# TYPE b untyped\nb 1\n");
     // Reads and overwrites the head.
     disk.fill_up(disk.bytes().len());
-    gateway.reset(2).unwrap();
+    gateway.reset(0, 2).unwrap();
     let again = reopened(&disk);
     assert_eq!((scrape(&again), again.window_start()), (String::new(), 2));
 }

@@ -397,19 +397,19 @@ fn check_tells_what_would_be_refused() {
         &["-journal", journal],
         &[],
         1,
-        "it is in format 9, this program reads format 1",
+        "it is in format 9, this program reads format 2",
     );
     let budget = ["-max-buffered-bytes", "100"];
     check(&budget, &[], 2, "is less than twice -max-body-bytes");
     let announced = "AGGREGATION_GATEWAY_HAND_OVER";
-    check(&[], &[(announced, "2")], 0, "");
+    check(&[], &[(announced, "3")], 0, "");
     check(
         &[],
         &[(announced, "1")],
         1,
-        "is in format `1`, this program takes format 2",
+        "is in format `1`, this program takes format 3",
     );
-    let output = command(&[]).env(announced, "2").output().unwrap();
+    let output = command(&[]).env(announced, "3").output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(
         stderr.contains("what is handed over does not arrive"),

@@ -5,17 +5,30 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
-use prometheus_aggregation_gateway::gateway::Gateway;
+use prometheus_aggregation_gateway::gateway::{Gateway, Start};
 use prometheus_aggregation_gateway::journal::{Disk, JournalError, Storage, Torn};
+use prometheus_aggregation_gateway::rules::Rules;
 
 use crate::memory_disk::MemoryDisk;
+use crate::push_text::PushText;
 use crate::random::{Random, push};
 use crate::running_gateway::scratch_folder;
 
 pub const HEAD_BYTES: usize = 36;
 
+pub const START: Start = Start {
+    window_start: 7,
+    time_millis: 0,
+};
+
 pub fn open(disk: &MemoryDisk) -> Result<(Gateway, Option<Torn>), JournalError> {
-    Gateway::open(Arc::new(disk.clone()), &disk.file(), 7)
+    let opened = Gateway::open(
+        Arc::new(disk.clone()),
+        &disk.file(),
+        Rules::default(),
+        START,
+    );
+    opened.map(|(gateway, opened)| (gateway, opened.torn))
 }
 
 #[track_caller]
@@ -31,13 +44,22 @@ pub fn scrape(gateway: &Gateway) -> String {
     String::from_utf8(gateway.scrape()).expect("a scrape is UTF-8")
 }
 
-/// A small journal with a snapshot, and after each of its entries its length and the sums.
+/// A journal without sums: its head and its rules.
+pub fn empty_journal() -> Vec<u8> {
+    let disk = MemoryDisk::with(b"");
+    reopened(&disk);
+    disk.bytes()
+}
+
+/// A small journal with a snapshot, and after each of its records its length and the sums.
 fn small_journal() -> (Vec<u8>, Vec<(usize, String)>) {
     let disk = MemoryDisk::with(b"");
     let gateway = reopened(&disk);
-    gateway.push("job/a", b"# TYPE a counter\na 1\n").unwrap();
-    gateway.reset(100).unwrap();
-    gateway.push("", b"# HELP b Before.\nb 1\n").unwrap();
+    gateway
+        .push_text("job/a", b"# TYPE a counter\na 1\n")
+        .unwrap();
+    gateway.reset(0, 100).unwrap();
+    gateway.push_text("", b"# HELP b Before.\nb 1\n").unwrap();
     assert!(gateway.compact_journal().unwrap(), "a reset asks for it");
     let mut states = vec![(disk.bytes().len(), scrape(&gateway))];
     let histogram = b"# TYPE h histogram\nh_bucket{le=\"1\"} 2\nh_sum 3\nh_count 4\n";
@@ -49,18 +71,18 @@ fn small_journal() -> (Vec<u8>, Vec<(usize, String)>) {
     ];
     for (number, (labels, body)) in pushes.into_iter().enumerate() {
         if number == 2 {
-            gateway.reset(200).unwrap();
+            gateway.reset(0, 200).unwrap();
             states.push((disk.bytes().len(), scrape(&gateway)));
         }
-        gateway.push(labels, body).unwrap();
+        gateway.push_text(labels, body).unwrap();
         states.push((disk.bytes().len(), scrape(&gateway)));
     }
     (disk.bytes(), states)
 }
 
-/// Cut at any byte behind the snapshot, it is as it was after the last whole entry.
+/// Cut at any byte behind the snapshot, it is as it was after the last whole record.
 #[test]
-fn a_cut_journal_is_recovered_to_the_last_whole_entry() {
+fn a_cut_journal_is_recovered_to_the_last_whole_record() {
     let (bytes, states) = small_journal();
     for length in states[0].0..=bytes.len() {
         let disk = MemoryDisk::with(&bytes[..length]);
@@ -77,7 +99,7 @@ fn a_cut_journal_is_recovered_to_the_last_whole_entry() {
         assert_eq!(torn, expected, "cut at {length}");
         assert_eq!(disk.bytes(), bytes[..*end], "the tail is still there");
         // It goes on from there.
-        gateway.push("", b"more 1\n").unwrap();
+        gateway.push_text("", b"more 1\n").unwrap();
         assert_eq!(scrape(&reopened(&disk)), scrape(&gateway));
     }
     for length in 1..states[0].0 {
@@ -90,6 +112,7 @@ fn a_cut_journal_is_recovered_to_the_last_whole_entry() {
 #[test]
 fn a_changed_byte_is_never_a_wrong_sum() {
     let (bytes, states) = small_journal();
+    let rules_end = empty_journal().len();
     for at in 0..bytes.len() {
         for bits in [0x01, 0x80, 0xff] {
             let mut changed = bytes.clone();
@@ -99,16 +122,19 @@ fn a_changed_byte_is_never_a_wrong_sum() {
                 .err()
                 .unwrap_or_else(|| panic!("byte {at} was not noticed"));
             assert_eq!(disk.bytes(), changed, "it is not for us to throw away");
-            let begin = states
-                .iter()
-                .rfind(|(end, _)| *end <= at)
-                .map(|(end, _)| *end);
+            let states = states.iter().map(|(end, _)| *end);
+            let begins = [HEAD_BYTES, rules_end].into_iter().chain(states);
+            let begin = begins.filter(|begin| *begin <= at).max();
             match error {
                 JournalError::Foreign => assert!(at < 8),
                 JournalError::Version(_) => assert!((8..12).contains(&at)),
                 JournalError::Damaged { offset: 0, .. } => assert!((12..HEAD_BYTES).contains(&at)),
                 JournalError::Damaged { offset, .. } => {
-                    assert_eq!(offset, begin.unwrap_or(HEAD_BYTES) as u64, "byte {at}");
+                    assert_eq!(
+                        offset,
+                        begin.expect("it is behind the head") as u64,
+                        "byte {at}"
+                    );
                 }
                 error => panic!("byte {at}: {error}"),
             }
@@ -123,7 +149,7 @@ fn a_start_on_a_failing_disk_is_refused() {
     let disk = MemoryDisk::with(&bytes);
     reopened(&disk);
     let operations = disk.operations();
-    assert!(operations > 2, "the folder, the head, the entries");
+    assert!(operations > 2, "the folder, the head, the records");
     for failing in 0..operations {
         let disk = MemoryDisk::with(&bytes);
         disk.fail(failing..failing + 1);
@@ -145,11 +171,11 @@ fn replay_is_the_live_path() {
         for number in 0..40 {
             let labels = *random.pick(&["", "job/a", "job/b/instance/c"]);
             gateway
-                .push(labels, push(&mut random).text.as_bytes())
+                .push_text(labels, push(&mut random).text.as_bytes())
                 .unwrap();
             match random.below(10) {
                 0 => {
-                    gateway.reset(number).unwrap();
+                    gateway.reset(0, number).unwrap();
                 }
                 1 => {
                     // A reset asks for it.
@@ -169,18 +195,18 @@ fn replay_is_the_live_path() {
     }
 }
 
-/// What is pushed cannot be taken for an entry, nor make a torn tail look like damage.
+/// What is pushed cannot be taken for a record, nor make a torn tail look like damage.
 #[test]
-fn a_body_cannot_contain_an_entry() {
+fn a_body_cannot_contain_a_record() {
     let (other, _) = small_journal();
     let disk = MemoryDisk::with(b"");
     let gateway = reopened(&disk);
-    gateway.push("", b"a 1\n").unwrap();
+    gateway.push_text("", b"a 1\n").unwrap();
     let kept = disk.bytes().len();
     let mut comment = b"#".to_vec();
     comment.extend(other.iter().filter(|&&byte| byte != b'\n'));
     comment.extend_from_slice(b"\na 1\n");
-    gateway.push("", &comment).unwrap();
+    gateway.push_text("", &comment).unwrap();
     for length in kept..disk.bytes().len() {
         let torn = MemoryDisk::with(&disk.bytes()[..length]);
         let (gateway, _) = open(&torn).unwrap_or_else(|error| panic!("at {length}: {error}"));
@@ -196,7 +222,7 @@ fn a_long_journal_is_made_small() {
     let body = format!("#{}\na 1\n", "#".repeat(100_000));
     let mut longest = 0;
     for _ in 0..100 {
-        gateway.push("", body.as_bytes()).unwrap();
+        gateway.push_text("", body.as_bytes()).unwrap();
         longest = longest.max(disk.bytes().len());
         gateway.compact_journal().unwrap();
     }
@@ -206,9 +232,9 @@ fn a_long_journal_is_made_small() {
     );
     assert!(!gateway.compact_journal().unwrap());
     assert_eq!(scrape(&reopened(&disk)), "# TYPE a untyped\na 100\n");
-    gateway.reset(0).unwrap();
+    gateway.reset(0, 0).unwrap();
     gateway.compact_journal().unwrap();
-    assert_eq!(disk.bytes().len(), HEAD_BYTES);
+    assert_eq!(disk.bytes().len(), empty_journal().len());
 }
 
 /// Snapshots come in pieces, which add up to the sums.
@@ -225,20 +251,22 @@ fn a_long_snapshot_is_whole() {
     let text = |of: &dyn Fn(usize) -> String, count| (0..count).map(of).collect::<String>();
     let numbers = format!("# HELP a_rather_long_name Text.\n{}", text(&line, 60_000));
     let histograms = format!("# TYPE h histogram\n{}", text(&histogram, 30_000));
-    gateway.reset(0).unwrap();
-    gateway.push("job/x", numbers.as_bytes()).unwrap();
-    gateway.push("job/x", histograms.as_bytes()).unwrap();
-    gateway.push("", b"# TYPE only_declared gauge\n").unwrap();
+    gateway.reset(0, 0).unwrap();
+    gateway.push_text("job/x", numbers.as_bytes()).unwrap();
+    gateway.push_text("job/x", histograms.as_bytes()).unwrap();
+    gateway
+        .push_text("", b"# TYPE only_declared gauge\n")
+        .unwrap();
     assert!(gateway.compact_journal().unwrap());
     let again = reopened(&disk);
     assert_eq!(scrape(&again), scrape(&gateway));
     assert_eq!(again.size(), gateway.size());
-    let entries = disk
+    let records = disk
         .bytes()
         .windows(4)
         .filter(|word| word == b"snap")
         .count();
-    assert!(entries > 5, "one piece is no test");
+    assert!(records > 5, "one piece is no test");
 }
 
 #[test]
@@ -246,7 +274,7 @@ fn what_is_no_journal_is_refused() {
     #[track_caller]
     fn check(path: &str, line: &str) {
         let error = Disk::open(path.as_ref())
-            .and_then(|(disk, file)| Gateway::open(Arc::new(disk), &file, 0))
+            .and_then(|(disk, file)| Gateway::open(Arc::new(disk), &file, Rules::default(), START))
             .expect_err("it is refused");
         assert!(error.to_string().starts_with(line), "{error}");
     }
@@ -263,10 +291,10 @@ fn what_is_no_journal_is_refused() {
     check(&path("text"), "it is not a journal of this program");
     fs::write(path("short"), "AGG").unwrap();
     check(&path("short"), "it is not a journal of this program");
-    fs::write(path("newer"), b"AGGJOURN\x02\0\0\0 and more").unwrap();
+    fs::write(path("older"), b"AGGJOURN\x01\0\0\0 and more").unwrap();
     check(
-        &path("newer"),
-        "it is in format 2, this program reads format 1",
+        &path("older"),
+        "it is in format 1, this program reads format 2; to keep its sums, start the program that",
     );
     check("/dev/null", "it is not a regular file");
     check(&path("."), "cannot open it: Is a directory");
@@ -285,14 +313,14 @@ fn what_is_no_journal_is_refused() {
     assert!(Path::new(&path("c.new")).exists());
     drop(other);
     // The lock moves with the file that takes its place.
-    let (gateway, _) = Gateway::open(Arc::new(disk), &file, 0).unwrap();
+    let (gateway, _) = Gateway::open(Arc::new(disk), &file, Rules::default(), START).unwrap();
     drop(file);
     check(&path("locked"), "it is in use by another gateway");
-    gateway.push("", b"a 1\n").unwrap();
-    gateway.reset(0).unwrap();
+    gateway.push_text("", b"a 1\n").unwrap();
+    gateway.reset(0, 0).unwrap();
     assert!(gateway.compact_journal().unwrap());
     check(&path("locked"), "it is in use by another gateway");
     drop(gateway);
     let (disk, file) = Disk::open(path("locked").as_ref()).unwrap();
-    Gateway::open(Arc::new(disk), &file, 0).unwrap();
+    Gateway::open(Arc::new(disk), &file, Rules::default(), START).unwrap();
 }

@@ -10,6 +10,7 @@ use prometheus_aggregation_gateway::parse::parse;
 use prometheus_aggregation_gateway::render::{Cursor, render, whole_text};
 
 use crate::cases;
+use crate::push_text::PushText;
 use crate::random::broken::{broken, damaged, hostile};
 use crate::random::model::Model;
 use crate::random::{Random, push};
@@ -19,7 +20,7 @@ const SEQUENCES: u64 = 200;
 
 #[track_caller]
 fn accept(gateway: &Gateway, body: &[u8]) {
-    if let Err(error) = gateway.push("", body) {
+    if let Err(error) = gateway.push_text("", body) {
         panic!("{error}\n{}", String::from_utf8_lossy(body));
     }
 }
@@ -186,7 +187,7 @@ fn refused_pushes_change_nothing() {
         let before = scrape(&gateway);
         let broken = broken(&mut random);
         let body = String::from_utf8_lossy(&broken.body).into_owned();
-        match gateway.push("", &broken.body) {
+        match gateway.push_text("", &broken.body) {
             Ok(_) => panic!("{} was accepted (seed {seed}):\n{body}", broken.cause),
             Err(refusal) => assert_is_one_short_line(&refusal.to_string()),
         }
@@ -206,7 +207,7 @@ fn hostile_bytes_are_survived() {
             hostile(&mut random),
         ] {
             let before = scrape(&gateway);
-            if let Err(refusal) = gateway.push("", &body) {
+            if let Err(refusal) = gateway.push_text("", &body) {
                 assert_is_one_short_line(&refusal.to_string());
                 assert_eq!(scrape(&gateway), before, "seed {seed}");
             }
@@ -231,7 +232,7 @@ fn any_sequence_leaves_a_valid_scrape() {
                 _ => push(&mut random).text.into_bytes(),
             };
             // Whether it is accepted is not the question here.
-            let _ = gateway.push("", &body);
+            let _ = gateway.push_text("", &body);
             let scrape = scrape(&gateway);
             if let Some(folder) = &folder {
                 std::fs::write(folder.join(format!("{seed}.prom")), scrape).unwrap();

@@ -11,6 +11,7 @@ use rustix::process::Signal;
 use crate::http::{SOME, check_refusal, gateway_with_some};
 use crate::journal::{reopened, scrape};
 use crate::memory_disk::MemoryDisk;
+use crate::push_text::PushText;
 use crate::random::{Random, push};
 use crate::running_gateway::{RunningGateway, scratch_folder};
 use crate::strict;
@@ -115,10 +116,10 @@ fn pushes_of_more_series_are_refused_whole() {
             let body = push(&mut random).text;
             let before = scrape(&gateway);
             let unlimited = Gateway::default();
-            unlimited.push("", before.as_bytes()).unwrap();
-            unlimited.push("", body.as_bytes()).unwrap();
+            unlimited.push_text("", before.as_bytes()).unwrap();
+            unlimited.push_text("", body.as_bytes()).unwrap();
             let series = unlimited.size().series;
-            match gateway.push("", body.as_bytes()) {
+            match gateway.push_text("", body.as_bytes()) {
                 Ok(_) => {
                     assert!(series <= series_max, "seed {seed}: {series}");
                     assert_eq!(scrape(&gateway), scrape(&unlimited), "seed {seed}");
@@ -143,21 +144,21 @@ fn pushes_of_more_series_are_refused_whole() {
 #[test]
 fn what_conflicts_is_told_so_without_room() {
     let gateway = Gateway::default().with_limits(series_at_most(1));
-    gateway.push("", b"# TYPE a counter\na 1\n").unwrap();
-    let refusal = gateway.push("", b"# TYPE a gauge\na 1\na{b=\"c\"} 1\n");
+    gateway.push_text("", b"# TYPE a counter\na 1\n").unwrap();
+    let refusal = gateway.push_text("", b"# TYPE a gauge\na 1\na{b=\"c\"} 1\n");
     assert!(matches!(refusal, Err(Refusal::Conflict(_))), "{refusal:?}");
     // What makes no series takes no room.
     for body in ["# TYPE b counter\n", "b NaN\n", "# TYPE s summary\ns 1\n"] {
-        gateway.push("", body.as_bytes()).unwrap();
+        gateway.push_text("", body.as_bytes()).unwrap();
     }
-    gateway.reset(0).unwrap();
-    gateway.push("", b"# TYPE a gauge\na 1\n").unwrap();
+    gateway.reset(0, 0).unwrap();
+    gateway.push_text("", b"# TYPE a gauge\na 1\n").unwrap();
 }
 
 #[track_caller]
 fn check_labels(limits: Limits, path: &str, body: &str, expected: Result<(), &str>) {
     let gateway = Gateway::default().with_limits(limits);
-    let refusal = gateway.push(path, body.as_bytes()).err();
+    let refusal = gateway.push_text(path, body.as_bytes()).err();
     if let Some(refusal) = &refusal {
         assert!(refusal.is_beyond_label_limits(), "{refusal:?}");
     }
@@ -244,7 +245,7 @@ fn labels_are_counted_exactly() {
         let body = push(&mut random).text;
         let path = *random.pick(&["", "job/a", "quarter/b/job/c"]);
         let unlimited = Gateway::default();
-        let merged = unlimited.push(path, body.as_bytes()).unwrap();
+        let merged = unlimited.push_text(path, body.as_bytes()).unwrap();
         if merged.skipped != Default::default() {
             // What was left out does not show in a scrape.
             continue;
@@ -258,7 +259,7 @@ fn labels_are_counted_exactly() {
         let most = labels.max().unwrap_or(0);
         for labels_max in 1..6 {
             let gateway = Gateway::default().with_limits(labels_at_most(labels_max, 1000));
-            let outcome = gateway.push(path, body.as_bytes());
+            let outcome = gateway.push_text(path, body.as_bytes());
             let is_of_path = path.split('/').count() / 2 > labels_max;
             assert_eq!(outcome.is_err(), most > labels_max || is_of_path, "{body}");
             refused += usize::from(outcome.is_err());
@@ -273,9 +274,9 @@ fn a_journal_is_read_whatever_the_limits() {
     let disk = MemoryDisk::with(b"");
     let before = reopened(&disk);
     let known = "# TYPE x counter\nx{a=\"1\",b=\"22\"} 1\n";
-    before.push("job/y/zone/z", known.as_bytes()).unwrap();
+    before.push_text("job/y/zone/z", known.as_bytes()).unwrap();
     let simple = "# TYPE y gauge\ny{a=\"1\"} 1\n";
-    before.push("", simple.as_bytes()).unwrap();
+    before.push_text("", simple.as_bytes()).unwrap();
     let limits = Limits {
         series_max: 1,
         ..labels_at_most(1, 1)
@@ -283,26 +284,30 @@ fn a_journal_is_read_whatever_the_limits() {
     for round in 2..5 {
         let gateway = reopened(&disk).with_limits(limits);
         assert_eq!(scrape(&gateway), scrape(&reopened(&disk)));
-        gateway.push("", simple.as_bytes()).unwrap();
+        gateway.push_text("", simple.as_bytes()).unwrap();
         let sums = format!(
             "# TYPE x counter\nx{{a=\"1\",b=\"22\",job=\"y\",zone=\"z\"}} 1\n\
              # TYPE y gauge\ny{{a=\"1\"}} {round}\n"
         );
         assert_eq!(scrape(&gateway), sums);
-        let new = gateway.push("", b"y{a=\"2\"} 1\n").unwrap_err();
+        let new = gateway.push_text("", b"y{a=\"2\"} 1\n").unwrap_err();
         let line = "the push would make 3 series of 1 (-max-series); series that are known go on \
                     counting";
         assert_eq!(new.to_string(), line);
-        let labels = gateway.push("job/y/zone/z", known.as_bytes()).unwrap_err();
+        let labels = gateway
+            .push_text("job/y/zone/z", known.as_bytes())
+            .unwrap_err();
         assert!(labels.is_beyond_label_limits(), "{labels}");
         // What is refused is not in the journal.
         assert_eq!(scrape(&reopened(&disk)), sums);
         // Once out of a snapshot.
         if round == 3 {
-            gateway.push("", known.as_bytes()).unwrap_err();
+            gateway.push_text("", known.as_bytes()).unwrap_err();
             let unlimited = gateway.with_limits(Limits::default());
             let long = format!("#{}\n", "#".repeat(2 << 20));
-            unlimited.push("", (long + "z NaN\n").as_bytes()).unwrap();
+            unlimited
+                .push_text("", (long + "z NaN\n").as_bytes())
+                .unwrap();
             assert!(unlimited.compact_journal().unwrap());
             assert_eq!(scrape(&unlimited), sums);
         }

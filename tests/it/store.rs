@@ -8,6 +8,7 @@ use prometheus_aggregation_gateway::aggregate::View;
 use prometheus_aggregation_gateway::gateway::Gateway;
 use prometheus_aggregation_gateway::render::whole_text;
 
+use crate::push_text::PushText;
 use crate::random::Random;
 
 fn text(view: &View) -> String {
@@ -16,7 +17,7 @@ fn text(view: &View) -> String {
 
 #[track_caller]
 fn push(gateway: &Gateway, body: &str) {
-    if let Err(error) = gateway.push("", body.as_bytes()) {
+    if let Err(error) = gateway.push_text("", body.as_bytes()) {
         panic!("{error}\n{body}");
     }
 }
@@ -185,7 +186,7 @@ fn a_view_outlives_a_reset() {
     let gateway = Gateway::default();
     push(&gateway, "a 1\n");
     let view = gateway.view();
-    gateway.reset(0).expect("there is no journal");
+    gateway.reset(0, 0).expect("there is no journal");
     push(&gateway, "b 1\n");
     assert_eq!(text(&view), "# TYPE a untyped\na 1\n");
     assert_eq!(text(&gateway.view()), "# TYPE b untyped\nb 1\n");

@@ -8,10 +8,12 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use prometheus_aggregation_gateway::gateway::Gateway;
+use prometheus_aggregation_gateway::gateway::{Gateway, Start};
 use prometheus_aggregation_gateway::journal::Disk;
+use prometheus_aggregation_gateway::rules::Rules;
 use rustix::process::Signal;
 
+use crate::push_text::PushText;
 use crate::running_gateway::{RunningGateway, ScratchFolder, command, scratch_folder, wait_until};
 
 fn journal(folder: &ScratchFolder) -> String {
@@ -93,8 +95,13 @@ fn a_missed_reset_is_made_at_the_start() {
         .expect("it is later");
     let (disk, file) = Disk::open(journal.as_ref()).unwrap();
     let window_start = two_hours_ago.as_secs().cast_signed();
-    let (before, _) = Gateway::open(Arc::new(disk), &file, window_start).unwrap();
-    before.push("", b"a 1\na{b=\"c\"} 1\n").unwrap();
+    let start = Start {
+        window_start,
+        time_millis: 0,
+    };
+    let opened = Gateway::open(Arc::new(disk), &file, Rules::default(), start);
+    let (before, _) = opened.unwrap();
+    before.push_text("", b"a 1\na{b=\"c\"} 1\n").unwrap();
     drop((before, file));
     let flags = ["-journal", &journal, "-crontab", "@every 1h"];
     let daily = RunningGateway::start(&["-journal", &journal, "-crontab", "@every 24h"]);
@@ -166,12 +173,13 @@ fn a_journal_that_cannot_be_used_is_refused() {
     gateway.push("/metrics", "a 1\n");
     kill(gateway);
     let mut bytes = fs::read(&path).unwrap();
-    bytes[60] ^= 1;
+    let first_push = bytes.windows(4).position(|word| word == b"push").unwrap();
+    bytes[first_push + 10] ^= 1;
     fs::write(&path, bytes).unwrap();
     drop(taken);
     check(
         &path,
-        "it is damaged at byte 36: what was written there is another thing now; restore it",
+        "it is damaged at byte 97: its contents changed after they were written; restore it",
     );
 }
 

@@ -1,0 +1,188 @@
+//! The table of all flags, and the help text made from it.
+
+use std::fmt::Write;
+
+/// A flag as the help text shows it.
+pub struct Flag {
+    /// Without its dash.
+    pub name: &'static str,
+    /// What stands for its value; empty when it takes none.
+    pub value: &'static str,
+    /// What it is without being given; empty for nothing.
+    pub default: &'static str,
+    /// One line.
+    pub help: &'static str,
+}
+
+/// Every flag there is.
+pub const FLAGS: &[Flag] = &[
+    Flag {
+        name: "listen",
+        value: "ADDRESS",
+        default: ":9091",
+        help: "where to listen: HOST:PORT, or :PORT for all addresses, IPv6 and IPv4",
+    },
+    Flag {
+        name: "crontab",
+        value: "EXPRESSION",
+        default: "",
+        help: "when to clear the aggregate: five crontab fields, @hourly ..., or @every 90s",
+    },
+    Flag {
+        name: "next",
+        value: "NUMBER",
+        default: "",
+        help: "print the next resets of -crontab, one a line in local time, and exit",
+    },
+    Flag {
+        name: "after",
+        value: "INSTANT",
+        default: "",
+        help: "with -next: print those after this instant (RFC 3339) instead of now",
+    },
+    Flag {
+        name: "journal",
+        value: "FILE",
+        default: "",
+        help: "keep pushes and resets in this file, so that the sums outlive the process",
+    },
+    Flag {
+        name: "gauge",
+        value: "NAME=MODE",
+        default: "",
+        help: "merge gauges of this name by sum, last, max or min; * at an end; may be repeated",
+    },
+    Flag {
+        name: "drop-label",
+        value: "NAME",
+        default: "",
+        help: "drop this label before series are merged; * at an end; may be repeated",
+    },
+    Flag {
+        name: "push-path",
+        value: "PATH",
+        default: "/metrics/",
+        help: "where to push to; labels may follow it: PATH/job/x/instance/y",
+    },
+    Flag {
+        name: "cors",
+        value: "ORIGINS",
+        default: "*",
+        help: "whose pages may see responses to pushes: *, or origins with commas; empty for none",
+    },
+    Flag {
+        name: "max-body-bytes",
+        value: "BYTES",
+        default: "16777216",
+        help: "the longest body of a push; a longer one is refused with 413",
+    },
+    Flag {
+        name: "max-series",
+        value: "NUMBER",
+        default: "1000000",
+        help: "series in total; a push that would make more is refused with 429",
+    },
+    Flag {
+        name: "max-labels",
+        value: "NUMBER",
+        default: "64",
+        help: "labels of one series, those of the path included; beyond it: 400",
+    },
+    Flag {
+        name: "max-label-bytes",
+        value: "BYTES",
+        default: "4096",
+        help: "the longest metric name, label name or label value; beyond it: 400",
+    },
+    Flag {
+        name: "workers",
+        value: "NUMBER",
+        default: "4",
+        help: "threads that merge and render; at least 3 are started",
+    },
+    Flag {
+        name: "max-connections",
+        value: "NUMBER",
+        default: "",
+        help: "open connections; beyond it the oldest idle ones are closed (default: by ulimit -n)",
+    },
+    Flag {
+        name: "max-buffered-bytes",
+        value: "BYTES",
+        default: "",
+        help: "memory for requests and unread responses (default: 1/4 of all, up to 512 MiB)",
+    },
+    Flag {
+        name: "head-timeout",
+        value: "DURATION",
+        default: "10s",
+        help: "how long the head of a request may take to arrive, as a whole; then it gets 408",
+    },
+    Flag {
+        name: "body-timeout",
+        value: "DURATION",
+        default: "30s",
+        help: "how long a body may take to arrive, as a whole; then it is refused with 408",
+    },
+    Flag {
+        name: "answer-timeout",
+        value: "DURATION",
+        default: "30s",
+        help: "how long an answer may take to be read, as a whole",
+    },
+    Flag {
+        name: "idle-timeout",
+        value: "DURATION",
+        default: "2m",
+        help: "how long a connection is kept between two requests",
+    },
+    Flag {
+        name: "check",
+        value: "",
+        default: "",
+        help: "say ok if the flags and the journal's format are right, or what is not, and exit",
+    },
+    Flag {
+        name: "probe",
+        value: "URL",
+        default: "",
+        help: "exit with 0 if http://HOST:PORT/-/healthy, or another page, answers 200, else 1",
+    },
+    Flag {
+        name: "version",
+        value: "",
+        default: "",
+        help: "print the version and exit",
+    },
+    Flag {
+        name: "help",
+        value: "",
+        default: "",
+        help: "print this text and exit",
+    },
+];
+
+/// The help text.
+#[must_use]
+pub fn help() -> String {
+    let mut text = String::from(
+        "Adds up pushed Prometheus metrics until the next scheduled reset; Prometheus scrapes the \
+         sums at /metrics.\n\nUsage: prometheus-aggregation-gateway [-FLAG VALUE | -FLAG=VALUE]...\
+         \n\n",
+    );
+    for Flag {
+        name,
+        value,
+        default,
+        help,
+    } in FLAGS
+    {
+        let flag = format!("-{name} {value}");
+        let default = match *default {
+            "" => String::new(),
+            default => format!(" (default {default})"),
+        };
+        writeln!(text, "  {flag:<22} {help}{default}").expect("a String takes what is written");
+    }
+    text
+}

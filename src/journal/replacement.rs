@@ -1,0 +1,127 @@
+//! A file that is to take the journal's place: it begins with a snapshot, and takes over what was
+//! appended to the journal meanwhile.
+
+use std::io;
+use std::sync::Arc;
+
+use super::log::{Log, LogPart};
+use super::record::Record;
+use super::storage::{File, Storage};
+
+/// What is copied under the writers' lock when a new file takes the journal's place.
+const SWITCH_BYTES_MAX: u64 = 64 << 10;
+
+/// What a file begins with.
+#[derive(Clone, Debug)]
+pub struct Beginning {
+    /// The rules by which all in it is merged, as text.
+    pub rules: Arc<[u8]>,
+    /// When the window of its snapshot began, in unix seconds.
+    pub window_start: i64,
+    /// The time of its snapshot, in unix milliseconds.
+    pub time_millis: u64,
+}
+
+impl Beginning {
+    /// An empty file begun so.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn log(&self, file: Arc<dyn File>) -> io::Result<Log> {
+        let mut log = Log::begin(file, self.window_start);
+        log.append_record(self.time_millis, Record::Rules { text: &self.rules })?;
+        Ok(log)
+    }
+}
+
+/// A place in the journal.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub(super) storage: Arc<dyn Storage>,
+    pub(super) nonce: u32,
+    pub(super) end: u64,
+}
+
+impl Place {
+    pub(super) fn nowhere(storage: &Arc<dyn Storage>) -> Place {
+        Place {
+            storage: Arc::clone(storage),
+            nonce: 0,
+            end: 0,
+        }
+    }
+
+    /// The disk that it is on.
+    #[must_use]
+    pub fn storage(&self) -> &dyn Storage {
+        &*self.storage
+    }
+}
+
+/// A file that is to take the journal's place.
+#[derive(Debug)]
+pub struct Replacement {
+    pub(super) log: Log,
+    /// What the journal held before it is in the snapshot.
+    pub(super) of: Place,
+    /// What the journal held before this offset is in the file.
+    pub(super) copied_end: u64,
+}
+
+impl Replacement {
+    /// Begins a file with a snapshot, in which all is that the journal holds before a place.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn begin(of: Place, beginning: &Beginning) -> io::Result<Replacement> {
+        let log = of.storage.create().and_then(|file| beginning.log(file));
+        // It would take the room that the journal may lack.
+        let log = log.inspect_err(|_| drop(of.storage.discard()))?;
+        Ok(Replacement {
+            log,
+            copied_end: of.end,
+            of,
+        })
+    }
+
+    /// Appends a part of the snapshot.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn snapshot(&mut self, record: Record<'_>) -> io::Result<()> {
+        self.log.append_record(self.log.time_millis(), record)
+    }
+
+    /// Ends the snapshot, and waits until it is on the disk.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn end_snapshot(&mut self) -> io::Result<()> {
+        self.log.end_snapshot()?;
+        self.sync()
+    }
+
+    /// Takes over what was appended to the journal since the last time, and waits until it is on
+    /// the disk; true when what is appended meanwhile is likely to be little enough for the switch.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn catch_up(&mut self, journal: &LogPart) -> io::Result<bool> {
+        self.copy(journal)?;
+        self.sync()?;
+        Ok(journal.bytes() <= SWITCH_BYTES_MAX)
+    }
+
+    pub(super) fn copy(&mut self, journal: &LogPart) -> io::Result<()> {
+        self.log.append_from(journal)?;
+        self.copied_end = journal.end();
+        Ok(())
+    }
+
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        let end = self.log.end();
+        self.log.file().sync()?;
+        self.log.set_synced(end);
+        Ok(())
+    }
+}

@@ -1,0 +1,122 @@
+//! Labels are dropped, and the series that become one by it are folded into one.
+//!
+//! Invariant: a push stays valid: each series once, every number finite. Whole histograms are
+//! folded, never lines of them: cumulative counts of different bounds do not add up.
+
+use super::NamePattern;
+use crate::metric::{Bucket, LabelSet, Push, add};
+
+/// Drops labels of these names from all series of a push, and folds those that become one: by the
+/// mode of their family, in the order of the body.
+pub fn drop_labels(push: &mut Push<'_>, dropped: &[NamePattern]) {
+    let mut has_dropped = false;
+    let mut relabel = |labels: &mut LabelSet<'_>| {
+        if let Some(rest) = without(labels, dropped) {
+            *labels = rest;
+            has_dropped = true;
+        }
+    };
+    push.numbers
+        .iter_mut()
+        .for_each(|number| relabel(&mut number.labels));
+    push.histograms
+        .iter_mut()
+        .for_each(|histogram| relabel(&mut histogram.labels));
+    if has_dropped {
+        fold_numbers(push);
+        fold_histograms(push);
+    }
+}
+
+/// The labels without those of these names; `None` if there are none of them.
+fn without(labels: &LabelSet<'_>, dropped: &[NamePattern]) -> Option<LabelSet<'static>> {
+    let is_dropped = |name: &str| dropped.iter().any(|pattern| pattern.matches(name));
+    if !labels.labels().any(|label| is_dropped(label.name)) {
+        return None;
+    }
+    let mut text = String::with_capacity(labels.as_str().len());
+    for label in labels.labels().filter(|label| !is_dropped(label.name)) {
+        if !text.is_empty() {
+            text.push(',');
+        }
+        text.push_str(label.text);
+    }
+    Some(LabelSet::from_canonical(text))
+}
+
+/// The places of each series that comes more than once, in the order of the body.
+fn repeated<K: Ord>(length: usize, key: impl Fn(usize) -> K) -> Vec<Vec<usize>> {
+    let mut places: Vec<usize> = (0..length).collect();
+    // Stable: places of one series stay in their order.
+    places.sort_by_key(|&place| key(place));
+    let groups = places.chunk_by(|&one, &next| key(one) == key(next));
+    groups
+        .filter(|group| group.len() > 1)
+        .map(<[usize]>::to_vec)
+        .collect()
+}
+
+/// Keeps the series at these places, in their order.
+fn keep<T>(series: &mut Vec<T>, is_kept: &[bool]) {
+    let mut kept = is_kept.iter();
+    series.retain(|_| kept.next().copied().unwrap_or(true));
+}
+
+fn fold_numbers(push: &mut Push<'_>) {
+    let numbers = &push.numbers;
+    let series = |place: usize| (numbers[place].family, numbers[place].labels.as_str());
+    let mut is_kept = vec![true; numbers.len()];
+    for places in repeated(numbers.len(), series) {
+        let (first, others) = (places[0], &places[1..]);
+        let mode = push.families[push.numbers[first].family].mode;
+        for &other in others {
+            is_kept[other] = false;
+            push.numbers[first].value =
+                mode.merge(push.numbers[first].value, push.numbers[other].value);
+        }
+    }
+    keep(&mut push.numbers, &is_kept);
+    for family in &mut push.families {
+        family.has_negative = false;
+    }
+    for number in &push.numbers {
+        push.families[number.family].has_negative |= number.value < 0.0;
+    }
+}
+
+fn fold_histograms(push: &mut Push<'_>) {
+    let histograms = &push.histograms;
+    let series = |place: usize| (histograms[place].family, histograms[place].labels.as_str());
+    let mut is_kept = vec![true; histograms.len()];
+    for places in repeated(histograms.len(), series) {
+        let (first, others) = (places[0], &places[1..]);
+        let buckets = united_buckets(push, &places);
+        for &other in others {
+            is_kept[other] = false;
+            push.histograms[first].sum =
+                add(push.histograms[first].sum, push.histograms[other].sum);
+            push.histograms[first].count =
+                add(push.histograms[first].count, push.histograms[other].count);
+        }
+        let start = push.buckets.len();
+        push.buckets.extend(buckets);
+        push.histograms[first].buckets = start..push.buckets.len();
+    }
+    keep(&mut push.histograms, &is_kept);
+}
+
+/// The union of the bounds of these histograms, each bucket's own counts added.
+fn united_buckets(push: &Push<'_>, places: &[usize]) -> Vec<Bucket> {
+    let histograms = places.iter().map(|&place| &push.histograms[place]);
+    let buckets = histograms.flat_map(|histogram| push.buckets(histogram));
+    let mut buckets: Vec<Bucket> = buckets.copied().collect();
+    buckets.sort_by_key(|bucket| bucket.upper_bound);
+    buckets.dedup_by(|next, kept| {
+        let is_same = next.upper_bound == kept.upper_bound;
+        if is_same {
+            kept.count = add(kept.count, next.count);
+        }
+        is_same
+    });
+    buckets
+}

@@ -1,0 +1,18 @@
+//! Pushes and resets at a time that the test does not care about.
+
+use prometheus_aggregation_gateway::gateway::{Gateway, Merged, PushRequest, Refusal};
+
+pub trait PushText {
+    /// Pushes a body in the text format.
+    fn push_text(&self, labels: &str, body: &[u8]) -> Result<Merged, Refusal>;
+}
+
+impl PushText for Gateway {
+    fn push_text(&self, labels: &str, body: &[u8]) -> Result<Merged, Refusal> {
+        self.push(&PushRequest {
+            labels,
+            body,
+            time_millis: 0,
+        })
+    }
+}
