@@ -60,6 +60,8 @@ pub struct Config {
     pub labels_max: usize,
     /// The longest metric name, label name or label value, in bytes.
     pub label_bytes_max: usize,
+    /// The most idempotency keys in a generation.
+    pub keys_max: usize,
     /// Threads that answer requests.
     pub workers: NonZeroUsize,
     /// How many connections may be open; as many as the system allows if not said.
@@ -118,6 +120,7 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, St
         series_max: value(&mut arguments, "--max-series", number)?.get(),
         labels_max: value(&mut arguments, "--max-labels", number)?.get(),
         label_bytes_max: value(&mut arguments, "--max-label-bytes", number)?.get(),
+        keys_max: value(&mut arguments, "--max-idempotency-keys", number)?.get(),
         workers: value(&mut arguments, "--workers", workers)?,
         connections_max: given(&mut arguments, "--max-connections", number)?.map(Into::into),
         buffered_bytes_max: given(&mut arguments, "--max-buffered-bytes", number)?.map(Into::into),

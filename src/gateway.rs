@@ -7,6 +7,7 @@
 //! for it. A scrape shows the aggregate between two writers. Knows nothing of HTTP or the clock.
 
 mod keeping;
+mod keys;
 mod replay;
 
 use std::fmt;
@@ -15,14 +16,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 use crate::aggregate::{Aggregate, Checked, Conflict, Size, TooManySeries, View};
 use crate::excerpt::Excerpt;
 use crate::grouping_key::{GroupingKey, GroupingKeyError};
-use crate::journal::{Framed, Journal, PushRecord, Record, Trouble};
+use crate::idempotency::{Keys, TooManyKeys};
+use crate::journal::{Framed, Journal, KeyRecord, PushRecord, Record, Trouble};
 use crate::label_limits::{BeyondLimit, LabelLimits};
 use crate::metric::{LabelSet, Push, SkippedSamples};
 use crate::parse::{ParseError, parse};
 use crate::render::whole_text;
 use crate::rules::Rules;
+use crate::stable_hash::HashKey;
 
+pub use crate::journal::KEY_BYTES_MAX;
 pub use keeping::{JournalState, Opened, Start};
+use keys::KeyCounters;
+pub use keys::KeyCounts;
 pub use replay::ReplayedBy;
 
 /// The code of the text format in the journal.
@@ -31,6 +37,8 @@ const TEXT: u8 = b't';
 /// What a push is held to, so that what is stored stays small. What is stored already is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
+    /// The most idempotency keys in a generation.
+    pub keys_max: usize,
     /// The most series in total, as [`Size::series`] counts them.
     pub series_max: usize,
     /// Those of one series.
@@ -41,6 +49,7 @@ impl Default for Limits {
     /// None.
     fn default() -> Limits {
         Limits {
+            keys_max: usize::MAX,
             series_max: usize::MAX,
             labels: LabelLimits::NONE,
         }
@@ -48,15 +57,18 @@ impl Default for Limits {
 }
 
 /// The shared aggregate.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Gateway {
     limits: Limits,
     rules: Rules,
+    /// For what is kept by its hash.
+    hash_key: HashKey,
     writers: Mutex<Writers>,
     aggregate: RwLock<Aggregate>,
     /// What is known of the journal without waiting for it; none without a journal.
     journal_state: Mutex<Option<JournalState>>,
     has_journal: bool,
+    key_counts: KeyCounters,
     /// Held by the one thread that writes the journal anew.
     compaction: Mutex<()>,
 }
@@ -69,6 +81,7 @@ struct Writers {
     window_start: i64,
     /// Of the last change, in unix milliseconds; it never decreases.
     time_millis: u64,
+    keys: Keys,
     is_closed: bool,
 }
 
@@ -85,6 +98,8 @@ impl Writers {
 pub struct PushRequest<'a> {
     /// What stands behind the push path.
     pub labels: &'a str,
+    /// Its idempotency key, if it has one; at most [`KEY_BYTES_MAX`] bytes.
+    pub key: Option<&'a [u8]>,
     /// In the Prometheus text format.
     pub body: &'a [u8],
     /// When it came, in unix milliseconds.
@@ -92,6 +107,15 @@ pub struct PushRequest<'a> {
 }
 
 /// What became of an accepted push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// It was added.
+    Merged(Merged),
+    /// It had been added when it came before; its idempotency key is remembered.
+    Repeated,
+}
+
+/// What was added of a push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Merged {
     /// Sample lines that were added.
@@ -113,6 +137,10 @@ pub enum Refusal {
     Conflict(Conflict),
     /// There is no room for its new series.
     TooManySeries(TooManySeries),
+    /// Its idempotency key came with another push.
+    KeyReused,
+    /// There is no room for its idempotency key.
+    TooManyKeys(TooManyKeys),
     /// It could not be kept.
     NotKept(NotKept),
 }
@@ -134,6 +162,11 @@ impl fmt::Display for Refusal {
             Refusal::Beyond(name, limit) => write!(to, "{name} has {limit}"),
             Refusal::Conflict(conflict) => conflict.fmt(to),
             Refusal::TooManySeries(error) => error.fmt(to),
+            Refusal::KeyReused => to.write_str(
+                "the idempotency key came with another path, format or body before; each push \
+                 needs a key of its own",
+            ),
+            Refusal::TooManyKeys(error) => error.fmt(to),
             Refusal::NotKept(error) => error.fmt(to),
         }
     }
@@ -156,7 +189,11 @@ impl Refusal {
             Refusal::Path(error) => matches!(error, GroupingKeyError::Beyond(_)),
             Refusal::Invalid(error) => error.is_beyond_limit(),
             Refusal::Beyond(..) => true,
-            Refusal::Conflict(_) | Refusal::TooManySeries(_) | Refusal::NotKept(_) => false,
+            Refusal::Conflict(_)
+            | Refusal::TooManySeries(_)
+            | Refusal::KeyReused
+            | Refusal::TooManyKeys(_)
+            | Refusal::NotKept(_) => false,
         }
     }
 }
@@ -177,33 +214,53 @@ impl Gateway {
     ///
     /// # Errors
     /// A refused push has changed nothing.
-    pub fn push(&self, request: &PushRequest<'_>) -> Result<Merged, Refusal> {
+    pub fn push(&self, request: &PushRequest<'_>) -> Result<Accepted, Refusal> {
         let PushRequest { labels, body, .. } = *request;
-        let key = GroupingKey::from_path(labels).map_err(Refusal::Path)?;
-        key.check(self.limits.labels).map_err(Refusal::Path)?;
-        let push = self.parse(body, &key)?;
-        let is_kept = self.has_journal && !push.families.is_empty();
+        let grouping_key = GroupingKey::from_path(labels).map_err(Refusal::Path)?;
+        grouping_key
+            .check(self.limits.labels)
+            .map_err(Refusal::Path)?;
+        let push = self.parse(body, &grouping_key)?;
+        let key = request
+            .key
+            .map(|key| (key, self.known_key(key, labels, body)));
         let record = PushRecord {
             format: TEXT,
             labels,
-            key: None,
+            key: key.map(|(key, known)| KeyRecord {
+                key,
+                fingerprint: known.fingerprint,
+            }),
             body,
         };
+        let is_kept = self.has_journal && (key.is_some() || !push.families.is_empty());
         let framed = is_kept.then(|| Framed::of(Record::Push(record)));
         let mut writers = self.open_writers().map_err(Refusal::NotKept)?;
-        let checked = self.check(&push)?;
         let time_millis = writers.advance(request.time_millis);
+        if let Some((_, known)) = key
+            && self.is_repeated(&mut writers, known)?
+        {
+            return Ok(Accepted::Repeated);
+        }
+        let checked = self.check(&push)?;
+        if key.is_some() {
+            self.make_room_for_key(&mut writers)?;
+        }
         if let (Some(framed), Some(journal)) = (framed, &mut writers.journal) {
             let framed = framed.ok_or(Trouble::TooLong);
             let appended = framed.and_then(|framed| journal.append(time_millis, &framed));
             self.note(journal);
             appended.map_err(|trouble| Refusal::NotKept(NotKept::Journal(trouble)))?;
         }
+        if let Some((_, known)) = key {
+            writers.keys.note(known, time_millis);
+            self.key_counts.note(&writers.keys);
+        }
         self.write().merge(&checked);
-        Ok(Merged {
+        Ok(Accepted::Merged(Merged {
             samples: push.samples,
             skipped: push.skipped,
-        })
+        }))
     }
 
     /// Reads a body and applies the rules. The limits hold for the labels that are not dropped.

@@ -10,6 +10,7 @@ use std::fmt;
 use crate::excerpt::Excerpt;
 use crate::label_limits::{BeyondLimit, LabelLimits};
 use crate::metric::label_name_length;
+use crate::percent_encoding::percent_decode;
 
 /// The labels that a path puts on every sample of its push; they win over the body's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -101,12 +102,12 @@ impl GroupingKey {
         let mut labels = Vec::new();
         let mut parts = path.split('/');
         while let Some(part) = parts.next().filter(|_| !path.is_empty()) {
-            let name = percent_decode(part)?;
+            let name = decoded(part)?;
             let value = match parts.next() {
                 None if name.is_empty() => {
                     return Err(GroupingKeyError::NoLabelName(Excerpt::of(name)));
                 }
-                Some(value) => percent_decode(value)?,
+                Some(value) => decoded(value)?,
                 None => {
                     return Err(GroupingKeyError::NoValue(Excerpt::of(name)));
                 }
@@ -183,30 +184,8 @@ fn label(name: &[u8], value: Vec<u8>) -> Result<(String, String), GroupingKeyErr
     Ok((name.to_owned(), escaped))
 }
 
-/// RFC 3986 section 2.1; `+` stands for itself.
-fn percent_decode(part: &str) -> Result<Vec<u8>, GroupingKeyError> {
-    let mut decoded = Vec::with_capacity(part.len());
-    let mut rest = part.as_bytes();
-    while let [first, behind @ ..] = rest {
-        rest = behind;
-        if *first != b'%' {
-            decoded.push(*first);
-            continue;
-        }
-        let digit = |at: usize| {
-            behind
-                .get(at)
-                .and_then(|&byte| char::from(byte).to_digit(16))
-        };
-        match (digit(0), digit(1)) {
-            (Some(high), Some(low)) => decoded.extend(u8::try_from(high * 16 + low)),
-            _ => {
-                return Err(GroupingKeyError::PercentEncoding(Excerpt::of(part)));
-            }
-        }
-        rest = &behind[2..];
-    }
-    Ok(decoded)
+fn decoded(part: &str) -> Result<Vec<u8>, GroupingKeyError> {
+    percent_decode(part).ok_or_else(|| GroupingKeyError::PercentEncoding(Excerpt::of(part)))
 }
 
 /// RFC 4648 section 5, with the padding optional.

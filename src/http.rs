@@ -29,6 +29,7 @@ mod front;
 mod gate;
 pub mod head;
 pub mod held;
+mod idempotency_key;
 mod pace;
 pub mod response;
 pub mod route;
@@ -91,9 +92,13 @@ impl Site {
         };
         let held = self.gateway.size();
         self.status.front.set_used(Resource::Series, held.series);
+        let keys = self.gateway.key_counts();
+        let front = &self.status.front;
+        front.set_used(Resource::IdempotencyKeys, keys.remembered);
         self.status.page(&Stored {
             families: held.families,
             series: held.series,
+            early_key_swaps: keys.early_swaps,
             journal: self.gateway.journal_state().map(stored_journal),
         })
     }

@@ -8,7 +8,7 @@
 //! # The format, version 2
 //!
 //! ```text
-//! file    = head rules *snapshot *record           ; numbers are little-endian
+//! file    = head rules hash-key *snapshot *record  ; numbers are little-endian
 //! head    = magic version nonce snapshot-end window-start checksum
 //!   magic         8 bytes   "AGGJOURN"
 //!   version       u32       2
@@ -37,11 +37,13 @@
 //! slea  the labels of a sender's path: the sender leaves
 //! swit  u32 unix seconds: senders last heard before it withdraw their gauges
 //! sfor  u32 unix seconds: senders last heard before it are forgotten
-//! keys  nothing: the older generation of idempotency keys is forgotten
+//! hkey  16 bytes: what the hashes in the file depend on
+//! skey  u8 generation, u64 when it began, unix milliseconds, hashes of idempotency keys
+//! swap  nothing: the older generation of idempotency keys is forgotten
 //! ```
 //!
-//! A file that was begun anew in its place for lack of room has no rules and no snapshot; its rules
-//! come with the first record.
+//! A file that was begun anew in its place for lack of room has no snapshot; rules and hash key
+//! come before the next record.
 //!
 //! A file comes into being whole: it is written beside the journal up to the end of its snapshot
 //! and renamed, so that only the records behind the snapshot can be torn. Of those, the last one
@@ -67,7 +69,7 @@ pub use error::JournalError;
 pub use format::VERSION;
 pub use log::{Log, LogPart, Torn, read_head};
 pub use record::{Framed, KEY_BYTES_MAX, KeyRecord, PushRecord, Record};
-pub use replacement::{Beginning, Place, Replacement};
+pub use replacement::{Beginning, Place, Preface, Replacement};
 pub use storage::{Disk, File, Storage};
 
 /// A journal is made small when it is longer than this and more than twice its snapshot.
@@ -78,8 +80,8 @@ const COMPACTED_BYTES_MIN: u64 = 1 << 20;
 pub struct Journal {
     storage: Arc<dyn Storage>,
     log: Log,
-    /// What a file begins with.
-    rules: Arc<[u8]>,
+    /// For a file that is begun anew in its place.
+    preface: Preface,
     trouble: Option<Trouble>,
     /// Something is behind the last whole record.
     has_torn_tail: bool,
@@ -184,7 +186,7 @@ impl Journal {
         let journal = Journal {
             storage,
             log,
-            rules: Arc::clone(&beginning.rules),
+            preface: beginning.preface.clone(),
             trouble: None,
             // It was cut off, but is not known to be so on the disk.
             has_torn_tail: torn.is_some(),
@@ -205,13 +207,16 @@ impl Journal {
         if let Some(trouble @ (Trouble::Sync(_) | Trouble::Rules(_))) = &self.trouble {
             return Err(trouble.clone());
         }
-        let rules = Arc::clone(&self.rules);
-        self.write(|log| {
-            if log.is_empty() {
-                log.append_record(time_millis, Record::Rules { text: &rules })?;
-            }
-            log.append(time_millis, framed)
-        })
+        if self.log.is_empty() {
+            let preface = self.preface.clone();
+            self.write(|log| preface.append_to(log, time_millis))?;
+        }
+        self.write(|log| log.append(time_millis, framed))
+    }
+
+    /// Notes what the hashes in the file depend on.
+    pub fn set_hash_key(&mut self, hash_key: [u8; 16]) {
+        self.preface.hash_key = hash_key;
     }
 
     /// Notes that the file was kept by other rules: nothing is appended before it is replaced.
@@ -234,7 +239,8 @@ impl Journal {
         if let Err(error) = self.log.restart(window_start) {
             return self.refuse(Trouble::Sync(error.to_string()));
         }
-        (self.reset_end, self.sync_end) = (0, 0);
+        // The rules, and what a reset does not forget, come with a new file.
+        (self.reset_end, self.sync_end) = (self.log.end(), 0);
         // It makes the room; if it fails, it is done before the next record.
         let _ = self.log.cut();
         self.has_torn_tail = true;

@@ -15,10 +15,13 @@
 //! | [`label_limits`] | how much of a series is read | what is within them is not refused |
 //! | [`metric`] | the vocabulary | a value of these types is valid |
 //! | [`number`] | a number to text | one way for each, read back as the same |
+//! | [`percent_encoding`] | text of a URL to bytes | all of it, or nothing |
+//! | [`stable_hash`] | the hash of what is kept | the same in the next process |
 //! | [`grouping_key`] | the labels of a path | valid names, escaped values |
 //! | [`parse`] | bytes to a push | no panic, linear time; its result is valid |
 //! | [`rules`] | what flags decide about merging | its text says all of it |
 //! | [`aggregate`] | the merge rules, the store | what is stored can be exposed |
+//! | [`idempotency`] | the keys of pushes | a push is found again for ten minutes |
 //! | [`render`] | an aggregate to text | same aggregate, same bytes; `parse` reads them back |
 //! | [`clock`] | the time of changes | it never goes back |
 //! | [`journal`] | what was accepted, in a file | what it took is found again, once; bytes only |
@@ -53,6 +56,8 @@ pub mod keyed_hash;
 pub mod label_limits;
 pub mod metric;
 pub mod number;
+pub mod percent_encoding;
+pub mod stable_hash;
 
 pub mod grouping_key;
 pub mod parse;
@@ -60,6 +65,7 @@ pub mod parse;
 pub mod rules;
 
 pub mod aggregate;
+pub mod idempotency;
 pub mod render;
 
 pub mod clock;

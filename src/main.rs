@@ -197,6 +197,7 @@ fn set_limits(status: &Status, config: &Config, bounds: &Bounds, extent: &Extent
         (Resource::BodyBytes, config.body_bytes_max),
         (Resource::Labels, config.labels_max),
         (Resource::LabelBytes, config.label_bytes_max),
+        (Resource::IdempotencyKeys, config.keys_max.saturating_mul(2)),
         (Resource::Connections, extent.connections_max),
         (Resource::Workers, extent.workers),
         (Resource::BufferedBytes, extent.buffered_bytes_max),
@@ -210,6 +211,7 @@ fn set_limits(status: &Status, config: &Config, bounds: &Bounds, extent: &Extent
 
 fn limits(config: &Config) -> Limits {
     Limits {
+        keys_max: config.keys_max,
         series_max: config.series_max,
         labels: LabelLimits {
             labels_max: config.labels_max,

@@ -51,12 +51,18 @@ pub enum PushResult {
     Accepted,
     /// Its body or its path is not in the format.
     Invalid,
+    /// It had been accepted before; its idempotency key is remembered.
+    Repeated,
     /// It contradicts what is stored.
     Conflict,
     /// There is no room for its new series.
     TooManySeries,
     /// One of its series, or its path, has too many labels or one that is too long.
     TooManyLabels,
+    /// Its idempotency key came with another push.
+    KeyReused,
+    /// There is no room for its idempotency key.
+    TooManyKeys,
     /// Its body is too long.
     TooLarge,
     /// Its body is in a format or an encoding that is not read here.
@@ -72,12 +78,15 @@ pub enum PushResult {
 }
 
 impl PushResult {
-    const ALL: [(PushResult, &str); 11] = [
+    const ALL: [(PushResult, &str); 14] = [
         (PushResult::Accepted, "accepted"),
         (PushResult::Invalid, "invalid"),
+        (PushResult::Repeated, "repeated"),
         (PushResult::Conflict, "conflict"),
         (PushResult::TooManySeries, "too_many_series"),
         (PushResult::TooManyLabels, "too_many_labels"),
+        (PushResult::KeyReused, "idempotency_key_reused"),
+        (PushResult::TooManyKeys, "too_many_idempotency_keys"),
         (PushResult::TooLarge, "too_large"),
         (PushResult::Unsupported, "unsupported"),
         (PushResult::Incomplete, "incomplete"),
@@ -107,6 +116,8 @@ pub struct Stored {
     pub families: usize,
     /// Time series.
     pub series: usize,
+    /// Generations of idempotency keys that were forgotten early, for lack of room.
+    pub early_key_swaps: u64,
     /// The journal, if there is one.
     pub journal: Option<StoredJournal>,
 }

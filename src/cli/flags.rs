@@ -95,6 +95,12 @@ pub const FLAGS: &[Flag] = &[
         help: "the longest metric name, label name or label value; beyond it: 400",
     },
     Flag {
+        name: "max-idempotency-keys",
+        value: "NUMBER",
+        default: "1000000",
+        help: "keys of pushes remembered for 10 to 20 minutes; when full of young ones: 429",
+    },
+    Flag {
         name: "workers",
         value: "NUMBER",
         default: "4",

@@ -4,17 +4,20 @@
 //! path.
 
 use std::io;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::replay::{Replay, ReplayedBy};
-use super::{Gateway, NotKept, TEXT, Writers};
+use super::keys::{KeyCounters, write_keys};
+use super::replay::{Replay, Replayed, ReplayedBy};
+use super::{Gateway, Limits, NotKept, TEXT, Writers};
 use crate::aggregate::{Aggregate, View};
+use crate::idempotency::{Keys, KeysView};
 use crate::journal::{
-    Beginning, File, Journal, JournalError, Log, LogPart, Place, Record, Replacement, Storage,
-    Torn, Trouble,
+    Beginning, File, Journal, JournalError, Log, LogPart, Place, Preface, Record, Replacement,
+    Storage, Torn, Trouble,
 };
 use crate::render::render_pieces;
 use crate::rules::Rules;
+use crate::stable_hash::HashKey;
 
 /// How long a record of a snapshot is, about. Reading one takes a few times as much memory.
 pub(super) const SNAPSHOT_RECORD_BYTES: usize = 1 << 20;
@@ -24,7 +27,7 @@ pub(super) const SNAPSHOT_RECORD_BYTES: usize = 1 << 20;
 const CATCH_UPS_MAX: usize = 3;
 
 /// Where a gateway begins.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Start {
     /// When the window of the sums began, in unix seconds.
     pub window_start: i64,
@@ -32,14 +35,11 @@ pub struct Start {
     pub time_millis: u64,
 }
 
-impl Writers {
-    /// Where a file begins that holds all that there is now.
-    fn start(&self) -> Start {
-        Start {
-            window_start: self.window_start,
-            time_millis: self.time_millis,
-        }
-    }
+/// All that there is at one instant.
+struct Snapshot {
+    beginning: Beginning,
+    view: View,
+    keys: KeysView,
 }
 
 /// What was found when a journal was opened.
@@ -62,11 +62,19 @@ pub struct JournalState {
     pub trouble: Option<Trouble>,
 }
 
+impl Default for Gateway {
+    /// A gateway without a journal and flags, begun in 1970.
+    fn default() -> Gateway {
+        Gateway::in_memory(Rules::default(), Start::default())
+    }
+}
+
 impl Gateway {
     /// A gateway without a journal that merges by these rules, begun at this time.
     #[must_use]
     pub fn in_memory(rules: Rules, start: Start) -> Gateway {
-        Gateway::new(rules, Aggregate::default(), start)
+        let (aggregate, keys) = (Aggregate::default(), Keys::default());
+        Gateway::new(rules, HashKey::random(), aggregate, keys, start)
     }
 
     /// A gateway that goes on where its journal ends, and merges by these rules from here on. A new
@@ -81,12 +89,19 @@ impl Gateway {
         rules: Rules,
         start: Start,
     ) -> Result<(Gateway, Opened), JournalError> {
-        let beginning = beginning(&rules, start);
-        let mut replay = Replay::default();
+        let new_key = HashKey::random();
+        let beginning = beginning(&rules, new_key, start);
+        let mut replay = Replay::with_hash_key(new_key);
         let (mut journal, torn) = Journal::open(storage, file, &beginning, |time, record| {
             replay.apply(time, record)
         })?;
-        let (aggregate, by) = replay.finish(&rules).map_err(JournalError::Rules)?;
+        let Replayed {
+            aggregate,
+            keys,
+            hash_key,
+            by,
+        } = replay.finish(&rules).map_err(JournalError::Rules)?;
+        journal.set_hash_key(hash_key.to_bytes());
         if by == ReplayedBy::OtherRules {
             journal.refuse_until_replaced();
         }
@@ -96,7 +111,7 @@ impl Gateway {
         };
         let gateway = Gateway {
             has_journal: true,
-            ..Gateway::new(rules, aggregate, start)
+            ..Gateway::new(rules, hash_key, aggregate, keys, start)
         };
         gateway.note(&journal);
         gateway.writers().journal = Some(journal);
@@ -109,7 +124,7 @@ impl Gateway {
     /// # Errors
     /// When its file is not whole, or holds what this program does not understand.
     pub fn take_over(file: &Arc<dyn File>, rules: Rules) -> Result<Gateway, JournalError> {
-        let mut replay = Replay::default();
+        let mut replay = Replay::with_hash_key(HashKey::random());
         let (log, torn) = Log::recover(file, |time, record| replay.apply(time, record))?;
         if let Some(Torn { offset, .. }) = torn {
             return Err(JournalError::Damaged {
@@ -117,26 +132,46 @@ impl Gateway {
                 snapshot_end: log.snapshot_end(),
             });
         }
-        let (aggregate, _) = replay.finish(&rules).map_err(JournalError::Rules)?;
+        let replayed = replay.finish(&rules).map_err(JournalError::Rules)?;
         let start = Start {
             window_start: log.window_start(),
             time_millis: log.time_millis(),
         };
-        Ok(Gateway::new(rules, aggregate, start))
+        let Replayed {
+            aggregate,
+            keys,
+            hash_key,
+            ..
+        } = replayed;
+        Ok(Gateway::new(rules, hash_key, aggregate, keys, start))
     }
 
-    fn new(rules: Rules, aggregate: Aggregate, start: Start) -> Gateway {
+    fn new(
+        rules: Rules,
+        hash_key: HashKey,
+        aggregate: Aggregate,
+        keys: Keys,
+        start: Start,
+    ) -> Gateway {
+        let key_counts = KeyCounters::default();
+        key_counts.note(&keys);
         let writers = Writers {
             journal: None,
             window_start: start.window_start,
             time_millis: start.time_millis,
+            keys,
             is_closed: false,
         };
         Gateway {
+            limits: Limits::default(),
             rules,
+            hash_key,
             writers: writers.into(),
             aggregate: aggregate.into(),
-            ..Gateway::default()
+            journal_state: Mutex::default(),
+            has_journal: false,
+            key_counts,
+            compaction: Mutex::default(),
         }
     }
 
@@ -200,16 +235,16 @@ impl Gateway {
     pub fn compact_journal(&self) -> io::Result<bool> {
         let compaction = self.compaction.lock();
         let _compaction = compaction.unwrap_or_else(PoisonError::into_inner);
-        let (place, view, start) = {
+        let (place, snapshot) = {
             let writers = self.writers();
             match &writers.journal {
                 Some(journal) if journal.needs_replacement() && !writers.is_closed => {
-                    (journal.place(), self.view(), writers.start())
+                    (journal.place(), self.snapshot(&writers))
                 }
                 _ => return Ok(false),
             }
         };
-        let replaced = self.replace_journal(&place, view, start);
+        let replaced = self.replace_journal(&place, snapshot);
         if let (Err(error), Some(journal)) = (&replaced, &mut self.writers().journal) {
             journal.replacement_has_failed(error);
             self.note(journal);
@@ -221,12 +256,24 @@ impl Gateway {
         Ok(true)
     }
 
+    fn snapshot(&self, writers: &Writers) -> Snapshot {
+        let start = Start {
+            window_start: writers.window_start,
+            time_millis: writers.time_millis,
+        };
+        Snapshot {
+            beginning: beginning(&self.rules, self.hash_key, start),
+            view: self.view(),
+            keys: writers.keys.view(),
+        }
+    }
+
     /// Writes a new file and puts it in the journal's place; false if it is of no use any more.
-    fn replace_journal(&self, place: &Place, view: View, start: Start) -> io::Result<bool> {
-        let mut new = Replacement::begin(place.clone(), &beginning(&self.rules, start))?;
-        let written = write_snapshot(&view, |record| new.snapshot(record));
+    fn replace_journal(&self, place: &Place, snapshot: Snapshot) -> io::Result<bool> {
+        let mut new = Replacement::begin(place.clone(), &snapshot.beginning)?;
+        let written = snapshot.write(|record| new.snapshot(record));
         // Pushes copy what it holds.
-        drop(view);
+        drop(snapshot);
         let replaced = written
             .and_then(|()| new.end_snapshot())
             .and_then(|()| self.switch_journal(new));
@@ -282,11 +329,10 @@ impl Gateway {
                 Some(trouble) => Err(io::Error::other(trouble.to_string())),
             }
         } else {
-            let mut log = beginning(&self.rules, writers.start()).log(memory()?)?;
+            let snapshot = self.snapshot(&writers);
+            let mut log = snapshot.beginning.log(memory()?)?;
             let time_millis = writers.time_millis;
-            write_snapshot(&self.view(), |record| {
-                log.append_record(time_millis, record)
-            })?;
+            snapshot.write(|record| log.append_record(time_millis, record))?;
             log.end_snapshot()?;
             Ok(Arc::clone(log.file()))
         }
@@ -304,22 +350,25 @@ impl Gateway {
     }
 }
 
-fn beginning(rules: &Rules, start: Start) -> Beginning {
+fn beginning(rules: &Rules, hash_key: HashKey, start: Start) -> Beginning {
     Beginning {
-        rules: rules.to_string().into_bytes().into(),
+        preface: Preface {
+            rules: rules.to_string().into_bytes().into(),
+            hash_key: hash_key.to_bytes(),
+        },
         window_start: start.window_start,
         time_millis: start.time_millis,
     }
 }
 
-fn write_snapshot(
-    view: &View,
-    mut write: impl FnMut(Record<'_>) -> io::Result<()>,
-) -> io::Result<()> {
-    render_pieces(view, SNAPSHOT_RECORD_BYTES, |text| {
-        write(Record::Snapshot {
-            format: TEXT,
-            body: text,
+impl Snapshot {
+    fn write(&self, mut write: impl FnMut(Record<'_>) -> io::Result<()>) -> io::Result<()> {
+        write_keys(&self.keys, &mut write)?;
+        render_pieces(&self.view, SNAPSHOT_RECORD_BYTES, |text| {
+            write(Record::Snapshot {
+                format: TEXT,
+                body: text,
+            })
         })
-    })
+    }
 }

@@ -5,21 +5,39 @@
 
 use crate::aggregate::Aggregate;
 use crate::grouping_key::GroupingKey;
-use crate::journal::{PushRecord, Record};
+use crate::idempotency::{Keys, KnownKey};
+use crate::journal::{KeyRecord, Record};
 use crate::label_limits::LabelLimits;
 use crate::parse::parse;
 use crate::render::render_pieces;
 use crate::rules::{Rules, RulesError};
+use crate::stable_hash::HashKey;
 
 use super::TEXT;
 use super::keeping::SNAPSHOT_RECORD_BYTES;
+use super::keys::read_keys;
 
 /// What was replayed so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Replay {
     aggregate: Aggregate,
+    keys: Keys,
+    hash_key: HashKey,
     /// None before the first record.
     rules: Option<Rules>,
+}
+
+/// What a journal gives.
+#[derive(Debug)]
+pub struct Replayed {
+    /// The sums, by the rules of now.
+    pub aggregate: Aggregate,
+    /// The idempotency keys that are remembered, by their hashes.
+    pub keys: Keys,
+    /// What the hashes depend on.
+    pub hash_key: HashKey,
+    /// Which rules it was kept by.
+    pub by: ReplayedBy,
 }
 
 /// Which rules a journal was kept by.
@@ -32,11 +50,21 @@ pub enum ReplayedBy {
 }
 
 impl Replay {
+    /// Nothing yet. The key is that of a journal without records.
+    pub fn with_hash_key(hash_key: HashKey) -> Replay {
+        Replay {
+            aggregate: Aggregate::default(),
+            keys: Keys::default(),
+            hash_key,
+            rules: None,
+        }
+    }
+
     /// Applies a record of this time, in unix milliseconds.
     ///
     /// # Errors
     /// One line that says what is not understood.
-    pub fn apply(&mut self, _time_millis: u64, record: Record<'_>) -> Result<(), String> {
+    pub fn apply(&mut self, time_millis: u64, record: Record<'_>) -> Result<(), String> {
         if let Record::Rules { text } = record {
             return self.take_rules(text);
         }
@@ -53,14 +81,30 @@ impl Replay {
                 check_format(format)?;
                 merge(&mut self.aggregate, rules, "", body)
             }
-            Record::Push(PushRecord {
-                format,
-                labels,
-                key: None,
-                body,
-            }) => {
-                check_format(format)?;
-                merge(&mut self.aggregate, rules, labels, body)
+            Record::Push(push) => {
+                check_format(push.format)?;
+                if let Some(KeyRecord { key, fingerprint }) = push.key {
+                    let hash = self.hash_key.hash(&[key]);
+                    self.keys.note(KnownKey { hash, fingerprint }, time_millis);
+                }
+                merge(&mut self.aggregate, rules, push.labels, push.body)
+            }
+            Record::HashKey { key } => {
+                self.hash_key = HashKey::from_bytes(key);
+                Ok(())
+            }
+            Record::SnapshotKeys {
+                generation,
+                began_millis,
+                keys,
+            } => {
+                let keys = read_keys(keys).ok_or("its idempotency keys are not whole")?;
+                self.keys.restore(generation, began_millis, &keys);
+                Ok(())
+            }
+            Record::SwapKeys => {
+                self.keys.swap();
+                Ok(())
             }
             _ => Err("the record is of a feature that this version has not".to_owned()),
         }
@@ -85,15 +129,25 @@ impl Replay {
     ///
     /// # Errors
     /// One line that says what cannot be merged by them.
-    pub fn finish(self, rules: &Rules) -> Result<(Aggregate, ReplayedBy), String> {
+    pub fn finish(self, rules: &Rules) -> Result<Replayed, String> {
+        let replayed = Replayed {
+            aggregate: self.aggregate,
+            keys: self.keys,
+            hash_key: self.hash_key,
+            by: ReplayedBy::SameRules,
+        };
         if self.rules.as_ref().is_none_or(|of_file| of_file == rules) {
-            return Ok((self.aggregate, ReplayedBy::SameRules));
+            return Ok(replayed);
         }
         let mut aggregate = Aggregate::default();
-        render_pieces(&self.aggregate.view(), SNAPSHOT_RECORD_BYTES, |text| {
+        render_pieces(&replayed.aggregate.view(), SNAPSHOT_RECORD_BYTES, |text| {
             merge(&mut aggregate, rules, "", text)
         })?;
-        Ok((aggregate, ReplayedBy::OtherRules))
+        Ok(Replayed {
+            aggregate,
+            by: ReplayedBy::OtherRules,
+            ..replayed
+        })
     }
 }
 

@@ -88,7 +88,7 @@ pub struct Head<'a> {
 }
 
 /// The fields that those who answer may see.
-pub const PASSED_ON: [&str; 2] = ["Content-Type", "Content-Encoding"];
+pub const PASSED_ON: [&str; 3] = ["Content-Type", "Content-Encoding", "Idempotency-Key"];
 
 /// The place in [`PASSED_ON`].
 const CONTENT_ENCODING: usize = 1;

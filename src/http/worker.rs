@@ -11,9 +11,10 @@ use tiny_http::{Method, Request, Server};
 use super::Site;
 use super::answer::Answer;
 use super::exchange::{CHUNK_HEAD_BYTES, EXCHANGE, Exchange, Exchanges, PIECE_BYTES, Scrape};
+use super::idempotency_key::{FIELD, idempotency_key};
 use super::route::Route;
 use crate::excerpt::Excerpt;
-use crate::gateway::{PushRequest, Refusal};
+use crate::gateway::{Accepted, PushRequest, Refusal};
 use crate::render::render;
 use crate::status::PushResult;
 
@@ -98,23 +99,32 @@ fn field<'a>(request: &'a Request, name: &'static str) -> Option<&'a str> {
 }
 
 fn push(request: &Request, site: &Site, labels: &str, body: &[u8]) -> Answer {
-    let (result, answer) = match check_format(request) {
-        Ok(()) => merge(site, labels, body),
-        Err(answer) => (PushResult::Unsupported, answer),
+    let key = idempotency_key(field(request, FIELD), request.url());
+    let key = key.map_err(|error| (PushResult::Invalid, Answer::refusal(400, error)));
+    let format = check_format(request).map_err(|answer| (PushResult::Unsupported, answer));
+    let (result, answer) = match format.and(key) {
+        Ok(key) => merge(site, labels, key.as_deref(), body),
+        Err(refused) => refused,
     };
     site.status.count_push(result);
     answer
 }
 
-fn merge(site: &Site, labels: &str, body: &[u8]) -> (PushResult, Answer) {
+fn merge(site: &Site, labels: &str, key: Option<&[u8]>, body: &[u8]) -> (PushResult, Answer) {
     let started = Instant::now();
     let request = PushRequest {
         labels,
+        key,
         body,
         time_millis: site.clock.now_millis(),
     };
     match site.gateway.push(&request) {
-        Ok(merged) => {
+        Ok(Accepted::Repeated) => {
+            let answer = accepted(site.status.next_reset());
+            let answer = answer.with_field("Idempotent-Replayed", "true");
+            (PushResult::Repeated, answer)
+        }
+        Ok(Accepted::Merged(merged)) => {
             let (samples, skipped) = (merged.samples, merged.skipped);
             site.status
                 .count_merged(samples, skipped, body.len(), started.elapsed());
@@ -128,6 +138,8 @@ fn merge(site: &Site, labels: &str, body: &[u8]) -> (PushResult, Answer) {
                     (PushResult::Invalid, 400)
                 }
                 Refusal::Conflict(_) => (PushResult::Conflict, 400),
+                Refusal::KeyReused => (PushResult::KeyReused, 422),
+                Refusal::TooManyKeys(_) => (PushResult::TooManyKeys, 429),
                 Refusal::NotKept(_) => (PushResult::NotKept, 503),
             };
             (result, Answer::refusal(code, refusal))

@@ -27,7 +27,9 @@ impl Kind {
     const SENDER_LEAVES: Kind = Kind(*b"slea");
     const WITHDRAW_SENDERS: Kind = Kind(*b"swit");
     const FORGET_SENDERS: Kind = Kind(*b"sfor");
-    const SWAP_KEYS: Kind = Kind(*b"keys");
+    const HASH_KEY: Kind = Kind(*b"hkey");
+    const SNAPSHOT_KEYS: Kind = Kind(*b"skey");
+    const SWAP_KEYS: Kind = Kind(*b"swap");
 
     /// The kind of this word; whether it is known shows when the content is read.
     pub fn from_word(word: [u8; 4]) -> Kind {
@@ -54,6 +56,20 @@ pub enum Record<'a> {
         format: u8,
         /// The sums, in that format.
         body: &'a [u8],
+    },
+    /// What the hashes in the file depend on. It comes behind the rules.
+    HashKey {
+        /// The bytes of `stable_hash::HashKey`.
+        key: [u8; 16],
+    },
+    /// A part of the idempotency keys that are remembered.
+    SnapshotKeys {
+        /// 0 for the previous generation, 1 for the current one.
+        generation: u8,
+        /// When that began, in unix milliseconds.
+        began_millis: u64,
+        /// Hashes of keys and fingerprints, as the gateway writes them.
+        keys: &'a [u8],
     },
     /// A push that was merged.
     Push(PushRecord<'a>),
@@ -125,7 +141,7 @@ pub const KEY_BYTES_MAX: usize = u8::MAX as usize;
 
 /// The longest beginning of a record's content that is numbers: format, length of the labels,
 /// length of the key, fingerprint.
-const NUMBERS_BYTES_MAX: usize = 14;
+const NUMBERS_BYTES_MAX: usize = 16;
 
 /// Why the content of a record cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,10 +182,21 @@ impl<'a> Record<'a> {
             Kind::FORGET_SENDERS => {
                 seconds().map(|before_seconds| Record::ForgetSenders { before_seconds })
             }
+            Kind::HASH_KEY => content.try_into().ok().map(|key| Record::HashKey { key }),
+            Kind::SNAPSHOT_KEYS => Record::read_keys(content),
             Kind::SWAP_KEYS => content.is_empty().then_some(Record::SwapKeys),
             kind => return Err(RecordFault::Unknown(kind)),
         };
         record.ok_or(RecordFault::Malformed)
+    }
+
+    fn read_keys(content: &'a [u8]) -> Option<Record<'a>> {
+        let (&generation, rest) = content.split_first()?;
+        Some(Record::SnapshotKeys {
+            generation,
+            began_millis: u64_at(rest, 0)?,
+            keys: &rest[8..],
+        })
     }
 }
 
@@ -253,6 +280,17 @@ impl<'a> Framed<'a> {
             }
             Record::ForgetSenders { before_seconds } => {
                 of_seconds(Kind::FORGET_SENDERS, before_seconds)
+            }
+            Record::HashKey { key } => {
+                Framed::new(Kind::HASH_KEY, none().with(&key), [b"", b"", b""])
+            }
+            Record::SnapshotKeys {
+                generation,
+                began_millis,
+                keys,
+            } => {
+                let numbers = none().with(&[generation]).with(&began_millis.to_le_bytes());
+                Framed::new(Kind::SNAPSHOT_KEYS, numbers, [keys, b"", b""])
             }
             Record::SwapKeys => of_text(Kind::SWAP_KEYS, ""),
         }

@@ -11,11 +11,32 @@ use super::storage::{File, Storage};
 /// What is copied under the writers' lock when a new file takes the journal's place.
 const SWITCH_BYTES_MAX: u64 = 64 << 10;
 
+/// The records that come before all others.
+#[derive(Clone, Debug)]
+pub struct Preface {
+    /// The rules by which all in the file is merged, as text.
+    pub rules: Arc<[u8]>,
+    /// What the hashes in the file depend on.
+    pub hash_key: [u8; 16],
+}
+
+impl Preface {
+    /// Appends it to a file that is empty.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub(super) fn append_to(&self, log: &mut Log, time_millis: u64) -> io::Result<()> {
+        log.append_record(time_millis, Record::Rules { text: &self.rules })?;
+        let key = self.hash_key;
+        log.append_record(time_millis, Record::HashKey { key })
+    }
+}
+
 /// What a file begins with.
 #[derive(Clone, Debug)]
 pub struct Beginning {
-    /// The rules by which all in it is merged, as text.
-    pub rules: Arc<[u8]>,
+    /// What comes before all else.
+    pub preface: Preface,
     /// When the window of its snapshot began, in unix seconds.
     pub window_start: i64,
     /// The time of its snapshot, in unix milliseconds.
@@ -29,7 +50,7 @@ impl Beginning {
     /// The system's own.
     pub fn log(&self, file: Arc<dyn File>) -> io::Result<Log> {
         let mut log = Log::begin(file, self.window_start);
-        log.append_record(self.time_millis, Record::Rules { text: &self.rules })?;
+        self.preface.append_to(&mut log, self.time_millis)?;
         Ok(log)
     }
 }

@@ -19,6 +19,8 @@ pub enum Resource {
     Labels,
     /// The length of a name or of a label's value.
     LabelBytes,
+    /// Remembered idempotency keys, of both generations.
+    IdempotencyKeys,
     /// Open connections.
     Connections,
     /// File descriptors of the process.
@@ -34,11 +36,12 @@ pub enum Resource {
 }
 
 impl Resource {
-    const ALL: [(Resource, &str); 10] = [
+    const ALL: [(Resource, &str); 11] = [
         (Resource::Series, "series"),
         (Resource::BodyBytes, "body_bytes"),
         (Resource::Labels, "labels"),
         (Resource::LabelBytes, "label_bytes"),
+        (Resource::IdempotencyKeys, "idempotency_keys"),
         (Resource::Connections, "connections"),
         (Resource::Descriptors, "descriptors"),
         (Resource::Threads, "threads"),

@@ -138,6 +138,11 @@ impl Status {
         let (families, series) = (stored.families, stored.series);
         sample(to, "families", "gauge", "Metric families stored.", families)?;
         sample(to, "series", "gauge", "Time series stored.", series)?;
+        let (name, help) = (
+            "idempotency_early_swaps_total",
+            "Generations of idempotency keys forgotten before 10 minutes, for lack of room.",
+        );
+        sample(to, name, "counter", help, stored.early_key_swaps)?;
         self.front.write(to)?;
         if let Some(journal) = &stored.journal {
             write_journal(journal, to)?;

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use libfuzzer_sys::fuzz_target;
-use prometheus_aggregation_gateway::gateway::{Gateway, Merged, PushRequest, Refusal};
+use prometheus_aggregation_gateway::gateway::{Accepted, Gateway, PushRequest, Refusal};
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::parse::parse;
@@ -88,9 +88,10 @@ fn plain(escaped: &str) -> String {
     plain
 }
 
-fn push(gateway: &Gateway, labels: &str, body: &[u8]) -> Result<Merged, Refusal> {
+fn push(gateway: &Gateway, labels: &str, body: &[u8]) -> Result<Accepted, Refusal> {
     gateway.push(&PushRequest {
         labels,
+        key: None,
         body,
         time_millis: 0,
     })

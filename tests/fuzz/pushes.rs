@@ -17,7 +17,7 @@
 #![no_main]
 
 use libfuzzer_sys::{Corpus, fuzz_target};
-use prometheus_aggregation_gateway::gateway::{Gateway, Merged, PushRequest, Refusal};
+use prometheus_aggregation_gateway::gateway::{Accepted, Gateway, PushRequest, Refusal};
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::metric::{Push, PushedFamily};
@@ -146,9 +146,10 @@ fn says_order_matters([one, other]: &[Push<'_>; 2]) -> bool {
     })
 }
 
-fn push(gateway: &Gateway, labels: &str, body: &[u8]) -> Result<Merged, Refusal> {
+fn push(gateway: &Gateway, labels: &str, body: &[u8]) -> Result<Accepted, Refusal> {
     gateway.push(&PushRequest {
         labels,
+        key: None,
         body,
         time_millis: 0,
     })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use prometheus_aggregation_gateway::gateway::{Gateway, NotKept, Refusal};
 use prometheus_aggregation_gateway::journal::{
-    Beginning, Framed, Journal, PushRecord, Record, Replacement, Storage, Trouble,
+    Beginning, Framed, Journal, Preface, PushRecord, Record, Replacement, Storage, Trouble,
 };
 
 use crate::journal::{HEAD_BYTES, empty_journal as empty_journal_file, open, reopened, scrape};
@@ -279,7 +279,10 @@ fn a_sync_after_the_switch_holds() {
 
 fn beginning() -> Beginning {
     Beginning {
-        rules: b"some rules"[..].into(),
+        preface: Preface {
+            rules: b"some rules"[..].into(),
+            hash_key: [0; 16],
+        },
         window_start: 0,
         time_millis: 0,
     }

@@ -14,6 +14,7 @@ mod faulty_disk;
 mod first_reader;
 mod hand_over;
 mod http;
+mod idempotency;
 mod journal;
 mod laws;
 mod limits;

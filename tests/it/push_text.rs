@@ -1,6 +1,6 @@
 //! Pushes and resets at a time that the test does not care about.
 
-use prometheus_aggregation_gateway::gateway::{Gateway, Merged, PushRequest, Refusal};
+use prometheus_aggregation_gateway::gateway::{Accepted, Gateway, Merged, PushRequest, Refusal};
 
 pub trait PushText {
     /// Pushes a body in the text format.
@@ -9,10 +9,15 @@ pub trait PushText {
 
 impl PushText for Gateway {
     fn push_text(&self, labels: &str, body: &[u8]) -> Result<Merged, Refusal> {
-        self.push(&PushRequest {
+        let request = PushRequest {
             labels,
+            key: None,
             body,
             time_millis: 0,
-        })
+        };
+        match self.push(&request)? {
+            Accepted::Merged(merged) => Ok(merged),
+            Accepted::Repeated => panic!("it has no key"),
+        }
     }
 }

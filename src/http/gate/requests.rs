@@ -326,7 +326,7 @@ impl Gate {
 }
 
 /// The request as a worker gets it, without the empty line: nothing of the client but its method,
-/// target and some fields, all of it visible ASCII.
+/// target and some fields, all of it ASCII.
 fn write_request(to: &mut Vec<u8>, head: &Head<'_>) {
     for part in [head.method, " ", head.target, " HTTP/1.1\r\n"] {
         to.extend_from_slice(part.as_bytes());
@@ -337,7 +337,8 @@ fn write_request(to: &mut Vec<u8>, head: &Head<'_>) {
             to.extend_from_slice(b": ");
             let is_visible = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
             let visible = value.iter();
-            let visible = visible.map(|byte| if is_visible(byte) { *byte } else { b'?' });
+            // DEL tells a worker that something else stood there.
+            let visible = visible.map(|byte| if is_visible(byte) { *byte } else { 0x7f });
             to.extend(visible);
             to.extend_from_slice(b"\r\n");
         }

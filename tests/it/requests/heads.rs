@@ -77,7 +77,7 @@ fn all_of_a_head() {
         persistence: Persistence::KeepAlive,
         // RFC 9110 section 10.1.1: not of HTTP/1.0.
         expectation: Expectation::None,
-        passed_on: [Some(b"text/plain"), Some(b"gz\xff")],
+        passed_on: [Some(b"text/plain"), Some(b"gz\xff"), None],
         origin: Some(b"http://page"),
         bytes: head.len(),
     };
@@ -92,7 +92,7 @@ fn all_of_a_head() {
         framing: Framing::None,
         persistence: Persistence::KeepAlive,
         expectation: Expectation::Continue,
-        passed_on: [None, None],
+        passed_on: [None, None, None],
         origin: None,
         bytes: head.len(),
     };
