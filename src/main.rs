@@ -12,6 +12,8 @@ mod events;
 mod keep;
 #[path = "main/notify.rs"]
 mod notify;
+#[path = "main/owned_thread.rs"]
+mod owned_thread;
 #[path = "main/panics.rs"]
 mod panics;
 #[path = "main/plan.rs"]
@@ -22,7 +24,6 @@ use std::io::{self, Write};
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -39,7 +40,7 @@ use prometheus_aggregation_gateway::status::{Resource, Status};
 
 use bounds::Bounds;
 use events::{Event, Events};
-use keep::Source;
+use keep::{Keepers, Source};
 
 use notify::notify;
 use plan::{Plan, print_next};
@@ -174,7 +175,6 @@ fn run(config: Config) -> Result<(), Failure> {
             env!("CARGO_PKG_VERSION")
         ));
     }
-    keep::start(&site)?;
     let service = Service {
         listener,
         extent,
@@ -248,6 +248,7 @@ impl Service {
             // First, so that the first response says when the next reset is.
             let schedule = plan.as_ref().map(|plan| plan.keep(&self.site));
             let schedule = schedule.transpose()?;
+            let keepers = keep::start(&self.site)?;
             let front = Front::start(&self.listener, held, self.extent, &self.site, log);
             let front = front.map_err(system)?;
             notify("READY=1");
@@ -255,15 +256,19 @@ impl Service {
             let end = self.wait_for_end(events, &front)?;
             drop(schedule);
             held = match end {
-                End::Finish => return self.finish(front),
-                End::HandOver => self.hand_over(front)?,
+                End::Finish => return self.finish(front, keepers),
+                End::HandOver => {
+                    // Pushes go on while the journal is written to its end.
+                    drop(keepers);
+                    self.hand_over(front)?
+                }
             };
             let again = plan.map(|plan| plan.for_window(&self.site.gateway));
             plan = again.transpose()?;
         }
     }
 
-    fn finish(&self, front: Front) -> Result<(), Failure> {
+    fn finish(&self, front: Front, keepers: Keepers) -> Result<(), Failure> {
         notify("STOPPING=1");
         let command = FrontCommand::Finish(FINISH_DURATION_MAX);
         let ended = front.end(command).map_err(|error| gate_ended(&error))?;
@@ -274,6 +279,7 @@ impl Service {
                 FINISH_DURATION_MAX.as_secs()
             ));
         }
+        drop(keepers);
         keep::sync(&self.site);
         Ok(())
     }
@@ -351,12 +357,6 @@ fn announce(listener: &TcpListener, push_path: &str, plan: Option<&Plan>) {
          http://{host}{push_path}/job/some_job"
     ));
     log(&format!("scrape: curl http://{host}/metrics"));
-}
-
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
-    let thread = thread::Builder::new().name(name.to_owned()).spawn(body);
-    let thread = thread.map_err(|error| system(format!("cannot start the thread {name}: {error}")));
-    thread.map(drop)
 }
 
 fn print(text: &str) -> Result<(), Failure> {

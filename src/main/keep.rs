@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use prometheus_aggregation_gateway::gateway::Gateway;
@@ -15,7 +15,8 @@ use prometheus_aggregation_gateway::http::Site;
 use prometheus_aggregation_gateway::journal::{Disk, File, JournalError, Storage, read_head};
 use prometheus_aggregation_gateway::status::Upkeep;
 
-use super::{Failure, log, spawn, system};
+use super::owned_thread::{OwnedThread, Turn, sleep};
+use super::{Failure, log, system};
 
 /// The disk has what is older than this and the time that a sync takes.
 const SYNC_INTERVAL: Duration = Duration::from_millis(500);
@@ -116,53 +117,57 @@ fn of_journal(path: &Path, error: &JournalError) -> Failure {
     system(format!("journal {}: {error}", path.display()))
 }
 
-/// How many threads [`start`] starts.
-pub fn threads(site: &Site) -> usize {
-    if site.gateway.journal_state().is_some() {
-        2
-    } else {
-        0
+/// The threads that keep the journal on the disk, and small. The first one may have much to write
+/// yet when it is to end: the other one goes on syncing until then.
+pub type Keepers = Vec<OwnedThread>;
+
+/// Starts them, if there is a journal.
+pub fn start(site: &Arc<Site>) -> Result<Keepers, Failure> {
+    if site.gateway.journal_state().is_none() {
+        return Ok(Vec::new());
+    }
+    let of_compaction = Arc::clone(site);
+    let compaction = OwnedThread::start("journal compact", move |stopped| {
+        keep_small(&of_compaction, &stopped);
+    })?;
+    let of_sync = Arc::clone(site);
+    let sync = OwnedThread::start("journal sync", move |stopped| {
+        keep_on_disk(&of_sync, &stopped);
+    })?;
+    Ok(vec![compaction, sync])
+}
+
+fn keep_on_disk(site: &Site, stopped: &Receiver<()>) {
+    let mut trouble = None;
+    while sleep(stopped, SYNC_INTERVAL) == Turn::Next {
+        sync(site);
+        let now = site.gateway.not_kept();
+        if now != trouble {
+            log(&match &now {
+                Some(why) => format!("pushes are refused: {why}"),
+                None => "pushes are accepted again".to_owned(),
+            });
+            trouble = now;
+        }
     }
 }
 
-/// Starts the threads that keep the journal on the disk, and small.
-pub fn start(site: &Arc<Site>) -> Result<(), Failure> {
-    if threads(site) == 0 {
-        return Ok(());
-    }
-    let of_sync = Arc::clone(site);
-    spawn("journal sync", move || {
-        let mut trouble = None;
-        loop {
-            thread::sleep(SYNC_INTERVAL);
-            sync(&of_sync);
-            let now = of_sync.gateway.not_kept();
-            if now != trouble {
-                log(&match &now {
-                    Some(why) => format!("pushes are refused: {why}"),
-                    None => "pushes are accepted again".to_owned(),
-                });
-                trouble = now;
+fn keep_small(site: &Site, stopped: &Receiver<()>) {
+    let mut interval = Duration::ZERO;
+    while sleep(stopped, interval) == Turn::Next {
+        interval = match site.gateway.compact_journal() {
+            Ok(false) => COMPACTION_LOOK_INTERVAL,
+            Ok(true) => {
+                site.status.count_upkeep(Upkeep::Compaction);
+                COMPACTION_LOOK_INTERVAL
             }
-        }
-    })?;
-    let of_compaction = Arc::clone(site);
-    spawn("journal compact", move || {
-        loop {
-            thread::sleep(match of_compaction.gateway.compact_journal() {
-                Ok(false) => COMPACTION_LOOK_INTERVAL,
-                Ok(true) => {
-                    of_compaction.status.count_upkeep(Upkeep::Compaction);
-                    COMPACTION_LOOK_INTERVAL
-                }
-                Err(error) => {
-                    of_compaction.status.count_upkeep_error(Upkeep::Compaction);
-                    log(&format!("the journal cannot be written anew: {error}"));
-                    COMPACTION_RETRY_INTERVAL
-                }
-            });
-        }
-    })
+            Err(error) => {
+                site.status.count_upkeep_error(Upkeep::Compaction);
+                log(&format!("the journal cannot be written anew: {error}"));
+                COMPACTION_RETRY_INTERVAL
+            }
+        };
+    }
 }
 
 /// Has on the disk what was appended to the journal.
