@@ -39,7 +39,7 @@ use prometheus_aggregation_gateway::probe::probe;
 use prometheus_aggregation_gateway::status::{Resource, Status};
 
 use bounds::Bounds;
-use events::{Event, Events};
+use events::{Event, Events, StartWatch};
 use keep::{Keepers, Source};
 
 use notify::notify;
@@ -127,6 +127,14 @@ fn run(config: Config) -> Result<(), Failure> {
     let plan = plan_of(&config)?;
     let image = Image::of_this_process();
     let mut events = Events::new().map_err(system)?;
+    // Clients of the image before are within requests.
+    let is_handed_over = handoff::is_announced().map_err(system)?;
+    let grace = if is_handed_over {
+        FINISH_DURATION_MAX
+    } else {
+        Duration::ZERO
+    };
+    let start = StartWatch::begin(grace).map_err(system)?;
     let (listener, sums, page, held) = match handoff::receive().map_err(system)? {
         Some(handoff) => (
             Some(handoff.listener),
@@ -181,6 +189,7 @@ fn run(config: Config) -> Result<(), Failure> {
         site,
         image,
     };
+    drop(start);
     service.run(held, &mut events, plan)
 }
 
