@@ -9,10 +9,12 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use prometheus_aggregation_gateway::gateway::Gateway;
+use prometheus_aggregation_gateway::gateway::{Gateway, NotKept};
 use prometheus_aggregation_gateway::handoff::{Handoff, Image, is_announced, memory_file};
 use prometheus_aggregation_gateway::http::Site;
-use prometheus_aggregation_gateway::journal::{Disk, File, JournalError, Storage, read_head};
+use prometheus_aggregation_gateway::journal::{
+    Disk, File, JournalError, Storage, Trouble, read_head,
+};
 use prometheus_aggregation_gateway::status::Upkeep;
 
 use super::owned_thread::{OwnedThread, Turn, sleep};
@@ -42,13 +44,14 @@ impl Source {
             let memory = sums.map(|sums| Source::Memory(Arc::new(fs::File::from(sums))));
             return Ok(memory.unwrap_or(Source::Nothing));
         };
-        let opened = match sums {
-            None => Disk::open(path),
-            Some(sums) => Disk::adopt(path, sums),
-        };
-        let (disk, file) = opened.map_err(|error| of_journal(path, &error))?;
+        if let Some(sums) = sums {
+            // What `-check` had tried may fail by now. The sums are in this file all the same.
+            let adopted = Disk::adopt(path, sums).map_err(|error| of_journal(path, &error));
+            return adopted.map(|(disk, file)| Source::Journal(path.to_owned(), disk, file));
+        }
+        let (disk, file) = Disk::open(path).map_err(|error| of_journal(path, &error))?;
         // It will be written anew, beside itself.
-        match disk.create().and_then(|_| disk.discard()) {
+        match disk.create().and_then(|new| disk.discard(&*new)) {
             // A full disk is no reason not to go on with what is on it.
             Err(error) if error.kind() != io::ErrorKind::StorageFull => {
                 let error = JournalError::System("write a new file beside", error);
@@ -94,22 +97,18 @@ impl Source {
     }
 }
 
-/// Tells whether the journal could be read, without locking it. It need not be there, unless it is
-/// another image's that is to be handed over.
+/// Tells whether the journal could be used, without locking or making anything. It need not be
+/// there, unless it is another image's that is to be handed over.
 pub fn check_journal(path: &Path) -> Result<(), Failure> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let has_folder = folder.is_none_or(Path::is_dir);
-    let may_be_new = has_folder && !is_announced().map_err(system)?;
-    match fs::OpenOptions::new().read(true).write(true).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && may_be_new => Ok(()),
-        Err(error) => Err(of_journal(path, &JournalError::System("open", error))),
-        Ok(file) if file.metadata().is_ok_and(|metadata| metadata.len() == 0) => Ok(()),
-        Ok(file) => match read_head(&file) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(of_journal(path, &error)),
-        },
+    let of_journal = |error| of_journal(path, &error);
+    match Disk::check(path).map_err(of_journal)? {
+        None if is_announced().map_err(system)? => {
+            let error = io::Error::from(rustix::io::Errno::NOENT);
+            Err(of_journal(JournalError::System("open", error)))
+        }
+        None => Ok(()),
+        Some(file) if file.length().is_ok_and(|length| length == 0) => Ok(()),
+        Some(file) => read_head(&*file).map(drop).map_err(of_journal),
     }
 }
 
@@ -140,6 +139,7 @@ pub fn start(site: &Arc<Site>) -> Result<Keepers, Failure> {
 fn keep_on_disk(site: &Site, stopped: &Receiver<()>) {
     let mut trouble = None;
     while sleep(stopped, SYNC_INTERVAL) == Turn::Next {
+        site.gateway.check_journal();
         sync(site);
         let now = site.gateway.not_kept();
         if now != trouble {
@@ -155,9 +155,15 @@ fn keep_on_disk(site: &Site, stopped: &Receiver<()>) {
 fn keep_small(site: &Site, stopped: &Receiver<()>) {
     let mut interval = Duration::ZERO;
     while sleep(stopped, interval) == Turn::Next {
+        // Pushes are refused from the look on that finds nothing until there is a new file.
+        site.gateway.check_journal();
+        let was_gone = site.gateway.not_kept() == Some(NotKept::Journal(Trouble::Gone));
         interval = match site.gateway.compact_journal() {
             Ok(false) => COMPACTION_LOOK_INTERVAL,
             Ok(true) => {
+                if was_gone {
+                    log("the journal was moved away or removed; a new one is in its place");
+                }
                 site.status.count_upkeep(Upkeep::Compaction);
                 COMPACTION_LOOK_INTERVAL
             }
@@ -184,6 +190,7 @@ pub fn sync(site: &Site) {
 
 /// Tells whether a hand-over is likely to succeed, or why not.
 pub fn may_hand_over(image: &Image, site: &Site) -> Result<(), String> {
+    site.gateway.check_journal();
     match site.gateway.not_kept() {
         Some(trouble) => Err(trouble.to_string()),
         None => image.try_out(),

@@ -268,8 +268,8 @@ fn what_is_no_journal_is_refused() {
         &path("newer"),
         "it is in format 2, this program reads format 1",
     );
-    check("/dev/null", "it is not a regular file");
-    check(&path("."), "cannot open it: Is a directory");
+    check("/dev/null", "it is a device, not a regular file");
+    check(&path("."), "it is a directory, not a regular file");
     check(
         &path("no/folder"),
         "cannot open it: No such file or directory",
