@@ -47,12 +47,12 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// Opens the file at a path, makes it if there is none, and locks it. The path may be a symbolic
-    /// link to a file that is there.
+    /// Opens the file at a path, makes it if there is none, and locks it. The path may be a
+    /// symbolic link to a file that is there.
     ///
     /// # Errors
-    /// When it cannot be written, is no regular file, is a symbolic link to nothing, or is locked by
-    /// another gateway.
+    /// When it cannot be written, is no regular file, is a symbolic link to nothing, or is locked
+    /// by another gateway.
     pub fn open(path: &Path) -> Result<(Disk, Arc<dyn File>), JournalError> {
         let failed = JournalError::system("open");
         for _ in 0..TRIES_MAX {

@@ -73,10 +73,10 @@ impl Events {
     }
 }
 
-/// Ends the process with status 0 when SIGTERM or SIGINT comes while it starts, which may take long:
-/// a long journal is read, a slow disk or name server is waited for. Nothing is acknowledged before
-/// the start is over, and a journal survives an end at any instant, so that the thread need not ask
-/// the main one. Dropped when the start is over.
+/// Ends the process with status 0 when SIGTERM or SIGINT comes while it starts, which may take
+/// long: a long journal is read, a slow disk or name server is waited for. Nothing is acknowledged
+/// before the start is over, and a journal survives an end at any instant, so that the thread need
+/// not ask the main one. Dropped when the start is over.
 pub struct StartWatch {
     /// Hung up when the start is over.
     start: Option<UnixStream>,
