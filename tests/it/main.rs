@@ -22,6 +22,7 @@ mod moved_journal;
 mod pieces;
 mod plain;
 mod process;
+mod program_path;
 mod random;
 mod random_pushes;
 mod reader_laws;

@@ -20,7 +20,7 @@ fn fifo(path: &Path) -> bool {
     mknodat(CWD, path, FileType::Fifo, Mode::RWXU, 0).is_ok()
 }
 
-/// The kernel's log, which waits for readers.
+/// The console, whose opening could have effects.
 fn device(path: &Path) -> bool {
     let console = rustix::fs::makedev(5, 1);
     mknodat(CWD, path, FileType::CharacterDevice, Mode::RWXU, console).is_ok()
