@@ -8,6 +8,7 @@
 
 mod keeping;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -69,6 +70,8 @@ pub struct Merged {
     pub samples: u64,
     /// Sample lines that were left out.
     pub skipped: SkippedSamples,
+    /// HELP texts that were cut.
+    pub cut_help_texts: u64,
 }
 
 /// Why a push was refused; nothing of it was merged.
@@ -149,7 +152,10 @@ impl Gateway {
         key.check(self.limits.labels).map_err(Refusal::Path)?;
         let push = parse(body, &key, self.limits.labels).map_err(Refusal::Invalid)?;
         let is_kept = self.has_journal && !push.families.is_empty();
-        let framed = is_kept.then(|| Framed::of(Entry::Push { labels, body }));
+        let kept_body = is_kept.then(|| merged_part(body, &push.help_ends));
+        let framed = kept_body
+            .as_deref()
+            .map(|body| Framed::of(Entry::Push { labels, body }));
         let mut writers = self.open_writers().map_err(Refusal::NotKept)?;
         let checked = self.check(&push)?;
         if let (Some(framed), Some(journal)) = (framed, &mut writers.journal) {
@@ -162,6 +168,7 @@ impl Gateway {
         Ok(Merged {
             samples: push.samples,
             skipped: push.skipped,
+            cut_help_texts: push.help_ends.len() as u64,
         })
     }
 
@@ -235,4 +242,25 @@ impl Gateway {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A body without the parts of it that are not merged. A replay reads it whole, whatever the limits
+/// are then, and must come to the same sums.
+fn merged_part<'a>(body: &'a [u8], left_out: &[&str]) -> Cow<'a, [u8]> {
+    if left_out.is_empty() {
+        return Cow::Borrowed(body);
+    }
+    let mut merged = Vec::with_capacity(body.len());
+    let mut rest = body;
+    for part in left_out {
+        let before = part.as_ptr().addr().checked_sub(rest.as_ptr().addr());
+        let halves = before.and_then(|before| rest.split_at_checked(before));
+        // They are parts of the body, in its order.
+        if let Some((before, behind)) = halves {
+            merged.extend_from_slice(before);
+            rest = behind.get(part.len()..).unwrap_or_default();
+        }
+    }
+    merged.extend_from_slice(rest);
+    Cow::Owned(merged)
 }

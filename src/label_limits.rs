@@ -1,6 +1,7 @@
 //! How many labels a series may have and how long its texts may be: what bounds the memory of one.
 //!
-//! Invariant: what is within the limits is never refused; a refusal says which of them it is.
+//! Invariant: what is within the limits is never refused; a refusal says which of them it is. HELP
+//! texts are for people, and no push fails for them: they are cut.
 
 use std::fmt;
 
@@ -12,7 +13,7 @@ pub struct LabelLimits {
     /// The most labels, those of the path included. The label `le` of a bucket does not count.
     pub labels_max: usize,
     /// The longest metric name, label name or label value, this one as it is escaped in a label
-    /// set; in bytes.
+    /// set; in bytes. A HELP text is cut there, as it is escaped as well.
     pub bytes_max: usize,
 }
 
@@ -59,6 +60,25 @@ impl LabelLimits {
             bytes: name.len(),
             bytes_max: self.bytes_max,
         })
+    }
+
+    /// Splits an escaped HELP text into what is kept of it and the rest, which is empty if the text
+    /// is within them. Neither a character nor an escape is cut in two. What is kept does not end
+    /// with a carriage return: as the end of a line, that would not be read as a part of the text.
+    #[must_use]
+    pub fn split_help(self, text: &str) -> (&str, &str) {
+        if text.len() <= self.bytes_max {
+            return (text, "");
+        }
+        let mut end = self.bytes_max;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let backslashes = text[..end].bytes().rev().take_while(|&byte| byte == b'\\');
+        // The last of an odd number begins an escape.
+        end -= backslashes.count() % 2;
+        let kept = text[..end].trim_end_matches('\r');
+        text.split_at(kept.len())
     }
 
     /// Holds the labels of a series to them, given by name and escaped value, none of them empty.

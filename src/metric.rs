@@ -206,6 +206,9 @@ pub struct Push<'a> {
     pub samples: u64,
     /// How many sample lines were left out, by reason.
     pub skipped: SkippedSamples,
+    /// The ends of HELP texts that were too long: parts of the body, in its order, that are not in
+    /// [`PushedFamily::help`].
+    pub help_ends: Vec<&'a str>,
 }
 
 impl Push<'_> {

@@ -138,6 +138,7 @@ pub struct Status {
     skipped_not_a_number: AtomicU64,
     skipped_infinite: AtomicU64,
     skipped_summary: AtomicU64,
+    cut_help_texts: AtomicU64,
     resets: AtomicU64,
     last_reset_timestamp_seconds: AtomicI64,
     next_reset_timestamp_seconds: AtomicI64,
@@ -168,6 +169,7 @@ impl Status {
             skipped_not_a_number: AtomicU64::new(0),
             skipped_infinite: AtomicU64::new(0),
             skipped_summary: AtomicU64::new(0),
+            cut_help_texts: AtomicU64::new(0),
             resets: AtomicU64::new(0),
             last_reset_timestamp_seconds: AtomicI64::new(NEVER),
             next_reset_timestamp_seconds: AtomicI64::new(NEVER),
@@ -225,6 +227,11 @@ impl Status {
         self.push_bytes.observe(body_bytes as u64);
         let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         self.push_duration_nanoseconds.observe(nanoseconds);
+    }
+
+    /// Counts HELP texts of an accepted push that were cut.
+    pub fn count_cut_help_texts(&self, help_texts: u64) {
+        self.cut_help_texts.fetch_add(help_texts, Relaxed);
     }
 
     /// Counts a reset, made at this unix time in seconds.

@@ -113,6 +113,7 @@ fn merge(site: &Site, labels: &str, body: &[u8]) -> (PushResult, Answer) {
             let (samples, skipped) = (merged.samples, merged.skipped);
             site.status
                 .count_merged(samples, skipped, body.len(), started.elapsed());
+            site.status.count_cut_help_texts(merged.cut_help_texts);
             (PushResult::Accepted, accepted(site.status.next_reset()))
         }
         Err(refusal) => {

@@ -313,7 +313,7 @@ impl<'a> Families<'a> {
 
     /// All lines are read; an error names the line it is about.
     pub fn finish(mut self) -> Result<Push<'a>, (usize, MeaningError)> {
-        let mut families = self.names.into_families();
+        let (mut families, help_ends) = self.names.into_families();
         let mut numbers = self.numbers.into_list();
         numbers.retain(|number| number.value.is_finite());
         for number in &numbers {
@@ -342,6 +342,7 @@ impl<'a> Families<'a> {
             buckets,
             samples,
             skipped,
+            help_ends,
         })
     }
 }

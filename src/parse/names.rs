@@ -69,6 +69,8 @@ pub struct Names<'a> {
     /// The name of the sample before, as the next one mostly has it too; TYPE may change what it
     /// stands for.
     last: Option<Named<'a>>,
+    /// See [`crate::metric::Push::help_ends`].
+    help_ends: Vec<&'a str>,
 }
 
 impl<'a> Names<'a> {
@@ -78,17 +80,22 @@ impl<'a> Names<'a> {
             limits,
             families: Distinct::expecting(1),
             last: None,
+            help_ends: Vec::new(),
         }
     }
 
-    /// Takes a HELP line.
+    /// Takes a HELP line, whose text is cut if it is too long.
     pub fn help(&mut self, name: &'a str, text: &'a str) -> Result<(), MeaningError> {
+        let (text, end) = self.limits.split_help(text);
         let family = self.declare(name)?;
         if family.has_help {
             return Err(MeaningError::SecondHelp(Excerpt::of(name)));
         }
         family.has_help = true;
         family.pushed.help = text;
+        if !end.is_empty() {
+            self.help_ends.push(end);
+        }
         Ok(())
     }
 
@@ -196,10 +203,12 @@ impl<'a> Names<'a> {
         (self.families.place(begun), Part::Own)
     }
 
-    /// The families as a push names them; none has series yet.
-    pub fn into_families(self) -> Vec<PushedFamily<'a>> {
+    /// The families as a push names them; none has series yet. With them, the ends of HELP texts
+    /// that were cut off.
+    pub fn into_families(self) -> (Vec<PushedFamily<'a>>, Vec<&'a str>) {
         let families = self.families.into_list().into_iter();
-        families.map(|family| family.pushed).collect()
+        let families = families.map(|family| family.pushed);
+        (families.collect(), self.help_ends)
     }
 }
 
