@@ -65,6 +65,8 @@ pub enum PushResult {
     Incomplete,
     /// Its body did not arrive in time.
     TooSlow,
+    /// The system gave no memory for its body.
+    NoMemory,
     /// There is a bug.
     Failed,
     /// The journal does not take it, or the process is being replaced.
@@ -72,7 +74,7 @@ pub enum PushResult {
 }
 
 impl PushResult {
-    const ALL: [(PushResult, &str); 11] = [
+    const ALL: [(PushResult, &str); 12] = [
         (PushResult::Accepted, "accepted"),
         (PushResult::Invalid, "invalid"),
         (PushResult::Conflict, "conflict"),
@@ -82,6 +84,7 @@ impl PushResult {
         (PushResult::Unsupported, "unsupported"),
         (PushResult::Incomplete, "incomplete"),
         (PushResult::TooSlow, "too_slow"),
+        (PushResult::NoMemory, "no_memory"),
         (PushResult::Failed, "failed"),
         (PushResult::NotKept, "not_kept"),
     ];

@@ -2,6 +2,7 @@
 //!
 //! What it gets is whole and was checked by the gate; it waits for no client.
 
+use std::collections::TryReserveError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Instant;
@@ -177,17 +178,20 @@ fn preflight() -> Answer {
 fn scrape(site: &Site, exchanges: &Exchanges, slot: Option<usize>) -> Answer {
     let exchange = slot.and_then(|slot| Some((slot, exchanges.take(slot)?)));
     if let Some((slot, Exchange::Scrape(mut scrape))) = exchange {
-        render_next(site, &mut scrape);
-        exchanges.put(slot, Exchange::Scrape(scrape));
+        if render_next(site, &mut scrape).is_ok() {
+            exchanges.put(slot, Exchange::Scrape(scrape));
+        }
     }
     Answer::new(200, EXPOSITION, "")
 }
 
-fn render_next(site: &Site, scrape: &mut Scrape) {
+fn render_next(site: &Site, scrape: &mut Scrape) -> Result<(), TryReserveError> {
     let view = scrape.view.get_or_init(|| site.gateway.view());
-    let mut piece = Vec::with_capacity(PIECE_BYTES + PIECE_BYTES / 8);
+    let mut piece = Vec::new();
+    piece.try_reserve_exact(PIECE_BYTES + PIECE_BYTES / 8)?;
     piece.resize(CHUNK_HEAD_BYTES, b' ');
     let cursor = scrape.cursor.take();
     scrape.cursor = cursor.and_then(|cursor| render(view, cursor, &mut piece, PIECE_BYTES));
     scrape.piece = piece;
+    Ok(())
 }
