@@ -103,6 +103,7 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, St
     if arguments.contains("--version") {
         return Ok(Command::Version);
     }
+    let label_bytes_max = value(&mut arguments, "--max-label-bytes", number)?.get();
     let config = Config {
         listen: value(&mut arguments, "--listen", str::parse)?,
         cors: value(&mut arguments, "--cors", cors)?,
@@ -115,11 +116,12 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, St
             repeated(&mut arguments, "--gauge", gauge_rule)?,
             repeated(&mut arguments, "--drop-label", dropped_label)?,
             Ages::NotKept,
-        ),
+        )
+        .with_help_bytes_max(label_bytes_max),
         body_bytes_max: value(&mut arguments, "--max-body-bytes", number)?.get(),
         series_max: value(&mut arguments, "--max-series", number)?.get(),
         labels_max: value(&mut arguments, "--max-labels", number)?.get(),
-        label_bytes_max: value(&mut arguments, "--max-label-bytes", number)?.get(),
+        label_bytes_max,
         keys_max: value(&mut arguments, "--max-idempotency-keys", number)?.get(),
         workers: value(&mut arguments, "--workers", workers)?,
         connections_max: given(&mut arguments, "--max-connections", number)?.map(Into::into),

@@ -122,6 +122,8 @@ pub struct Merged {
     pub samples: u64,
     /// Sample lines that were left out.
     pub skipped: SkippedSamples,
+    /// HELP texts that were cut.
+    pub cut_help_texts: u64,
 }
 
 /// Why a push was refused; nothing of it was merged.
@@ -260,6 +262,7 @@ impl Gateway {
         Ok(Accepted::Merged(Merged {
             samples: push.samples,
             skipped: push.skipped,
+            cut_help_texts: push.cut_help_texts,
         }))
     }
 

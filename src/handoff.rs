@@ -12,15 +12,15 @@
 use std::convert::Infallible;
 use std::env;
 use std::error::Error;
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::fmt::{self, Display, Formatter};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -54,6 +54,12 @@ const CHECK_OUTPUT_BYTES_MAX: usize = 1000;
 
 /// What a program says on its standard output that could take over.
 pub const CHECK_ANSWER: &str = "ok\n";
+
+/// What runs here, whatever its name leads to by now (proc(5)).
+const OWN_FILE: &str = "/proc/self/exe";
+
+/// Where execvp(3) looks if nothing says where.
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 /// No page is longer.
 const MESSAGE_BYTES_MAX: usize = 1 << 17;
@@ -180,7 +186,9 @@ fn receive_message(bytes: &mut [u8]) -> Result<(usize, Vec<OwnedFd>), HandoffErr
 
 fn content(file: &File) -> io::Result<Vec<u8>> {
     let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
-    let mut bytes = vec![0; length];
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(length)?;
+    bytes.resize(length, 0);
     file.read_exact_at(&mut bytes, 0)?;
     Ok(bytes)
 }
@@ -211,10 +219,12 @@ impl Image {
     pub fn of_this_process() -> Image {
         let mut arguments = env::args_os();
         let name = arguments.next().unwrap_or_default();
-        // A path may lead to another file than it did; a bare name was looked for in a PATH.
-        let is_path = name.as_bytes().contains(&b'/');
-        let found = env::current_exe().ok().filter(|_| !is_path);
-        let program = found.unwrap_or_else(|| PathBuf::from(&name));
+        let program = if name.as_bytes().contains(&b'/') {
+            PathBuf::from(&name)
+        } else {
+            let path = env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
+            found_in_path(&name, &path).unwrap_or_else(|| own_path(&name))
+        };
         let arguments = arguments.collect();
         Image {
             program,
@@ -301,6 +311,26 @@ impl Image {
         }
         rustix::stdio::dup2_stdin(&receiver)?;
         Ok(nix::unistd::execve(&program, &arguments, &environment)?)
+    }
+}
+
+/// What execvp(3) has found for a bare name, if that is what runs here. The name that it has in a
+/// folder of the path is kept, and not what that leads to: another file may have it later.
+fn found_in_path(name: &OsStr, path: &OsStr) -> Option<PathBuf> {
+    let identity = |path: &Path| fs::metadata(path).map(|found| (found.dev(), found.ino()));
+    let own = identity(Path::new(OWN_FILE)).ok()?;
+    let mut candidates = env::split_paths(path).map(|folder| folder.join(name));
+    candidates.find(|candidate| identity(candidate).is_ok_and(|found| found == own))
+}
+
+/// The path that the kernel knows, where another file may be by now.
+fn own_path(name: &OsStr) -> PathBuf {
+    let Ok(path) = fs::read_link(OWN_FILE) else {
+        return PathBuf::from(name);
+    };
+    match path.as_os_str().as_bytes().strip_suffix(b" (deleted)") {
+        Some(before) if !path.exists() => PathBuf::from(OsStr::from_bytes(before)),
+        _ => path,
     }
 }
 

@@ -53,24 +53,29 @@
 //! a record; the lengths are covered by that checksum, so that a damaged one does not look like a
 //! tail that is missing.
 
+mod disk;
 mod error;
 mod format;
 mod log;
+mod look;
 mod reader;
 mod record;
 mod replacement;
 mod storage;
+mod trouble;
 
-use std::fmt::{self, Display, Formatter};
 use std::io;
 use std::sync::Arc;
 
+pub use disk::Disk;
 pub use error::JournalError;
 pub use format::VERSION;
 pub use log::{Log, LogPart, Torn, read_head};
+pub use look::Look;
 pub use record::{Framed, KEY_BYTES_MAX, KeyRecord, PushRecord, Record};
 pub use replacement::{Beginning, Place, Preface, Replacement};
-pub use storage::{Disk, File, Storage};
+pub use storage::{AtPath, File, FileIdentity, Storage};
+pub use trouble::Trouble;
 
 /// A journal is made small when it is longer than this and more than twice its snapshot.
 const COMPACTED_BYTES_MIN: u64 = 1 << 20;
@@ -83,6 +88,8 @@ pub struct Journal {
     /// For a file that is begun anew in its place.
     preface: Preface,
     trouble: Option<Trouble>,
+    /// Set as long as a start would not find the file: whatever else is the matter.
+    path_trouble: Option<Trouble>,
     /// Something is behind the last whole record.
     has_torn_tail: bool,
     /// There was no room for a new file, or it could not be put in the journal's place.
@@ -93,37 +100,6 @@ pub struct Journal {
     sync_end: u64,
     /// The disk may still have the file that this one has replaced.
     is_folder_due: bool,
-}
-
-/// Why nothing can be kept at present.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// Nothing can be appended, or cut off; it is tried again.
-    Append(String),
-    /// What was appended may not be on the disk, though it was to be: only a new file holds it.
-    Sync(String),
-    /// The file was kept by other rules: only a new file can take what is merged by those of now.
-    Rules(String),
-    /// The record is too long, whatever room there is.
-    TooLong,
-}
-
-impl Display for Trouble {
-    fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Trouble::Append(error) => write!(to, "the journal cannot be written: {error}"),
-            Trouble::Sync(error) => write!(
-                to,
-                "the journal cannot be synced: {error}; a new one is being written"
-            ),
-            Trouble::Rules(error) => write!(
-                to,
-                "the journal must be written anew, since its merge rules are not those of the \
-                 flags: {error}"
-            ),
-            Trouble::TooLong => write!(to, "a record of the journal is at most 4 GiB long"),
-        }
-    }
 }
 
 /// A sync that is under way.
@@ -168,14 +144,19 @@ impl Journal {
             let mut new =
                 Replacement::begin(Place::nowhere(&storage), beginning).map_err(&write)?;
             new.end_snapshot().map_err(&write)?;
-            storage.replace().map_err(&write)?;
+            let replaced = storage.replace(&**file, &**new.file());
+            if replaced.map_err(&write)? == AtPath::OtherFile {
+                return Err(JournalError::Exchanged);
+            }
             storage.sync_folder().map_err(&write)?;
             (new.log, None)
         } else {
             // The image before may have ended between putting it there and waiting for the disk.
-            storage
-                .sync_folder()
-                .map_err(JournalError::system("sync the folder of"))?;
+            match storage.sync_folder() {
+                // What was handed over is gone on with, even when its folder has gone.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                synced => synced.map_err(JournalError::system("sync the folder of"))?,
+            }
             let (log, torn) = Log::recover(file, apply)?;
             if torn.is_some() {
                 log.cut()
@@ -188,6 +169,7 @@ impl Journal {
             log,
             preface: beginning.preface.clone(),
             trouble: None,
+            path_trouble: None,
             // It was cut off, but is not known to be so on the disk.
             has_torn_tail: torn.is_some(),
             has_failed_replacement: false,
@@ -202,8 +184,10 @@ impl Journal {
     /// refused is not there.
     ///
     /// # Errors
-    /// As long as there is no room, a sync has failed, or the file was kept by other rules.
+    /// As long as there is no room, a sync has failed, the file was kept by other rules, or a start
+    /// would not find it.
     pub fn append(&mut self, time_millis: u64, framed: &Framed<'_>) -> Result<(), Trouble> {
+        self.check_path()?;
         if let Some(trouble @ (Trouble::Sync(_) | Trouble::Rules(_))) = &self.trouble {
             return Err(trouble.clone());
         }
@@ -227,8 +211,9 @@ impl Journal {
     /// Notes that everything was forgotten, even when there is no room for a note.
     ///
     /// # Errors
-    /// When not even that can be written.
+    /// When not even that can be written, or a start would not find the file.
     pub fn reset(&mut self, time_millis: u64, window_start: i64) -> Result<(), Trouble> {
+        self.check_path()?;
         let framed = Framed::of(Record::Reset { window_start }).ok_or(Trouble::TooLong)?;
         // A note may still find room in the last sector; to make room, the file is begun anew.
         let has_room = self.trouble.is_none() && !self.has_failed_replacement;
@@ -329,6 +314,10 @@ impl Journal {
     /// True when the file should be written anew.
     #[must_use]
     pub fn needs_replacement(&self) -> bool {
+        match &self.path_trouble {
+            None => {}
+            Some(trouble) => return *trouble == Trouble::Gone,
+        }
         let is_long = self.log.end() > COMPACTED_BYTES_MIN.max(2 * self.log.snapshot_end());
         let is_broken = matches!(self.trouble, Some(Trouble::Sync(_) | Trouble::Rules(_)));
         is_long || self.reset_end > 0 || is_broken
@@ -371,7 +360,7 @@ impl Journal {
     /// Why nothing can be kept at present.
     #[must_use]
     pub fn trouble(&self) -> Option<&Trouble> {
-        self.trouble.as_ref()
+        self.path_trouble.as_ref().or(self.trouble.as_ref())
     }
 
     /// What was appended since it was copied to a new file for the last time; `None` if a reset has
@@ -403,7 +392,12 @@ impl Journal {
         if has_synced {
             new.sync()?;
         }
-        self.storage.replace()?;
+        let created = Arc::clone(new.file());
+        if self.storage.replace(&**self.log.file(), &*created)? == AtPath::OtherFile {
+            self.path_trouble = Some(Trouble::OtherFile);
+            return Err(io::Error::other(Trouble::OtherFile.to_string()));
+        }
+        self.path_trouble = None;
         let has_copied_reset = self.reset_end > new.of.end;
         self.log = new.log;
         self.reset_end = if has_copied_reset { self.log.end() } else { 0 };

@@ -12,6 +12,8 @@ mod events;
 mod keep;
 #[path = "main/notify.rs"]
 mod notify;
+#[path = "main/owned_thread.rs"]
+mod owned_thread;
 #[path = "main/panics.rs"]
 mod panics;
 #[path = "main/plan.rs"]
@@ -22,13 +24,12 @@ use std::io::{self, Write};
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use chrono::Utc;
 use prometheus_aggregation_gateway::cli::{self, Command, Config};
 use prometheus_aggregation_gateway::clock::{Clock, wall_millis};
-use prometheus_aggregation_gateway::gateway::{Limits, Start};
+use prometheus_aggregation_gateway::gateway::{Gateway, Limits, Start};
 use prometheus_aggregation_gateway::handoff::{self, Image};
 use prometheus_aggregation_gateway::http::{
     Command as FrontCommand, Deadlines, Extent, Front, Held, Site, check_folder, pack, unpack,
@@ -39,8 +40,8 @@ use prometheus_aggregation_gateway::probe::probe;
 use prometheus_aggregation_gateway::status::{Resource, Status};
 
 use bounds::Bounds;
-use events::{Event, Events};
-use keep::Source;
+use events::{Event, Events, StartWatch};
+use keep::{Keepers, Source};
 
 use notify::notify;
 use plan::{Plan, print_next};
@@ -127,6 +128,14 @@ fn run(config: Config) -> Result<(), Failure> {
     let plan = plan_of(&config)?;
     let image = Image::of_this_process();
     let mut events = Events::new().map_err(system)?;
+    // Clients of the image before are within requests.
+    let is_handed_over = handoff::is_announced().map_err(system)?;
+    let grace = if is_handed_over {
+        FINISH_DURATION_MAX
+    } else {
+        Duration::ZERO
+    };
+    let start_watch = StartWatch::begin(grace).map_err(system)?;
     let (listener, sums, page, held) = match handoff::receive().map_err(system)? {
         Some(handoff) => (
             Some(handoff.listener),
@@ -153,20 +162,7 @@ fn run(config: Config) -> Result<(), Failure> {
     let mut plan = plan.map(|plan| plan.for_window(&gateway)).transpose()?;
     let status = page.as_deref().map_or_else(Status::new, Status::restored);
     set_limits(&status, &config, &bounds, &extent);
-    let site = Arc::new(Site {
-        clock: Clock::starting_from(gateway.time_millis()),
-        gateway,
-        status,
-        cors: config.cors,
-        push_path: config.push_path,
-        body_bytes_max: config.body_bytes_max,
-        deadlines: Deadlines {
-            head: config.head_timeout,
-            body: config.body_timeout,
-            answer: config.answer_timeout,
-            idle: config.idle_timeout,
-        },
-    });
+    let site = Arc::new(site(config, gateway, status));
     panics::say_in_one_line(&site);
     if let Some(plan) = &mut plan {
         plan.make_missed_reset(&site);
@@ -180,14 +176,32 @@ fn run(config: Config) -> Result<(), Failure> {
             env!("CARGO_PKG_VERSION")
         ));
     }
-    keep::start(&site)?;
     let service = Service {
         listener,
         extent,
         site,
         image,
     };
+    drop(start_watch);
     service.run(held, &mut events, plan)
+}
+
+/// What front ends serve, with the settings of the flags.
+fn site(config: Config, gateway: Gateway, status: Status) -> Site {
+    Site {
+        clock: Clock::starting_from(gateway.time_millis()),
+        gateway,
+        status,
+        cors: config.cors,
+        push_path: config.push_path,
+        body_bytes_max: config.body_bytes_max,
+        deadlines: Deadlines {
+            head: config.head_timeout,
+            body: config.body_timeout,
+            answer: config.answer_timeout,
+            idle: config.idle_timeout,
+        },
+    }
 }
 
 /// Shows the limits on the page of the gateway's own metrics.
@@ -256,6 +270,7 @@ impl Service {
             // First, so that the first response says when the next reset is.
             let schedule = plan.as_ref().map(|plan| plan.keep(&self.site));
             let schedule = schedule.transpose()?;
+            let keepers = keep::start(&self.site)?;
             let front = Front::start(&self.listener, held, self.extent, &self.site, log);
             let front = front.map_err(system)?;
             notify("READY=1");
@@ -263,15 +278,19 @@ impl Service {
             let end = self.wait_for_end(events, &front)?;
             drop(schedule);
             held = match end {
-                End::Finish => return self.finish(front),
-                End::HandOver => self.hand_over(front)?,
+                End::Finish => return self.finish(front, keepers),
+                End::HandOver => {
+                    // Pushes go on while the journal is written to its end.
+                    drop(keepers);
+                    self.hand_over(front)?
+                }
             };
             let again = plan.map(|plan| plan.for_window(&self.site.gateway));
             plan = again.transpose()?;
         }
     }
 
-    fn finish(&self, front: Front) -> Result<(), Failure> {
+    fn finish(&self, front: Front, keepers: Keepers) -> Result<(), Failure> {
         notify("STOPPING=1");
         let command = FrontCommand::Finish(FINISH_DURATION_MAX);
         let ended = front.end(command).map_err(|error| gate_ended(&error))?;
@@ -282,6 +301,7 @@ impl Service {
                 FINISH_DURATION_MAX.as_secs()
             ));
         }
+        drop(keepers);
         keep::sync(&self.site);
         Ok(())
     }
@@ -359,12 +379,6 @@ fn announce(listener: &TcpListener, push_path: &str, plan: Option<&Plan>) {
          http://{host}{push_path}/job/some_job"
     ));
     log(&format!("scrape: curl http://{host}/metrics"));
-}
-
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
-    let thread = thread::Builder::new().name(name.to_owned()).spawn(body);
-    let thread = thread.map_err(|error| system(format!("cannot start the thread {name}: {error}")));
-    thread.map(drop)
 }
 
 fn print(text: &str) -> Result<(), Failure> {

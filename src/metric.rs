@@ -312,6 +312,8 @@ pub struct Push<'a> {
     pub samples: u64,
     /// How many sample lines were left out, by reason.
     pub skipped: SkippedSamples,
+    /// How many HELP texts were cut.
+    pub cut_help_texts: u64,
 }
 
 impl Push<'_> {

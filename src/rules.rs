@@ -8,12 +8,14 @@
 //! rules     = "semantics " number LF *rule
 //! rule      = "gauge " mode " " pattern LF       ; see GaugeRule, the most exact first
 //!           / "drop-label " pattern LF
+//!           / "help-bytes " number LF            ; longer HELP texts are cut
 //!           / "ages" LF                          ; the last push of each series is remembered
 //! mode      = "sum" / "last" / "max" / "min"
 //! pattern   = a name, or a part of one with a star at one end
 //! ```
 
 mod fold;
+mod help;
 mod pattern;
 
 use std::fmt::{self, Display, Formatter};
@@ -33,6 +35,7 @@ pub struct Rules {
     /// The most exact first; of equal ones, the first given.
     gauges: Vec<GaugeRule>,
     dropped_labels: Vec<NamePattern>,
+    help_bytes_max: usize,
     ages: Ages,
 }
 
@@ -100,7 +103,17 @@ impl Rules {
         Rules {
             gauges,
             dropped_labels,
+            help_bytes_max: usize::MAX,
             ages,
+        }
+    }
+
+    /// The same rules, but for HELP texts that are longer than this: they are cut.
+    #[must_use]
+    pub fn with_help_bytes_max(self, help_bytes_max: usize) -> Rules {
+        Rules {
+            help_bytes_max,
+            ..self
         }
     }
 
@@ -116,10 +129,14 @@ impl Rules {
         &self.dropped_labels
     }
 
-    /// Applies them to a push: families get their modes, labels that are dropped go, and series
-    /// that become one are folded into one by the merge rules.
+    /// Applies them to a push: families get their modes, long HELP texts are cut, labels that are
+    /// dropped go, and series that become one are folded into one by the merge rules.
     pub fn apply(&self, push: &mut Push<'_>) {
         for family in &mut push.families {
+            if family.help.len() > self.help_bytes_max {
+                family.help = help::cut(family.help, self.help_bytes_max);
+                push.cut_help_texts += 1;
+            }
             let is_number = matches!(family.metric_type, MetricType::Gauge | MetricType::Untyped);
             let rule = || {
                 self.gauges
@@ -150,6 +167,9 @@ impl Display for Rules {
         for names in &self.dropped_labels {
             writeln!(to, "drop-label {names}")?;
         }
+        if self.help_bytes_max != usize::MAX {
+            writeln!(to, "help-bytes {}", self.help_bytes_max)?;
+        }
         match self.ages {
             Ages::Kept => writeln!(to, "ages"),
             Ages::NotKept => Ok(()),
@@ -169,6 +189,7 @@ impl FromStr for Rules {
         let mut rules = Rules {
             gauges: Vec::new(),
             dropped_labels: Vec::new(),
+            help_bytes_max: usize::MAX,
             ages: Ages::NotKept,
         };
         for line in lines {
@@ -190,6 +211,8 @@ impl Rules {
             });
         } else if let Some(names) = line.strip_prefix("drop-label ") {
             self.dropped_labels.push(names.parse().ok()?);
+        } else if let Some(bytes) = line.strip_prefix("help-bytes ") {
+            self.help_bytes_max = bytes.parse().ok()?;
         } else if line == "ages" {
             self.ages = Ages::Kept;
         } else {

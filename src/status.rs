@@ -71,6 +71,8 @@ pub enum PushResult {
     Incomplete,
     /// Its body did not arrive in time.
     TooSlow,
+    /// The system gave no memory for its body.
+    NoMemory,
     /// There is a bug.
     Failed,
     /// The journal does not take it, or the process is being replaced.
@@ -78,7 +80,7 @@ pub enum PushResult {
 }
 
 impl PushResult {
-    const ALL: [(PushResult, &str); 14] = [
+    const ALL: [(PushResult, &str); 15] = [
         (PushResult::Accepted, "accepted"),
         (PushResult::Invalid, "invalid"),
         (PushResult::Repeated, "repeated"),
@@ -91,6 +93,7 @@ impl PushResult {
         (PushResult::Unsupported, "unsupported"),
         (PushResult::Incomplete, "incomplete"),
         (PushResult::TooSlow, "too_slow"),
+        (PushResult::NoMemory, "no_memory"),
         (PushResult::Failed, "failed"),
         (PushResult::NotKept, "not_kept"),
     ];
@@ -149,6 +152,7 @@ pub struct Status {
     skipped_not_a_number: AtomicU64,
     skipped_infinite: AtomicU64,
     skipped_summary: AtomicU64,
+    cut_help_texts: AtomicU64,
     resets: AtomicU64,
     last_reset_timestamp_seconds: AtomicI64,
     next_reset_timestamp_seconds: AtomicI64,
@@ -179,6 +183,7 @@ impl Status {
             skipped_not_a_number: AtomicU64::new(0),
             skipped_infinite: AtomicU64::new(0),
             skipped_summary: AtomicU64::new(0),
+            cut_help_texts: AtomicU64::new(0),
             resets: AtomicU64::new(0),
             last_reset_timestamp_seconds: AtomicI64::new(NEVER),
             next_reset_timestamp_seconds: AtomicI64::new(NEVER),
@@ -236,6 +241,11 @@ impl Status {
         self.push_bytes.observe(body_bytes as u64);
         let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         self.push_duration_nanoseconds.observe(nanoseconds);
+    }
+
+    /// Counts HELP texts of an accepted push that were cut.
+    pub fn count_cut_help_texts(&self, help_texts: u64) {
+        self.cut_help_texts.fetch_add(help_texts, Relaxed);
     }
 
     /// Counts a reset, made at this unix time in seconds.

@@ -92,7 +92,7 @@ pub const FLAGS: &[Flag] = &[
         name: "max-label-bytes",
         value: "BYTES",
         default: "4096",
-        help: "the longest metric name, label name or label value; beyond it: 400",
+        help: "the longest metric name, label name or label value (else 400); HELP is cut there",
     },
     Flag {
         name: "max-idempotency-keys",

@@ -227,6 +227,19 @@ impl Gateway {
         outcome.map(|()| true)
     }
 
+    /// Looks whether a start would find the journal's file at its path. As long as it would not,
+    /// pushes and resets are refused. If nothing is there, [`Gateway::compact_journal`] writes a
+    /// new file there.
+    pub fn check_journal(&self) {
+        let look = self.writers().journal.as_ref().map(Journal::begin_look);
+        let Some(look) = look else { return };
+        let outcome = look.run();
+        if let Some(journal) = &mut self.writers().journal {
+            journal.end_look(&look, &outcome);
+            self.note(journal);
+        }
+    }
+
     /// Writes the journal anew if that is worth it, or needed after a failed sync; true when it
     /// was. Pushes go on meanwhile, but for the moment in which the new file takes its place.
     ///
@@ -271,6 +284,7 @@ impl Gateway {
     /// Writes a new file and puts it in the journal's place; false if it is of no use any more.
     fn replace_journal(&self, place: &Place, snapshot: Snapshot) -> io::Result<bool> {
         let mut new = Replacement::begin(place.clone(), &snapshot.beginning)?;
+        let created = Arc::clone(new.file());
         let written = snapshot.write(|record| new.snapshot(record));
         // Pushes copy what it holds.
         drop(snapshot);
@@ -279,7 +293,7 @@ impl Gateway {
             .and_then(|()| self.switch_journal(new));
         if !matches!(replaced, Ok(true)) {
             // It would take the room that the journal may lack.
-            let _ = place.storage().discard();
+            let _ = place.storage().discard(&*created);
         }
         replaced
     }

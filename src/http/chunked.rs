@@ -86,6 +86,7 @@ pub enum ChunkError {
     LongTrailer,
     /// The data is longer than allowed.
     TooLong,
+    NoMemory,
 }
 
 impl std::error::Error for ChunkError {}
@@ -112,6 +113,7 @@ impl Display for ChunkError {
                 write!(to, "trailers of more than {TRAILER_BYTES_MAX} bytes")
             }
             ChunkError::TooLong => to.write_str("longer than allowed"),
+            ChunkError::NoMemory => to.write_str("there is no memory for it"),
         }
     }
 }
@@ -144,7 +146,7 @@ impl Chunked {
             if let State::Data { left } = self.state {
                 let rest = &input[at..];
                 let data = &rest[..rest.len().min(left as usize)];
-                body.extend_from_slice(data);
+                append(body, data)?;
                 at += data.len();
                 // It is no longer than what is left.
                 let left = left - u32::try_from(data.len()).unwrap_or(left);
@@ -274,6 +276,18 @@ impl Chunked {
         bytes.extend_from_slice(rest.as_bytes());
         bytes
     }
+}
+
+/// Appends what has come of a body, whether its length is known or not. Nobody else's request may
+/// end with the process because there is no memory for this one.
+///
+/// # Errors
+/// `NoMemory`; nothing was appended.
+pub fn append(body: &mut Vec<u8>, data: &[u8]) -> Result<(), ChunkError> {
+    body.try_reserve(data.len())
+        .map_err(|_| ChunkError::NoMemory)?;
+    body.extend_from_slice(data);
+    Ok(())
 }
 
 /// Also DEL, but not the tab.

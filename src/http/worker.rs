@@ -2,6 +2,7 @@
 //!
 //! What it gets is whole and was checked by the gate; it waits for no client.
 
+use std::collections::TryReserveError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Instant;
@@ -128,6 +129,7 @@ fn merge(site: &Site, labels: &str, key: Option<&[u8]>, body: &[u8]) -> (PushRes
             let (samples, skipped) = (merged.samples, merged.skipped);
             site.status
                 .count_merged(samples, skipped, body.len(), started.elapsed());
+            site.status.count_cut_help_texts(merged.cut_help_texts);
             (PushResult::Accepted, accepted(site.status.next_reset()))
         }
         Err(refusal) => {
@@ -194,18 +196,21 @@ fn preflight() -> Answer {
 /// there has failed.
 fn scrape(site: &Site, exchanges: &Exchanges, slot: Option<usize>) -> Answer {
     let exchange = slot.and_then(|slot| Some((slot, exchanges.take(slot)?)));
-    if let Some((slot, Exchange::Scrape(mut scrape))) = exchange {
-        render_next(site, &mut scrape);
+    if let Some((slot, Exchange::Scrape(mut scrape))) = exchange
+        && render_next(site, &mut scrape).is_ok()
+    {
         exchanges.put(slot, Exchange::Scrape(scrape));
     }
     Answer::new(200, EXPOSITION, "")
 }
 
-fn render_next(site: &Site, scrape: &mut Scrape) {
+fn render_next(site: &Site, scrape: &mut Scrape) -> Result<(), TryReserveError> {
     let view = scrape.view.get_or_init(|| site.gateway.view());
-    let mut piece = Vec::with_capacity(PIECE_BYTES + PIECE_BYTES / 8);
+    let mut piece = Vec::new();
+    piece.try_reserve_exact(PIECE_BYTES + PIECE_BYTES / 8)?;
     piece.resize(CHUNK_HEAD_BYTES, b' ');
     let cursor = scrape.cursor.take();
     scrape.cursor = cursor.and_then(|cursor| render(view, cursor, &mut piece, PIECE_BYTES));
     scrape.piece = piece;
+    Ok(())
 }

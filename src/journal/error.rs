@@ -12,11 +12,13 @@ use super::record::Kind;
 pub enum JournalError {
     /// The system refuses what the words say.
     System(&'static str, io::Error),
-    /// A folder, a device, a pipe.
-    NotAFile,
+    /// A directory, a device, a FIFO: what it is, with its article.
+    NotAFile(&'static str),
+    /// A symbolic link to nothing.
+    DanglingLink,
     /// Another process has locked it.
     InUse,
-    /// It is not the file that the image before had locked.
+    /// Somebody has put another file at its path while it was begun.
     Exchanged,
     /// It does not begin as a journal does.
     Foreign,
@@ -60,7 +62,11 @@ impl Display for JournalError {
     fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
         match self {
             JournalError::System(action, error) => write!(to, "cannot {action} it: {error}"),
-            JournalError::NotAFile => write!(to, "it is not a regular file"),
+            JournalError::NotAFile(kind) => write!(to, "it is {kind}, not a regular file"),
+            JournalError::DanglingLink => write!(
+                to,
+                "it is a symbolic link to nothing; make the file that it leads to, or name another"
+            ),
             JournalError::InUse => write!(
                 to,
                 "it is in use by another gateway; each needs a journal of its own"

@@ -3,7 +3,8 @@
 use super::record::Kind;
 
 /// The first bytes of every journal.
-const MAGIC: [u8; 8] = *b"AGGJOURN";
+/// What a file begins with.
+pub const MAGIC: &[u8; 8] = b"AGGJOURN";
 
 /// What this program reads and writes.
 pub const VERSION: u32 = 2;
@@ -40,7 +41,7 @@ impl FileHead {
     /// The bytes of it.
     pub fn bytes(&self) -> [u8; FILE_HEAD_BYTES] {
         let mut bytes = [0; FILE_HEAD_BYTES];
-        bytes[..8].copy_from_slice(&MAGIC);
+        bytes[..8].copy_from_slice(MAGIC);
         bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
         bytes[12..16].copy_from_slice(&self.nonce.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.snapshot_end.to_le_bytes());
@@ -55,7 +56,7 @@ impl FileHead {
         let (Some(magic), Some(version)) = (bytes.first_chunk(), u32_at(bytes, 8)) else {
             return Err(HeadFault::Foreign);
         };
-        if *magic != MAGIC {
+        if magic != MAGIC {
             return Err(HeadFault::Foreign);
         }
         if version != VERSION {

@@ -137,6 +137,8 @@ impl<'a> Reader<'a> {
         let wanted = usize::try_from(wanted).map_err(|_| ErrorKind::OutOfMemory)?;
         self.loaded_at = offset;
         self.loaded.clear();
+        // An entry may be longer than there is memory.
+        self.loaded.try_reserve_exact(wanted)?;
         self.loaded.resize(wanted, 0);
         let mut filled = 0;
         while filled < wanted {

@@ -95,14 +95,21 @@ impl Replacement {
     /// # Errors
     /// The system's own.
     pub fn begin(of: Place, beginning: &Beginning) -> io::Result<Replacement> {
-        let log = of.storage.create().and_then(|file| beginning.log(file));
+        let file = of.storage.create()?;
+        let log = beginning.log(Arc::clone(&file));
         // It would take the room that the journal may lack.
-        let log = log.inspect_err(|_| drop(of.storage.discard()))?;
+        let log = log.inspect_err(|_| drop(of.storage.discard(&*file)))?;
         Ok(Replacement {
             log,
             copied_end: of.end,
             of,
         })
+    }
+
+    /// The file, not in the journal's place yet.
+    #[must_use]
+    pub fn file(&self) -> &Arc<dyn File> {
+        self.log.file()
     }
 
     /// Appends a part of the snapshot.

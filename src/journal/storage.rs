@@ -3,16 +3,40 @@
 //! A test puts another one here, which loses what was not synced and fails when it is told to.
 
 use std::fmt::Debug;
-use std::fs::{self, OpenOptions};
-use std::io::{self, ErrorKind, IoSlice};
+use std::fs;
+use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{FlockOperation, flock};
+/// What tells an open file from all others, whatever becomes of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileIdentity {
+    /// The number of the device that it is on.
+    pub device: u64,
+    /// Its inode there, which no other file has as long as this one is open.
+    pub inode: u64,
+}
 
-use super::JournalError;
+impl From<&fs::Metadata> for FileIdentity {
+    fn from(metadata: &fs::Metadata) -> FileIdentity {
+        FileIdentity {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
+    }
+}
+
+/// What is at the journal's path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtPath {
+    /// The file that entries are appended to.
+    Journal,
+    /// Nothing: it was moved away or removed.
+    Nothing,
+    /// Something else, or a link to something else.
+    OtherFile,
+}
 
 /// A file, as far as the journal needs one.
 pub trait File: Debug + Send + Sync {
@@ -41,6 +65,11 @@ pub trait File: Debug + Send + Sync {
     /// # Errors
     /// The system's own.
     fn sync(&self) -> io::Result<()>;
+    /// What tells it from other files.
+    ///
+    /// # Errors
+    /// The system's own.
+    fn identity(&self) -> io::Result<FileIdentity>;
     /// A handle for another image of this process.
     ///
     /// # Errors
@@ -53,18 +82,24 @@ pub trait Storage: Debug + Send + Sync {
     /// A new, empty file beside the journal, in place of an earlier one.
     ///
     /// # Errors
-    /// The system's own.
+    /// The system's own, or that something is there that is not an earlier one.
     fn create(&self) -> io::Result<Arc<dyn File>>;
-    /// Removes it again.
+    /// Removes it again, unless something else has its name by now.
     ///
     /// # Errors
     /// The system's own.
-    fn discard(&self) -> io::Result<()>;
-    /// Puts the created file in the journal's place, whole or not at all.
+    fn discard(&self, created: &dyn File) -> io::Result<()>;
+    /// What is at the journal's path, given the file that entries are appended to.
     ///
     /// # Errors
-    /// The system's own.
-    fn replace(&self) -> io::Result<()>;
+    /// The system's own: it cannot be seen what is there.
+    fn at_path(&self, journal: &dyn File) -> io::Result<AtPath>;
+    /// Puts the created file at the journal's path, whole or not at all, and gives what was there:
+    /// if that is [`AtPath::OtherFile`], it is there still, and nothing was done.
+    ///
+    /// # Errors
+    /// The system's own; nothing was done.
+    fn replace(&self, journal: &dyn File, created: &dyn File) -> io::Result<AtPath>;
     /// Returns when it is on the disk which file is the journal.
     ///
     /// # Errors
@@ -93,109 +128,11 @@ impl File for fs::File {
         self.sync_data()
     }
 
+    fn identity(&self) -> io::Result<FileIdentity> {
+        Ok((&self.metadata()?).into())
+    }
+
     fn descriptor(&self) -> io::Result<OwnedFd> {
         Ok(self.try_clone()?.into())
     }
-}
-
-/// A journal on the disk. Its file is locked as long as somebody holds it.
-#[derive(Debug)]
-pub struct Disk {
-    /// Without symbolic links.
-    path: PathBuf,
-}
-
-impl Disk {
-    /// Opens the file at a path, makes it if there is none, and locks it.
-    ///
-    /// # Errors
-    /// When it cannot be written, is no file, or is locked by another gateway.
-    pub fn open(path: &Path) -> Result<(Disk, Arc<dyn File>), JournalError> {
-        loop {
-            let mut options = OpenOptions::new();
-            // Its content is what it is opened for.
-            let options = options.read(true).write(true).create(true).truncate(false);
-            let file = options.open(path).map_err(JournalError::system("open"))?;
-            let metadata = file.metadata().map_err(JournalError::system("open"))?;
-            if !metadata.is_file() {
-                return Err(JournalError::NotAFile);
-            }
-            lock(&file).map_err(|error| match error.kind() {
-                ErrorKind::WouldBlock => JournalError::InUse,
-                _ => JournalError::System("lock", error),
-            })?;
-            let path = fs::canonicalize(path).map_err(JournalError::system("open"))?;
-            // Another gateway may have put a new file in its place before this one was locked.
-            if is_at(&file, &path).map_err(JournalError::system("open"))? {
-                return Ok((Disk { path }, Arc::new(file)));
-            }
-        }
-    }
-
-    /// Takes over a file that another image of this process had opened and locked.
-    ///
-    /// # Errors
-    /// When it is not the one at this path.
-    pub fn adopt(path: &Path, file: OwnedFd) -> Result<(Disk, Arc<dyn File>), JournalError> {
-        let file = fs::File::from(file);
-        let path = fs::canonicalize(path).map_err(JournalError::system("open"))?;
-        if !is_at(&file, &path).map_err(JournalError::system("open"))? {
-            return Err(JournalError::Exchanged);
-        }
-        Ok((Disk { path }, Arc::new(file)))
-    }
-
-    fn new_path(&self) -> PathBuf {
-        let mut path = self.path.clone().into_os_string();
-        path.push(".new");
-        path.into()
-    }
-}
-
-impl Storage for Disk {
-    fn create(&self) -> io::Result<Arc<dyn File>> {
-        // What has that name may be another gateway's journal.
-        if let Ok(file) = fs::File::open(self.new_path()) {
-            lock(&file)?;
-        }
-        self.discard()?;
-        // Only a new file is not somebody's link to another one.
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(self.new_path())?;
-        lock(&file)?;
-        // Should somebody have removed the journal, it is put back.
-        if let Ok(metadata) = fs::metadata(&self.path) {
-            file.set_permissions(metadata.permissions())?;
-        }
-        Ok(Arc::new(file))
-    }
-
-    fn discard(&self) -> io::Result<()> {
-        match fs::remove_file(self.new_path()) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            outcome => outcome,
-        }
-    }
-
-    fn replace(&self) -> io::Result<()> {
-        fs::rename(self.new_path(), &self.path)
-    }
-
-    fn sync_folder(&self) -> io::Result<()> {
-        let folder = self.path.parent().unwrap_or(Path::new("/"));
-        fs::File::open(folder)?.sync_all()
-    }
-}
-
-/// The lock ends with the last handle of this opening of the file, not with the image.
-fn lock(file: &fs::File) -> io::Result<()> {
-    Ok(flock(file, FlockOperation::NonBlockingLockExclusive)?)
-}
-
-fn is_at(file: &fs::File, path: &Path) -> io::Result<bool> {
-    let (held, there) = (file.metadata()?, fs::metadata(path)?);
-    Ok((held.dev(), held.ino()) == (there.dev(), there.ino()))
 }

@@ -1,12 +1,18 @@
-//! What the main thread waits for: signals, and the end of the front end.
+//! What the main thread waits for: signals, and the end of the front end. And what ends the process
+//! while the main thread cannot wait for signals yet, since it is starting.
 
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::os::unix::net::UnixStream;
+use std::process;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::log;
 
 /// What happened.
 pub enum Event {
@@ -63,6 +69,68 @@ impl Events {
             } else {
                 Event::Nothing
             });
+        }
+    }
+}
+
+/// Ends the process with status 0 when SIGTERM or SIGINT comes while it starts, which may take
+/// long: a long journal is read, a slow disk or name server is waited for. Nothing is acknowledged
+/// before the start is over, and a journal survives an end at any instant, so that the thread need
+/// not ask the main one. Dropped when the start is over.
+pub struct StartWatch {
+    /// Hung up when the start is over.
+    start: Option<UnixStream>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl StartWatch {
+    /// To be called when the signals are blocked. They are left to [`Events`] if the start is over
+    /// within `grace` after the first of them.
+    pub fn begin(grace: Duration) -> io::Result<StartWatch> {
+        let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT]);
+        let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC)?;
+        let grace = Timespec::try_from(grace).map_err(io::Error::other)?;
+        let (start, far_start) = UnixStream::pair()?;
+        let builder = thread::Builder::new().name("start".to_owned());
+        let thread = builder.spawn(move || {
+            if waits_for_signal(&signals, &far_start, grace) {
+                log("ended by a signal before the start was over");
+                process::exit(0);
+            }
+        })?;
+        Ok(StartWatch {
+            start: Some(start),
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for StartWatch {
+    fn drop(&mut self) {
+        drop(self.start.take());
+        if let Some(thread) = self.thread.take() {
+            // It has nothing to panic about.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Returns when the start is over, with false, or when it is not over some time after a signal.
+fn waits_for_signal(signals: &SignalFd, start: &UnixStream, grace: Timespec) -> bool {
+    let mut timeout = None;
+    loop {
+        let mut polled = [
+            PollFd::new(start, PollFlags::IN),
+            PollFd::new(signals, PollFlags::IN),
+        ];
+        // The signal stays readable.
+        let watched = if timeout.is_none() { 2 } else { 1 };
+        match poll(&mut polled[..watched], timeout.as_ref()) {
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return false,
+            Ok(0) => return true,
+            Ok(_) if !polled[0].revents().is_empty() => return false,
+            Ok(_) => timeout = Some(grace),
         }
     }
 }

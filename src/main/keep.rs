@@ -6,17 +6,20 @@ use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use prometheus_aggregation_gateway::gateway::{Gateway, ReplayedBy, Start};
+use prometheus_aggregation_gateway::gateway::{Gateway, NotKept, ReplayedBy, Start};
 use prometheus_aggregation_gateway::handoff::{Handoff, Image, is_announced, memory_file};
 use prometheus_aggregation_gateway::http::Site;
-use prometheus_aggregation_gateway::journal::{Disk, File, JournalError, Storage, read_head};
+use prometheus_aggregation_gateway::journal::{
+    Disk, File, JournalError, Storage, Trouble, read_head,
+};
 use prometheus_aggregation_gateway::rules::Rules;
 use prometheus_aggregation_gateway::status::Upkeep;
 
-use super::{Failure, log, spawn, system};
+use super::owned_thread::{OwnedThread, Turn, sleep};
+use super::{Failure, log, system};
 
 /// The disk has what is older than this and the time that a sync takes.
 const SYNC_INTERVAL: Duration = Duration::from_millis(500);
@@ -42,13 +45,14 @@ impl Source {
             let memory = sums.map(|sums| Source::Memory(Arc::new(fs::File::from(sums))));
             return Ok(memory.unwrap_or(Source::Nothing));
         };
-        let opened = match sums {
-            None => Disk::open(path),
-            Some(sums) => Disk::adopt(path, sums),
-        };
-        let (disk, file) = opened.map_err(|error| of_journal(path, &error))?;
+        if let Some(sums) = sums {
+            // What `-check` had tried may fail by now. The sums are in this file all the same.
+            let adopted = Disk::adopt(path, sums).map_err(|error| of_journal(path, &error));
+            return adopted.map(|(disk, file)| Source::Journal(path.to_owned(), disk, file));
+        }
+        let (disk, file) = Disk::open(path).map_err(|error| of_journal(path, &error))?;
         // It will be written anew, beside itself.
-        match disk.create().and_then(|_| disk.discard()) {
+        match disk.create().and_then(|new| disk.discard(&*new)) {
             // A full disk is no reason not to go on with what is on it.
             Err(error) if error.kind() != io::ErrorKind::StorageFull => {
                 let error = JournalError::System("write a new file beside", error);
@@ -103,22 +107,18 @@ impl Source {
     }
 }
 
-/// Tells whether the journal could be read, without locking it. It need not be there, unless it is
-/// another image's that is to be handed over.
+/// Tells whether the journal could be used, without locking or making anything. It need not be
+/// there, unless it is another image's that is to be handed over.
 pub fn check_journal(path: &Path) -> Result<(), Failure> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let has_folder = folder.is_none_or(Path::is_dir);
-    let may_be_new = has_folder && !is_announced().map_err(system)?;
-    match fs::OpenOptions::new().read(true).write(true).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && may_be_new => Ok(()),
-        Err(error) => Err(of_journal(path, &JournalError::System("open", error))),
-        Ok(file) if file.metadata().is_ok_and(|metadata| metadata.len() == 0) => Ok(()),
-        Ok(file) => match read_head(&file) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(of_journal(path, &error)),
-        },
+    let of_journal = |error| of_journal(path, &error);
+    match Disk::check(path).map_err(of_journal)? {
+        None if is_announced().map_err(system)? => {
+            let error = io::Error::from(rustix::io::Errno::NOENT);
+            Err(of_journal(JournalError::System("open", error)))
+        }
+        None => Ok(()),
+        Some(file) if file.length().is_ok_and(|length| length == 0) => Ok(()),
+        Some(file) => read_head(&*file).map(drop).map_err(of_journal),
     }
 }
 
@@ -126,53 +126,64 @@ fn of_journal(path: &Path, error: &JournalError) -> Failure {
     system(format!("journal {}: {error}", path.display()))
 }
 
-/// How many threads [`start`] starts.
-pub fn threads(site: &Site) -> usize {
-    if site.gateway.journal_state().is_some() {
-        2
-    } else {
-        0
+/// The threads that keep the journal on the disk, and small. The first one may have much to write
+/// yet when it is to end: the other one goes on syncing until then.
+pub type Keepers = Vec<OwnedThread>;
+
+/// Starts them, if there is a journal.
+pub fn start(site: &Arc<Site>) -> Result<Keepers, Failure> {
+    if site.gateway.journal_state().is_none() {
+        return Ok(Vec::new());
+    }
+    let of_compaction = Arc::clone(site);
+    let compaction = OwnedThread::start("journal compact", move |stopped| {
+        keep_small(&of_compaction, &stopped);
+    })?;
+    let of_sync = Arc::clone(site);
+    let sync = OwnedThread::start("journal sync", move |stopped| {
+        keep_on_disk(&of_sync, &stopped);
+    })?;
+    Ok(vec![compaction, sync])
+}
+
+fn keep_on_disk(site: &Site, stopped: &Receiver<()>) {
+    let mut trouble = None;
+    while sleep(stopped, SYNC_INTERVAL) == Turn::Next {
+        site.gateway.check_journal();
+        sync(site);
+        let now = site.gateway.not_kept();
+        if now != trouble {
+            log(&match &now {
+                Some(why) => format!("pushes are refused: {why}"),
+                None => "pushes are accepted again".to_owned(),
+            });
+            trouble = now;
+        }
     }
 }
 
-/// Starts the threads that keep the journal on the disk, and small.
-pub fn start(site: &Arc<Site>) -> Result<(), Failure> {
-    if threads(site) == 0 {
-        return Ok(());
-    }
-    let of_sync = Arc::clone(site);
-    spawn("journal sync", move || {
-        let mut trouble = None;
-        loop {
-            thread::sleep(SYNC_INTERVAL);
-            sync(&of_sync);
-            let now = of_sync.gateway.not_kept();
-            if now != trouble {
-                log(&match &now {
-                    Some(why) => format!("pushes are refused: {why}"),
-                    None => "pushes are accepted again".to_owned(),
-                });
-                trouble = now;
+fn keep_small(site: &Site, stopped: &Receiver<()>) {
+    let mut interval = Duration::ZERO;
+    while sleep(stopped, interval) == Turn::Next {
+        // Pushes are refused from the look on that finds nothing until there is a new file.
+        site.gateway.check_journal();
+        let was_gone = site.gateway.not_kept() == Some(NotKept::Journal(Trouble::Gone));
+        interval = match site.gateway.compact_journal() {
+            Ok(false) => COMPACTION_LOOK_INTERVAL,
+            Ok(true) => {
+                if was_gone {
+                    log("the journal was moved away or removed; a new one is in its place");
+                }
+                site.status.count_upkeep(Upkeep::Compaction);
+                COMPACTION_LOOK_INTERVAL
             }
-        }
-    })?;
-    let of_compaction = Arc::clone(site);
-    spawn("journal compact", move || {
-        loop {
-            thread::sleep(match of_compaction.gateway.compact_journal() {
-                Ok(false) => COMPACTION_LOOK_INTERVAL,
-                Ok(true) => {
-                    of_compaction.status.count_upkeep(Upkeep::Compaction);
-                    COMPACTION_LOOK_INTERVAL
-                }
-                Err(error) => {
-                    of_compaction.status.count_upkeep_error(Upkeep::Compaction);
-                    log(&format!("the journal cannot be written anew: {error}"));
-                    COMPACTION_RETRY_INTERVAL
-                }
-            });
-        }
-    })
+            Err(error) => {
+                site.status.count_upkeep_error(Upkeep::Compaction);
+                log(&format!("the journal cannot be written anew: {error}"));
+                COMPACTION_RETRY_INTERVAL
+            }
+        };
+    }
 }
 
 /// Has on the disk what was appended to the journal.
@@ -189,6 +200,7 @@ pub fn sync(site: &Site) {
 
 /// Tells whether a hand-over is likely to succeed, or why not.
 pub fn may_hand_over(image: &Image, site: &Site) -> Result<(), String> {
+    site.gateway.check_journal();
     match site.gateway.not_kept() {
         Some(trouble) => Err(trouble.to_string()),
         None => image.try_out(),

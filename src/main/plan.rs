@@ -1,8 +1,6 @@
 //! When the sums are cleared, and the thread that does it.
 
 use std::sync::Arc;
-use std::sync::mpsc::{self, Sender};
-use std::thread;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -10,9 +8,12 @@ use prometheus_aggregation_gateway::cli::Preview;
 use prometheus_aggregation_gateway::excerpt::Excerpt;
 use prometheus_aggregation_gateway::gateway::{Gateway, NotKept};
 use prometheus_aggregation_gateway::http::Site;
-use prometheus_aggregation_gateway::schedule::{self, Due, LocalZone, Schedule, SystemClock, Zone};
+use prometheus_aggregation_gateway::schedule::{
+    self, Clock, Due, LocalZone, Schedule, SystemClock, Wait, Zone,
+};
 
-use super::{Failure, log, print, spawn, usage};
+use super::owned_thread::OwnedThread;
+use super::{Failure, log, print, usage};
 
 /// How long to wait before a reset that could not be kept is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -83,16 +84,18 @@ impl Plan {
         }
     }
 
-    /// Makes a reset as soon as it can be kept.
-    fn reset_in_the_end(&self, site: &Site, due: Due) {
+    /// Makes a reset as soon as it can be kept, unless the thread is to end before: then the reset
+    /// stays due, for the next image or for the thread that is started after a failed hand-over.
+    fn reset_in_the_end(&self, site: &Site, due: Due, clock: &impl Clock) {
         let mut has_said_why = false;
-        // The image that takes over will make it.
         while let Err(why @ NotKept::Journal(_)) = self.reset(site, due) {
             if !has_said_why {
                 log(&format!("reset: not made yet: {why}"));
                 has_said_why = true;
             }
-            thread::sleep(RETRY_INTERVAL);
+            if clock.wait(RETRY_INTERVAL) == Wait::Stopped {
+                return;
+            }
         }
     }
 
@@ -110,16 +113,15 @@ impl Plan {
         Ok(())
     }
 
-    /// Starts the thread that clears the sums; it ends when the sender is dropped.
-    pub fn keep(&self, site: &Arc<Site>) -> Result<Sender<()>, Failure> {
-        let (stop, stopped) = mpsc::channel();
+    /// Starts the thread that clears the sums.
+    pub fn keep(&self, site: &Arc<Site>) -> Result<OwnedThread, Failure> {
         let (plan, site) = (self.clone(), Arc::clone(site));
         // The first push may come before the thread runs.
         say_next_reset(&site, plan.next());
-        spawn("schedule", move || {
+        OwnedThread::start("schedule", move |stopped| {
             let clock = SystemClock::new(stopped);
             let announce = |next| say_next_reset(&site, next);
-            let reset = |due| plan.reset_in_the_end(&site, due);
+            let reset = |due| plan.reset_in_the_end(&site, due, &clock);
             schedule::run(
                 &plan.schedule,
                 &plan.zone,
@@ -128,8 +130,7 @@ impl Plan {
                 announce,
                 reset,
             );
-        })?;
-        Ok(stop)
+        })
     }
 }
 

@@ -342,6 +342,7 @@ impl<'a> Families<'a> {
             buckets,
             samples,
             skipped,
+            cut_help_texts: 0,
         })
     }
 }

@@ -107,10 +107,12 @@ pub enum CloseReason {
     SlowReader,
     /// A worker's response broke off.
     Backend,
+    /// The system gave no memory for a body.
+    NoMemory,
 }
 
 impl CloseReason {
-    const ALL: [(CloseReason, &str); 11] = [
+    const ALL: [(CloseReason, &str); 12] = [
         (CloseReason::Client, "client"),
         (CloseReason::Done, "done"),
         (CloseReason::Head, "head"),
@@ -122,6 +124,7 @@ impl CloseReason {
         (CloseReason::SlowSender, "slow_sender"),
         (CloseReason::SlowReader, "slow_reader"),
         (CloseReason::Backend, "backend"),
+        (CloseReason::NoMemory, "no_memory"),
     ];
 }
 

@@ -7,6 +7,7 @@
 //! are on stderr. Exit status: 1 if a law is broken.
 
 mod client;
+mod journal_file;
 mod ledger;
 mod process;
 
@@ -17,6 +18,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use client::{Answer, Connection, NoAnswer, get};
+use journal_file::Treatment;
 use ledger::{Ledger, Pusher, body};
 use process::{Process, Program};
 
@@ -58,6 +60,8 @@ struct Mode {
     is_killed: bool,
     hands_over: bool,
     comment_bytes: usize,
+    /// What is done to the journal's file before each kill.
+    treatment: Treatment,
 }
 
 impl Mode {
@@ -67,6 +71,7 @@ impl Mode {
         is_killed: true,
         hands_over: false,
         comment_bytes: 0,
+        treatment: Treatment::Untouched,
     };
     const HAND_OVER: Mode = Mode {
         name: "hand-over-journal",
@@ -74,7 +79,7 @@ impl Mode {
         hands_over: true,
         ..Mode::KILL
     };
-    const ALL: [Mode; 6] = [
+    const ALL: [Mode; 9] = [
         Mode::KILL,
         Mode {
             name: "kill-compacting",
@@ -96,6 +101,21 @@ impl Mode {
             name: "both",
             is_killed: true,
             ..Mode::HAND_OVER
+        },
+        Mode {
+            name: "moved",
+            treatment: Treatment::Moved,
+            ..Mode::KILL
+        },
+        Mode {
+            name: "removed",
+            treatment: Treatment::Removed,
+            ..Mode::KILL
+        },
+        Mode {
+            name: "replaced",
+            treatment: Treatment::Replaced,
+            ..Mode::KILL
         },
     ];
 }
@@ -235,6 +255,8 @@ impl Run {
             process.assert_runs()?;
             let now = Instant::now();
             if self.mode.is_killed && now >= kill_at {
+                let treatment = self.mode.treatment;
+                treatment.apply(&self.program.folder, self.program.address)?;
                 process.kill()?;
                 self.ledger.kills.fetch_add(1, SeqCst);
                 if now >= end {
@@ -365,6 +387,10 @@ impl Run {
         }
         if self.mode.hands_over && own.hand_overs == 0 {
             ledger.fault("it has never handed over");
+        }
+        if self.mode.treatment == Treatment::Replaced && ledger.total(|pusher| &pusher.refused) == 0
+        {
+            ledger.fault("no push was refused while another file was at the journal's path");
         }
         if self.mode.comment_bytes > 0 && own.compactions == 0 {
             ledger.fault("the journal was never compacted");

@@ -2,17 +2,19 @@
 //! counting, and what was acknowledged is read again whatever they are.
 
 use prometheus_aggregation_gateway::aggregate::Aggregate;
-use prometheus_aggregation_gateway::gateway::{Gateway, Limits, Refusal};
+use prometheus_aggregation_gateway::gateway::{Gateway, Limits, Refusal, ReplayedBy};
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::parse::parse;
+use prometheus_aggregation_gateway::rules::Rules;
 use rustix::process::Signal;
 
 use crate::http::{SOME, check_refusal, gateway_with_some};
-use crate::journal::{reopened, scrape};
+use crate::journal::{START, reopened, scrape};
 use crate::memory_disk::MemoryDisk;
 use crate::push_text::PushText;
 use crate::random::{Random, push};
+use crate::rules::open_by;
 use crate::running_gateway::{RunningGateway, scratch_folder};
 use crate::strict;
 
@@ -377,4 +379,111 @@ fn limits_are_lowered_on_restart() {
         let refused = gateway.own_metric(&format!("{PUSHES}{{result=\"too_many_series\"}}"));
         assert_eq!(refused, f64::from(round), "it is counted on");
     }
+}
+
+/// A HELP text is cut between characters and escapes, and no push fails for it.
+#[test]
+fn long_help_texts_are_cut() {
+    #[track_caller]
+    fn check(bytes_max: usize, text: &str, kept: &str) {
+        let rules = Rules::default().with_help_bytes_max(bytes_max);
+        let gateway = Gateway::in_memory(rules, START);
+        let body = format!("# HELP x {text}\nx 1\n");
+        let merged = gateway.push_text("", body.as_bytes()).unwrap();
+        let help = match kept {
+            "" => String::new(),
+            kept => format!("# HELP x {kept}\n"),
+        };
+        let sums = format!("{help}# TYPE x untyped\nx 1\n");
+        assert_eq!(scrape(&gateway), sums);
+        assert_eq!(merged.cut_help_texts, u64::from(text != kept));
+    }
+    check(4, "abcd", "abcd");
+    check(3, "abcd", "abc");
+    check(3, "ab\u{fc}d", "ab");
+    check(4, "ab\u{fc}d", "ab\u{fc}");
+    check(3, "\u{1f600}", "");
+    check(3, r"ab\\cd", "ab");
+    check(4, r"ab\\cd", r"ab\\");
+    check(3, r"ab\ncd", "ab");
+    check(5, r"ab\\\ncd", r"ab\\");
+    check(5, r"a\\\\\\b", r"a\\\\");
+    check(3, "ab\rcd", "ab");
+    check(4, "ab c", "ab c");
+    check(3, "ab cd", "ab ");
+}
+
+/// A replay comes to the same texts, and so does whoever reads a scrape.
+#[test]
+fn cut_help_texts_are_read_again_as_they_are() {
+    let mut cut = 0;
+    for seed in 0..300 {
+        let mut random = Random::new(seed);
+        let disk = MemoryDisk::with(b"");
+        let bytes_max = 2 + random.below(20);
+        let rules = Rules::default().with_help_bytes_max(bytes_max);
+        let (gateway, _) = open_by(&disk, rules.clone()).unwrap();
+        for number in 0..8 {
+            let parts = ["a", "\u{fc}", "\u{1f600}", r"\\", r"\n", "\r", " ", "#"];
+            let text: String = (0..random.below(25))
+                .map(|_| *random.pick(&parts))
+                .collect();
+            let end = *random.pick(&["\n", "\r\n"]);
+            let body =
+                format!("# HELP a{number} {text}{end}a{number} 1{end}# HELP b {text}{end}b 1{end}");
+            let merged = gateway.push_text("", body.as_bytes()).unwrap();
+            cut += merged.cut_help_texts;
+            let sums = scrape(&gateway);
+            let (replayed, opened) = open_by(&disk, rules.clone()).unwrap();
+            assert_eq!(opened.by, ReplayedBy::SameRules);
+            assert_eq!(scrape(&replayed), sums, "seed {seed}: {body:?}");
+            let again = Gateway::default();
+            again.push_text("", sums.as_bytes()).unwrap();
+            assert_eq!(scrape(&again), sums, "seed {seed}: {body:?}");
+            let help = sums.lines().filter_map(|line| line.strip_prefix("# HELP "));
+            let longest = help.map(|help| help.split_once(' ').map_or(0, |(_, text)| text.len()));
+            assert!(longest.max().unwrap_or(0) <= bytes_max, "{sums}");
+        }
+    }
+    assert!(cut > 1000, "{cut}");
+    let gateway = gateway_with_some(&["-max-label-bytes=8"]);
+    let body = "# HELP x 123456789\nx 1\n";
+    assert_eq!(gateway.push("/metrics", body).code, 200);
+    let total = "aggregation_gateway_help_texts_cut_total";
+    assert_eq!(gateway.own_metric(total), 1.0);
+}
+
+/// Where the system gives no memory for a body, its push is refused, and others are answered.
+#[test]
+fn a_body_without_memory_is_refused() {
+    let flags = [
+        "-max-body-bytes=1000000000",
+        "-max-buffered-bytes=4000000000",
+    ];
+    let gateway = RunningGateway::start(&flags);
+    gateway.leave_memory(64 << 20);
+    let data = vec![b'#'; 1 << 20];
+    for chunk in ["", "100000\r\n"] {
+        let mut connection = gateway.connect();
+        let framing = match chunk {
+            "" => "Content-Length: 200000000",
+            _ => "Transfer-Encoding: chunked",
+        };
+        let head = format!("POST /metrics HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n");
+        connection.send_bytes(head.as_bytes());
+        // It is answered before all is sent, and what comes after that may not be taken.
+        let piece = match chunk {
+            "" => data.clone(),
+            _ => [chunk.as_bytes(), &data, b"\r\n"].concat(),
+        };
+        let sent = (0..190).take_while(|_| connection.try_send_bytes(&piece).is_ok());
+        assert!(sent.count() > 16);
+        let reply = connection.reply("POST");
+        let line = "there is no memory for the body; retry later\n";
+        assert_eq!((reply.code, reply.body.as_str()), (503, line));
+        assert_eq!(gateway.push("/metrics", "x 1\n").code, 200);
+    }
+    let refused = format!("{PUSHES}{{result=\"no_memory\"}}");
+    assert_eq!(gateway.own_metric(&refused), 2.0);
+    assert_eq!(gateway.scrape(), "# TYPE x untyped\nx 2\n");
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 
-use prometheus_aggregation_gateway::journal::{File, Storage};
+use prometheus_aggregation_gateway::journal::{AtPath, File, FileIdentity, Storage};
 
 use crate::random::Random;
 
@@ -46,10 +46,22 @@ struct Faults {
 
 #[derive(Debug)]
 struct Folder {
-    journal: Arc<MemoryFile>,
+    /// What is at the journal's path.
+    at_path: Option<Arc<MemoryFile>>,
     created: Option<Arc<MemoryFile>>,
     /// What the disk knows as the journal.
-    on_disk: Arc<MemoryFile>,
+    on_disk: Option<Arc<MemoryFile>>,
+}
+
+impl Folder {
+    fn at_path(&self, journal: &dyn File) -> io::Result<AtPath> {
+        let journal = journal.identity()?;
+        Ok(match &self.at_path {
+            None => AtPath::Nothing,
+            Some(found) if found.identity()? == journal => AtPath::Journal,
+            Some(_) => AtPath::OtherFile,
+        })
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -190,6 +202,11 @@ impl File for MemoryFile {
         outcome
     }
 
+    fn identity(&self) -> io::Result<FileIdentity> {
+        let inode = std::ptr::from_ref(self).addr() as u64;
+        Ok(FileIdentity { device: 0, inode })
+    }
+
     fn descriptor(&self) -> io::Result<OwnedFd> {
         Err(ErrorKind::Unsupported.into())
     }
@@ -221,8 +238,8 @@ impl MemoryDisk {
         }));
         let journal = file(bytes, &faults, Meanwhile::default());
         let folder = Folder {
-            on_disk: Arc::clone(&journal),
-            journal,
+            on_disk: Some(Arc::clone(&journal)),
+            at_path: Some(journal),
             created: None,
         };
         MemoryDisk {
@@ -244,8 +261,29 @@ impl MemoryDisk {
 
     /// The journal's file, as it is opened.
     pub fn file(&self) -> Arc<dyn File> {
+        self.at_path().expect("it was not moved away")
+    }
+
+    fn at_path(&self) -> Option<Arc<MemoryFile>> {
         let folder = self.folder.lock().expect("nobody panics with it");
-        Arc::clone(&folder.journal) as Arc<dyn File>
+        folder.at_path.clone()
+    }
+
+    /// Moves what is at the journal's path away, and gives it.
+    pub fn move_away(&self) -> Option<Arc<MemoryFile>> {
+        let mut folder = self.folder.lock().expect("nobody panics with it");
+        folder.at_path.take()
+    }
+
+    /// Puts a file at the journal's path that was moved away.
+    pub fn put(&self, file: Option<Arc<MemoryFile>>) {
+        let mut folder = self.folder.lock().expect("nobody panics with it");
+        folder.at_path = file;
+    }
+
+    /// Puts another file at the journal's path, with these bytes.
+    pub fn put_other(&self, bytes: &[u8]) {
+        self.put(Some(file(bytes, &self.faults, Meanwhile::default())));
     }
 
     /// Whether a created file is left beside the journal.
@@ -254,9 +292,10 @@ impl MemoryDisk {
         folder.created.is_some()
     }
 
+    /// What the file at the journal's path holds.
     pub fn bytes(&self) -> Vec<u8> {
-        let folder = self.folder.lock().expect("nobody panics with it");
-        folder.journal.lock().now.clone()
+        let at_path = self.at_path().expect("it was not moved away");
+        at_path.lock().now.clone()
     }
 
     /// Lets these operations from now on fail.
@@ -288,8 +327,9 @@ impl MemoryDisk {
     /// What a power cut leaves: what was synced, and of the rest some sectors.
     pub fn after_power_cut(&self, random: &mut Random) -> MemoryDisk {
         let folder = self.folder.lock().expect("nobody panics with it");
-        let may_be = [&folder.on_disk, &folder.journal];
-        let mut content = random.pick(&may_be).lock().clone();
+        let may_be = [&folder.on_disk, &folder.at_path];
+        let found = random.pick(&may_be).as_ref();
+        let mut content = found.expect("it was not moved away").lock().clone();
         let written = content
             .dirty
             .clone()
@@ -327,23 +367,39 @@ impl Storage for MemoryDisk {
         Ok(created)
     }
 
-    fn discard(&self) -> io::Result<()> {
-        self.folder.lock().expect("nobody panics with it").created = None;
+    fn discard(&self, created: &dyn File) -> io::Result<()> {
+        let mut folder = self.folder.lock().expect("nobody panics with it");
+        let discarded = created.identity()?;
+        folder
+            .created
+            .take_if(|found| found.identity().is_ok_and(|found| found == discarded));
         Ok(())
     }
 
-    fn replace(&self) -> io::Result<()> {
+    fn at_path(&self, journal: &dyn File) -> io::Result<AtPath> {
+        self.faults.lock().expect("nobody panics with it").next()?;
+        let folder = self.folder.lock().expect("nobody panics with it");
+        folder.at_path(journal)
+    }
+
+    fn replace(&self, journal: &dyn File, created: &dyn File) -> io::Result<AtPath> {
         self.faults.lock().expect("nobody panics with it").next()?;
         let mut folder = self.folder.lock().expect("nobody panics with it");
-        let created = folder.created.take().ok_or(ErrorKind::NotFound)?;
-        folder.journal = created;
-        Ok(())
+        let at_path = folder.at_path(journal)?;
+        if at_path != AtPath::OtherFile {
+            let created = created.identity()?;
+            let is_created =
+                |found: &mut Arc<MemoryFile>| found.identity().is_ok_and(|found| found == created);
+            let found = folder.created.take_if(is_created);
+            folder.at_path = Some(found.ok_or(ErrorKind::NotFound)?);
+        }
+        Ok(at_path)
     }
 
     fn sync_folder(&self) -> io::Result<()> {
         self.faults.lock().expect("nobody panics with it").next()?;
         let mut folder = self.folder.lock().expect("nobody panics with it");
-        folder.on_disk = Arc::clone(&folder.journal);
+        folder.on_disk = folder.at_path.clone();
         Ok(())
     }
 }

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::set_socket_linger;
 use rustix::process::{
-    Pid, PidfdFlags, PidfdGetfdFlags, Signal, kill_process, pidfd_getfd, pidfd_open,
+    Pid, PidfdFlags, PidfdGetfdFlags, Resource, Rlimit, Signal, kill_process, pidfd_getfd,
+    pidfd_open, prlimit,
 };
 
 /// How long anything may take before a test gives up. Machines are slow and busy at times.
@@ -231,6 +232,23 @@ impl RunningGateway {
         self.peak_memory_bytes()
     }
 
+    /// Lets it have so much more memory, and no more: what is beyond that is refused by the system.
+    #[track_caller]
+    pub fn leave_memory(&self, bytes: u64) {
+        let path = format!("/proc/{}/statm", self.process.id());
+        let statm = fs::read_to_string(path).expect("it runs");
+        let pages: u64 = statm.split(' ').next().map_or(0, |pages| {
+            pages.parse().expect("the first one is the size in pages")
+        });
+        let limit = pages * 4096 + bytes;
+        let limit = Rlimit {
+            current: Some(limit),
+            maximum: Some(limit),
+        };
+        let process = Some(Pid::from_child(&self.process));
+        prlimit(process, Resource::As, limit).expect("it is our child");
+    }
+
     /// Waits until no connection is left but the one by which that is asked for.
     #[track_caller]
     pub fn assert_is_idle(&self) {
@@ -259,6 +277,11 @@ impl RunningGateway {
         assert_eq!(connection.reply("POST").code, 100);
         connection.send_bytes(begin);
         connection
+    }
+
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// How many threads it has.

@@ -155,14 +155,16 @@ fn a_journal_that_cannot_be_used_is_refused() {
     );
     check(
         folder.path().to_str().unwrap(),
-        "cannot open it: Is a directory",
+        "it is a directory, not a regular file",
     );
     fs::write(&path, "# TYPE a counter\n").unwrap();
     check(&path, "it is not a journal of this program");
     fs::remove_file(&path).unwrap();
     let beside = folder.path().join("sums.new");
     fs::create_dir(&beside).unwrap();
-    check(&path, "cannot write a new file beside it: Is a directory");
+    let line =
+        format!("cannot write a new file beside it: {path}.new is a directory; move it away");
+    check(&path, &line);
     fs::remove_dir(&beside).unwrap();
     let gateway = RunningGateway::start(&["-journal", &path]);
     check(
@@ -179,7 +181,10 @@ fn a_journal_that_cannot_be_used_is_refused() {
     drop(taken);
     check(
         &path,
-        "it is damaged at byte 97: its contents changed after they were written; restore it",
+        &format!(
+            "it is damaged at byte {}: its contents changed after they were written; restore it",
+            first_push - 24
+        ),
     );
 }
 

@@ -167,6 +167,8 @@ fn held(connection: Connection, left_ms: u64) -> Option<Held> {
         Phase::Head => (Then::NextRequest, Stage::WithinRequest),
         Phase::Body(upload) => {
             input = upload.head;
+            // Without memory for a second copy, it is cut off.
+            input.try_reserve(upload.body.len()).ok()?;
             match upload.rest {
                 Rest::Length(_) => input.extend_from_slice(&upload.body),
                 Rest::Chunked(chunked) => input.extend(chunked.encoded(&upload.body)),

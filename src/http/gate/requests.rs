@@ -1,7 +1,7 @@
 //! From what clients send to whole requests that wait for a worker.
 
 use super::super::answer::Answer;
-use super::super::chunked::{ChunkError, Chunked};
+use super::super::chunked::{ChunkError, Chunked, append};
 use super::super::connection::{Phase, Rest, Token, Upload};
 use super::super::exchange::Exchange;
 use super::super::head::{Expectation, Framing, Head, HeadError, PASSED_ON, read_head};
@@ -171,7 +171,10 @@ impl Gate {
             Framing::Length(length) => match usize::try_from(length) {
                 Ok(length) if length <= body_bytes_max => {
                     let used = rest.len().min(length);
-                    body.extend_from_slice(&rest[..used]);
+                    if let Err(error) = append(&mut body, &rest[..used]) {
+                        self.refuse_body(token, error);
+                        return bytes.len();
+                    }
                     (used, (used < length).then_some(Rest::Length(length - used)))
                 }
                 _ => {
@@ -236,7 +239,9 @@ impl Gate {
         upload.pace.count(bytes.len());
         let (used, is_end) = match &mut upload.rest {
             Rest::Length(left) => {
-                upload.body.extend_from_slice(bytes);
+                if let Err(error) = append(&mut upload.body, bytes) {
+                    return self.refuse_body(token, error);
+                }
                 *left -= bytes.len().min(*left);
                 (bytes.len(), *left == 0)
             }
@@ -262,16 +267,25 @@ impl Gate {
     }
 
     fn refuse_body(&mut self, token: Token, error: ChunkError) {
-        let (answer, result) = match error {
+        let malformed = CloseReason::Malformed;
+        let (answer, result, reason) = match error {
             ChunkError::TooLong => {
                 let body_bytes_max = self.site.body_bytes_max;
                 let line =
                     format!("the body is longer than {body_bytes_max} bytes (-max-body-bytes)");
-                (Answer::refusal(413, line), PushResult::TooLarge)
+                (Answer::refusal(413, line), PushResult::TooLarge, malformed)
             }
-            error => (Answer::refusal(400, error), PushResult::Incomplete),
+            ChunkError::NoMemory => {
+                let line = "there is no memory for the body; retry later";
+                let (result, reason) = (PushResult::NoMemory, CloseReason::NoMemory);
+                (Answer::refusal(503, line), result, reason)
+            }
+            error => {
+                let answer = Answer::refusal(400, error);
+                (answer, PushResult::Incomplete, malformed)
+            }
         };
-        self.refuse(token, answer, result, CloseReason::Malformed);
+        self.refuse(token, answer, result, reason);
     }
 
     /// A request is whole: it goes to a worker, or waits for one.

@@ -1,0 +1,51 @@
+//! Why nothing can be kept at present, each with what is done about it.
+
+use std::fmt::{self, Display, Formatter};
+
+/// Why nothing can be kept at present.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nothing can be appended, or cut off; it is tried again.
+    Append(String),
+    /// What was appended may not be on the disk, though it was to be: only a new file holds it.
+    Sync(String),
+    /// The file was kept by other rules: only a new file can take what is merged by those of now.
+    Rules(String),
+    /// The record is too long, whatever room there is.
+    TooLong,
+    /// Nothing is at the journal's path: a new file is written there.
+    Gone,
+    /// Something else is at the journal's path, which is left alone.
+    OtherFile,
+    /// It cannot be seen what is at the journal's path.
+    Unseen(String),
+}
+
+impl Display for Trouble {
+    fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::Append(error) => write!(to, "the journal cannot be written: {error}"),
+            Trouble::Sync(error) => write!(
+                to,
+                "the journal cannot be synced: {error}; a new one is being written"
+            ),
+            Trouble::Rules(error) => write!(
+                to,
+                "the journal must be written anew, since its merge rules are not those of the \
+                 flags: {error}"
+            ),
+            Trouble::TooLong => write!(to, "a record of the journal is at most 4 GiB long"),
+            Trouble::Gone => write!(
+                to,
+                "the journal was moved away or removed; a new one is being written in its place"
+            ),
+            Trouble::OtherFile => write!(
+                to,
+                "another file is at the journal's path; move it away, or put the journal back"
+            ),
+            Trouble::Unseen(error) => {
+                write!(to, "the journal's path cannot be looked at: {error}")
+            }
+        }
+    }
+}
