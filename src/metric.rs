@@ -202,6 +202,11 @@ pub struct Push<'a> {
     pub histograms: Vec<PushedHistogram<'a>>,
     /// Their buckets, one histogram's behind the other's.
     pub buckets: Vec<Bucket>,
+    /// When each of the numbers was last pushed, in unix seconds, in a snapshot; 0 where it does
+    /// not say. Empty in what was sent.
+    pub number_seconds: Vec<u32>,
+    /// The same of the histograms.
+    pub histogram_seconds: Vec<u32>,
     /// How many sample lines all these are made of.
     pub samples: u64,
     /// How many sample lines were left out, by reason.

@@ -12,6 +12,7 @@ mod label_set;
 mod line;
 mod names;
 mod plain;
+mod seconds;
 
 use crate::grouping_key::GroupingKey;
 use crate::label_limits::LabelLimits;
@@ -39,7 +40,24 @@ pub fn parse<'a>(
     limits: LabelLimits,
 ) -> Result<Push<'a>, ParseError> {
     let path_label_bytes_max = PATH_LABELS_RATIO_MAX * body.len() + PATH_LABELS_BYTES_FREE;
-    let mut families = Families::new(key, limits, path_label_bytes_max, expected_lines(body));
+    let families = Families::new(key, limits, path_label_bytes_max, expected_lines(body));
+    read(body, families)
+}
+
+/// Reads the text of a snapshot, as `render_pieces` writes it. It was acknowledged, and is held to
+/// no limits. Its timestamps say when each series was last pushed, in milliseconds: that of a
+/// histogram stands on its `_count` line. Those of an ordinary body say nothing, and are ignored.
+///
+/// # Errors
+/// Those of [`parse`].
+pub fn parse_snapshot(text: &[u8]) -> Result<Push<'_>, ParseError> {
+    static NO_KEY: GroupingKey = GroupingKey::NONE;
+    let mut families = Families::new(&NO_KEY, LabelLimits::NONE, 0, expected_lines(text));
+    families.take_timestamps();
+    read(text, families)
+}
+
+fn read<'a>(body: &'a [u8], mut families: Families<'a>) -> Result<Push<'a>, ParseError> {
     match std::str::from_utf8(body) {
         Ok(text) => read_text(text, &mut families)?,
         Err(_) => read_bytes(body, &mut families)?,
@@ -109,8 +127,12 @@ fn read_line<'a>(
         Line::Sample {
             name,
             value,
+            timestamp,
             source,
-        } => families.sample(name, labels, source, value, line_number),
+        } => {
+            families.take_timestamp(timestamp);
+            families.sample(name, labels, source, value, line_number)
+        }
     }
     .map_err(|error| meaning_error(line_number, error))
 }
