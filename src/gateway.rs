@@ -158,7 +158,7 @@ impl Gateway {
             self.note(journal);
             appended.map_err(|trouble| Refusal::NotKept(NotKept::Journal(trouble)))?;
         }
-        self.write().merge(&checked);
+        self.write().merge(&checked, 0);
         Ok(Merged {
             samples: push.samples,
             skipped: push.skipped,

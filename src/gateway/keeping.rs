@@ -264,6 +264,6 @@ fn replay(aggregate: &mut Aggregate, entry: Entry<'_>) -> Result<(), String> {
     // What was acknowledged is kept, whatever the limits are now.
     let push = parse(body, &key, LabelLimits::NONE).map_err(|error| error.to_string())?;
     let checked = aggregate.check(&push).map_err(|error| error.to_string())?;
-    aggregate.merge(&checked);
+    aggregate.merge(&checked, 0);
     Ok(())
 }
