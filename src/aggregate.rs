@@ -254,7 +254,6 @@ impl Aggregate {
         let push = checked.push;
         let keeps_ages = self.ages_start.is_some();
         let (mut increments, mut places) = (increments, located.places.as_slice());
-        let mut own_seconds = I::seconds(push);
         while let Some(first) = increments.first() {
             // Neighbours mostly are of one family and in one leaf.
             let of_leaf = |place: &Option<Place>| place.map(|place| place.leaf);
@@ -269,8 +268,6 @@ impl Aggregate {
             let (neighbours, rest) = increments.split_at(length);
             let (their_places, rest_places) = places.split_at(length);
             (increments, places) = (rest, rest_places);
-            let seconds = own_seconds.get(..length).unwrap_or_default();
-            own_seconds = own_seconds.get(length..).unwrap_or_default();
             let (Some(family), Some(leaf)) =
                 (checked.families[first.family()], of_leaf(&their_places[0]))
             else {
@@ -286,6 +283,8 @@ impl Aggregate {
                     increment.add_to(&mut sums[place.slot as usize], push, &mut family.totals);
                 }
                 if keeps_ages {
+                    let first = located.places.len() - places.len() - length;
+                    let seconds = I::seconds(push).get(first..).unwrap_or_default();
                     touch(stored_seconds, their_places, seconds, second);
                 }
             }

@@ -21,6 +21,7 @@ use error::Cause;
 use families::Families;
 use line::{Label, Line};
 use plain::{Shape, first_line};
+use seconds::timestamp_split_off;
 
 pub use error::{MeaningError, ParseError, SyntaxError};
 
@@ -40,8 +41,12 @@ pub fn parse<'a>(
     limits: LabelLimits,
 ) -> Result<Push<'a>, ParseError> {
     let path_label_bytes_max = PATH_LABELS_RATIO_MAX * body.len() + PATH_LABELS_BYTES_FREE;
-    let families = Families::new(key, limits, path_label_bytes_max, expected_lines(body));
-    read(body, families)
+    let mut families = Families::new(key, limits, path_label_bytes_max, expected_lines(body));
+    match std::str::from_utf8(body) {
+        Ok(text) => read_text(text, &mut families)?,
+        Err(_) => read_bytes(body, &mut families)?,
+    }
+    finish(families)
 }
 
 /// Reads the text of a snapshot, as `render_pieces` writes it. It was acknowledged, and is held to
@@ -54,14 +59,14 @@ pub fn parse_snapshot(text: &[u8]) -> Result<Push<'_>, ParseError> {
     static NO_KEY: GroupingKey = GroupingKey::NONE;
     let mut families = Families::new(&NO_KEY, LabelLimits::NONE, 0, expected_lines(text));
     families.take_timestamps();
-    read(text, families)
+    match std::str::from_utf8(text) {
+        Ok(text) => read_snapshot(text, &mut families)?,
+        Err(_) => read_bytes(text, &mut families)?,
+    }
+    finish(families)
 }
 
-fn read<'a>(body: &'a [u8], mut families: Families<'a>) -> Result<Push<'a>, ParseError> {
-    match std::str::from_utf8(body) {
-        Ok(text) => read_text(text, &mut families)?,
-        Err(_) => read_bytes(body, &mut families)?,
-    }
+fn finish(families: Families<'_>) -> Result<Push<'_>, ParseError> {
     families
         .finish()
         .map_err(|(line_number, error)| meaning_error(line_number, error))
@@ -100,6 +105,25 @@ fn read_text<'a>(text: &'a str, families: &mut Families<'a>) -> Result<(), Parse
         };
     }
     Ok(())
+}
+
+/// The same for a snapshot, whose lines are plain but for a timestamp.
+fn read_snapshot<'a>(text: &'a str, families: &mut Families<'a>) -> Result<(), ParseError> {
+    let (mut labels, mut shape) = (Vec::new(), Shape::default());
+    (1..)
+        .zip(text.split('\n'))
+        .try_for_each(|(line_number, line)| {
+            let (sample, timestamp) = timestamp_split_off(line);
+            let plain = shape.plain(sample, &mut labels);
+            let plain = plain.filter(|(sample, _)| families.may_be_plain(sample));
+            let Some((sample, _)) = plain else {
+                return read_line(line.as_bytes(), &mut labels, families, line_number);
+            };
+            families.take_timestamp(timestamp);
+            families
+                .plain_sample(&sample, &labels, line_number)
+                .map_err(|error| meaning_error(line_number, error))
+        })
 }
 
 /// Only what is used of a body must be text: its comments may hold any bytes.

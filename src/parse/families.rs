@@ -95,7 +95,7 @@ pub struct Families<'a> {
     lines: usize,
     samples: u64,
     skipped: SkippedSamples,
-    seconds: Option<Seconds>,
+    seconds: Option<Box<Seconds>>,
 }
 
 impl<'a> Families<'a> {
@@ -130,7 +130,7 @@ impl<'a> Families<'a> {
 
     /// Takes timestamps for what they are in a snapshot, from here on.
     pub fn take_timestamps(&mut self) {
-        self.seconds = Some(Seconds::default());
+        self.seconds = Some(Box::default());
     }
 
     /// Takes the timestamp of the sample line that comes next.
@@ -177,7 +177,6 @@ impl<'a> Families<'a> {
     ) -> Result<(), MeaningError> {
         let text = canonical_text(labels, sample.canonical, self.grouping_key);
         let le = sample.upper_bound;
-        self.take_timestamp(sample.timestamp);
         let sample = self.begin_sample(sample.name, sample.value, line_number)?;
         if !self.is_short(sample.named.name, labels.len(), &text) {
             self.check_limits(sample.named.name, &text)?;
@@ -365,7 +364,7 @@ impl<'a> Families<'a> {
             }
         }
         let (samples, skipped) = (self.samples, self.skipped);
-        let seconds = seconds.map(Seconds::into_lists);
+        let seconds = seconds.map(|seconds| seconds.into_lists());
         let (number_seconds, histogram_seconds) = seconds.unwrap_or_default();
         Ok(Push {
             families,

@@ -1,7 +1,7 @@
 //! The plain sample line, which is what almost all senders write, read in one pass:
 //!
 //! ```text
-//! plain  = name [ "{" label { "," label } "}" ] " " number [ " " timestamp ] ( line-feed | end )
+//! plain  = name [ "{" label { "," label } "}" ] " " number ( line-feed | end )
 //! label  = label-name "=" quote value quote
 //! value  = one or more characters, none of them a quote, a backslash or a control character
 //! ```
@@ -27,8 +27,6 @@ pub struct PlainSample<'a> {
     pub upper_bound: Option<&'a str>,
     /// As sent: it may be NaN or infinite.
     pub value: f64,
-    /// In milliseconds.
-    pub timestamp: Option<i64>,
 }
 
 /// What the lines of a family have in common: their name, and the names of their labels in the
@@ -79,13 +77,12 @@ impl<'a> Shape<'a> {
             (canonical, upper_bound) = (read.canonical, read.upper_bound);
             at = read.end + 1;
         }
-        let (value, timestamp, behind) = value(text.get(at..)?.strip_prefix(' ')?)?;
+        let (value, behind) = value(text.get(at..)?.strip_prefix(' ')?)?;
         let sample = PlainSample {
             name,
             canonical,
             upper_bound,
             value,
-            timestamp,
         };
         Some((sample, behind))
     }
@@ -208,69 +205,36 @@ fn special_bytes(word: u64) -> u64 {
     (below(word, b' ') | equal(b'"') | equal(b'\\')) & HIGHS
 }
 
-/// The end of a plain line: its value, its timestamp, and what is behind its line feed.
-type End<'a> = (f64, Option<i64>, Option<&'a str>);
-
-/// Reads the end of a line from its value on.
-fn value(text: &str) -> Option<End<'_>> {
+/// The number at the beginning of `text`, and what is behind its line feed.
+fn value(text: &str) -> Option<(f64, Option<&str>)> {
     /// So many digits are a float exactly.
     const DIGITS_MAX: usize = 15;
-    let (whole, digits) = whole(text, DIGITS_MAX);
-    let (timestamp, behind) = match text.as_bytes().get(digits) {
-        None => (None, None),
-        Some(b'\n') => (None, Some(&text[digits + 1..])),
-        Some(b' ') => timestamp(&text[digits + 1..])?,
-        Some(_) => return any_number(text),
-    };
-    #[allow(clippy::cast_precision_loss)] // there is none below 2^53
-    (1..=DIGITS_MAX)
-        .contains(&digits)
-        .then_some((whole as f64, timestamp, behind))
-        .or_else(|| any_number(text))
-}
-
-/// The whole number at the beginning of `text`, and the number of its digits, which are counted up
-/// to one more than so many.
-fn whole(text: &str, digits_max: usize) -> (u64, usize) {
     let mut whole = 0_u64;
     let mut digits = 0;
-    for byte in text.bytes().take(digits_max + 1) {
+    for byte in text.bytes().take(DIGITS_MAX + 1) {
         match byte {
             b'0'..=b'9' => whole = whole * 10 + u64::from(byte - b'0'),
             _ => break,
         }
         digits += 1;
     }
-    (whole, digits)
-}
-
-/// Reads a timestamp that is the whole rest of its line.
-fn timestamp(text: &str) -> Option<(Option<i64>, Option<&str>)> {
-    /// So many digits are in the range.
-    const DIGITS_MAX: usize = 18;
-    let (whole, digits) = whole(text, DIGITS_MAX);
     let behind = match text.as_bytes().get(digits) {
         None => None,
         Some(b'\n') => Some(&text[digits + 1..]),
-        Some(_) => return None,
+        Some(_) => return any_number(text),
     };
-    let is_whole = (1..=DIGITS_MAX).contains(&digits);
-    let timestamp = i64::try_from(whole).ok().filter(|_| is_whole)?;
-    Some((Some(timestamp), behind))
+    #[allow(clippy::cast_precision_loss)] // there is none below 2^53
+    (1..=DIGITS_MAX)
+        .contains(&digits)
+        .then_some((whole as f64, behind))
+        .or_else(|| any_number(text))
 }
 
-/// Any other number and what is behind it.
-fn any_number(text: &str) -> Option<End<'_>> {
-    let (line, _) = first_line(text);
-    let word = line.split(' ').next().unwrap_or_default();
+/// Any other number that is the whole rest of its line.
+fn any_number(text: &str) -> Option<(f64, Option<&str>)> {
+    let (word, behind) = first_line(text);
     let is_word = word.bytes().all(|byte| byte.is_ascii_graphic());
-    let value = number(word).ok().filter(|_| is_word)?;
-    let (timestamp, behind) = match text.as_bytes().get(word.len()) {
-        None => (None, None),
-        Some(b' ') => timestamp(&text[word.len() + 1..])?,
-        Some(_) => (None, Some(&text[word.len() + 1..])),
-    };
-    Some((value, timestamp, behind))
+    Some((number(word).ok().filter(|_| is_word)?, behind))
 }
 
 /// The first line, and what is behind its line feed.

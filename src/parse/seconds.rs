@@ -1,5 +1,27 @@
 //! Of a snapshot: when each series was last pushed.
 
+/// Splits the timestamp off a line that would be plain without it: digits behind a value. What is
+/// no such line is left whole, or is not plain in any case.
+pub fn timestamp_split_off(line: &str) -> (&str, Option<i64>) {
+    /// So many digits are in the range.
+    const DIGITS_MAX: usize = 18;
+    let whole = (line, None);
+    let Some((sample, word)) = line.rsplit_once(' ') else {
+        return whole;
+    };
+    // Then the word is the value.
+    if sample.ends_with('}') || !sample.contains(' ') {
+        return whole;
+    }
+    if word.len() > DIGITS_MAX || !word.bytes().all(|byte| byte.is_ascii_digit()) {
+        return whole;
+    }
+    match word.parse() {
+        Ok(timestamp) => (sample, Some(timestamp)),
+        Err(_) => whole,
+    }
+}
+
 /// In unix seconds; 0 where a snapshot does not say.
 #[derive(Default)]
 pub struct Seconds {
