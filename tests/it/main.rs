@@ -24,6 +24,7 @@ mod process;
 mod random;
 mod random_pushes;
 mod reader_laws;
+mod removal;
 mod requests;
 mod running_gateway;
 mod second_reader;
