@@ -16,56 +16,64 @@
 //! are exposed; an index beside each says where a series is. A [`View`] shares the leaves and
 //! stays as it is while pushes go on: these copy the leaves that they write to.
 //!
-//! Knows nothing of text layout, locks or time.
+//! Series and families are removed by a [`Removal`], which is made beside the aggregate and put in
+//! its place within one instant.
+//!
+//! Knows nothing of text layout or locks, and no clock: times are arguments.
 
+mod conflict;
 mod family;
 mod index;
+mod removal;
 mod room;
+mod selection;
 mod sorted;
+mod view;
 
-use std::fmt;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
+pub use conflict::Conflict;
 pub use family::{Family, Histogram, Series};
+pub use removal::{Outdated, Removal};
 pub use room::TooManySeries;
+pub use selection::Selection;
 pub use sorted::{Position, Sorted};
+pub use view::View;
+
+pub use crate::rules::Ages;
 
 use crate::excerpt::Excerpt;
 use crate::keyed_hash::KeyedHash;
 use crate::metric::{MetricType, Push, PushedFamily, base_names};
+use conflict::check_types;
 use family::Increment;
-use index::Index;
+use index::{Index, Indices};
 use sorted::{Place, order};
 
-/// All that was pushed since the last reset, added up.
+/// All that was pushed since the last reset, added up, but for what was removed since.
 #[derive(Debug, Default)]
 pub struct Aggregate {
     families: Arc<Sorted<Family>>,
     /// Of the families' names.
     names: Index,
     /// Of the label sets of each family, by its number.
-    label_sets: Vec<Index>,
-    series: usize,
+    label_sets: Indices,
+    /// That of the next family.
+    next_number: u64,
+    size: Size,
+    /// Where ages are kept, the second at which they last began anew.
+    ages_start: Option<u32>,
+    identity: Identity,
 }
 
-/// An aggregate as it was at one instant between two pushes.
-#[derive(Clone, Debug)]
-pub struct View(Arc<Sorted<Family>>);
+/// Tells an aggregate from others, and from itself before a removal: between two states of one
+/// identity, things were added and nothing was removed.
+#[derive(Clone, Debug, Default)]
+struct Identity(Arc<()>);
 
-impl View {
-    /// The families in the byte order of their names; each has at least one series.
-    pub fn families(&self) -> impl Iterator<Item = (&str, &Family)> {
-        self.0.iter()
-    }
-
-    /// The families from a position on; see [`Sorted::visit_from`].
-    pub fn visit_families_from(
-        &self,
-        from: Position,
-        visit: impl FnMut(&str, &Family) -> ControlFlow<()>,
-    ) -> Option<Position> {
-        self.0.visit_from(from, visit)
+impl PartialEq for Identity {
+    fn eq(&self, other: &Identity) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
@@ -97,64 +105,39 @@ pub struct Size {
     pub series: usize,
 }
 
-/// Why a push, right in itself, cannot be added to what is stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // the messages below say it
-pub enum Conflict {
-    Type {
-        name: Excerpt,
-        pushed: MetricType,
-        stored: MetricType,
-    },
-    Exposed {
-        name: Excerpt,
-        by: Excerpt,
-    },
-    Exposes {
-        name: Excerpt,
-        stored: Excerpt,
-    },
-    NegativeCounter(Excerpt),
-    NegativeUntyped(Excerpt),
-}
-
-impl fmt::Display for Conflict {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Conflict::Type {
-                name,
-                pushed,
-                stored,
-            } => {
-                write!(to, "{name} is pushed as {pushed}, but stored as {stored}")
-            }
-            Conflict::Exposed { name, by } => {
-                write!(
-                    to,
-                    "the name {name} is taken: the stored histogram {by} exposes it"
-                )
-            }
-            Conflict::Exposes { name, stored } => write!(
-                to,
-                "the histogram {name} would expose the name {stored}, which is stored already"
-            ),
-            Conflict::NegativeCounter(name) => {
-                write!(
-                    to,
-                    "{name} is stored as counter, but a pushed value is negative"
-                )
-            }
-            Conflict::NegativeUntyped(name) => write!(
-                to,
-                "{name} is pushed as counter, but was pushed without TYPE and is negative"
-            ),
+impl Aggregate {
+    /// An empty one.
+    #[must_use]
+    pub fn new(ages: Ages) -> Aggregate {
+        Aggregate {
+            ages_start: match ages {
+                Ages::NotKept => None,
+                Ages::Kept => Some(0),
+            },
+            ..Aggregate::default()
         }
     }
-}
 
-impl std::error::Error for Conflict {}
+    /// Forgets all that was pushed, in constant time, and gives it back, as to free it takes long.
+    /// Whether ages are kept, and since when, stays.
+    #[must_use]
+    pub fn reset(&mut self) -> Aggregate {
+        let empty = Aggregate {
+            ages_start: self.ages_start,
+            ..Aggregate::default()
+        };
+        std::mem::replace(self, empty)
+    }
 
-impl Aggregate {
+    /// From here on no series is silent since a second before this one, whenever it was pushed;
+    /// constant time. Does nothing where ages are not kept, nor for a second before the last such
+    /// one.
+    pub fn begin_ages_anew(&mut self, second: u32) {
+        if let Some(start) = &mut self.ages_start {
+            *start = second.max(*start);
+        }
+    }
+
     /// Looks up all that a push is about, and tells whether it fits what is stored now.
     ///
     /// # Errors
@@ -179,8 +162,7 @@ impl Aggregate {
     }
 
     fn find(&self, name: &str) -> Option<Place> {
-        let known = self.names.find(&self.families, KeyedHash::of(name), name);
-        known.or_else(|| self.families.find(name))
+        self.names.find(&self.families, KeyedHash::of(name), name)
     }
 
     /// A new family must not share a name with what a stored one exposes, nor the other way round.
@@ -210,10 +192,23 @@ impl Aggregate {
     ) -> Located {
         let mut places = Vec::with_capacity(increments.len());
         for of_family in increments.chunk_by(is_same_family) {
-            let family = families[of_family[0].family()].map(|place| self.families.at(place));
+            let place = families[of_family[0].family()];
+            let family = place.map(|place| self.families.at(place));
+            let sums = family.and_then(|family| Some((family, I::sums(&family.series)?)));
+            let Some((family, sums)) = sums else {
+                places.extend(of_family.iter().map(|_| None));
+                continue;
+            };
+            let index = match sums.leaf_count() {
+                0 | 1 => None,
+                _ => self.label_sets.get(family.number),
+            };
             places.extend(of_family.iter().map(|increment| {
-                let family = family?;
-                family::find(increment, family, &self.label_sets[family.number])
+                let labels = increment.labels();
+                match index {
+                    Some(index) => index.find(sums, labels.hash(), labels.as_str()),
+                    None => sums.find(labels.as_str()),
+                }
             }));
         }
         let mut new: Vec<usize> = (0..places.len())
@@ -229,24 +224,29 @@ impl Aggregate {
 
     /// Adds a push that [`Aggregate::check`] has found to fit what is stored now: first to what is
     /// there, at the places that were found, then what is new, which moves the places of others.
-    pub fn merge(&mut self, checked: &Checked<'_>) {
+    ///
+    /// `second` is when it was pushed, in unix seconds, but for series of which the push itself
+    /// says that. The last push of a series is the latest, in whatever order they come.
+    pub fn merge(&mut self, checked: &Checked<'_>, second: u32) {
         let push = checked.push;
         // How a family is merged depends on its type.
         self.declare_known(checked);
-        self.add_known(push, &push.numbers, checked, &checked.numbers);
-        self.add_known(push, &push.histograms, checked, &checked.histograms);
+        self.add_known(&push.numbers, checked, &checked.numbers, second);
+        self.add_known(&push.histograms, checked, &checked.histograms, second);
         self.declare_new(checked);
-        self.insert_new(push, &push.numbers, &checked.numbers);
-        self.insert_new(push, &push.histograms, &checked.histograms);
+        self.insert_new(push, &push.numbers, &checked.numbers, second);
+        self.insert_new(push, &push.histograms, &checked.histograms, second);
     }
 
     fn add_known<'a, I: Increment<'a>>(
         &mut self,
-        push: &Push<'_>,
         increments: &[I],
         checked: &Checked<'_>,
         located: &Located,
+        second: u32,
     ) {
+        let push = checked.push;
+        let keeps_ages = self.ages_start.is_some();
         let (mut increments, mut places) = (increments, located.places.as_slice());
         while let Some(first) = increments.first() {
             // Neighbours mostly are of one family and in one leaf.
@@ -271,12 +271,18 @@ impl Aggregate {
             let series_before = family.totals.series;
             // What else could be there was refused.
             if let Some(sums) = I::sums_mut(&mut family.series) {
-                let sums = sums.leaf_mut(leaf);
-                for (increment, place) in neighbours.iter().zip(their_places.iter().flatten()) {
+                let (sums, stored_seconds) = sums.leaf_mut(leaf);
+                let their_places = their_places.iter().flatten();
+                for (increment, place) in neighbours.iter().zip(their_places.clone()) {
                     increment.add_to(&mut sums[place.slot as usize], push, &mut family.totals);
                 }
+                if keeps_ages {
+                    let first = located.places.len() - places.len() - length;
+                    let seconds = I::seconds(push).get(first..).unwrap_or_default();
+                    touch(stored_seconds, their_places, seconds, second);
+                }
             }
-            self.series += family.totals.series - series_before;
+            self.size.series += family.totals.series - series_before;
         }
     }
 
@@ -310,13 +316,13 @@ impl Aggregate {
         new.sort_unstable_by_key(|pushed| pushed.name);
         let mut near = 0;
         for pushed in new {
-            let family = || Family::new(pushed, self.label_sets.len());
+            let family = Family::new(pushed, self.next_number);
             let families = Arc::make_mut(&mut self.families);
-            if let Ok(inserted) = families.insert(pushed.name, &mut near, family) {
-                self.names
-                    .note(families, KeyedHash::of(pushed.name), &inserted);
-                self.label_sets.push(Index::default());
-            }
+            let inserted = families.insert(pushed.name, &mut near, family, None);
+            self.names
+                .note(families, KeyedHash::of(pushed.name), &inserted);
+            self.next_number += 1;
+            self.size.families += 1;
         }
     }
 
@@ -325,7 +331,13 @@ impl Aggregate {
         push: &Push<'_>,
         increments: &[I],
         located: &Located,
+        second: u32,
     ) {
+        let own_seconds = I::seconds(push);
+        let second = |number: usize| {
+            let own = own_seconds.get(number).copied();
+            self.ages_start.map(|_| own.unwrap_or(second))
+        };
         let is_same =
             |one: &usize, next: &usize| is_same_family(&increments[*one], &increments[*next]);
         for new in located.new.chunk_by(is_same) {
@@ -335,39 +347,40 @@ impl Aggregate {
                 continue;
             };
             let family = Arc::make_mut(&mut self.families).at_mut(place);
-            let index = &mut self.label_sets[family.number];
             let Some(sums) = I::sums_mut(&mut family.series) else {
                 continue;
             };
+            let mut index = self.label_sets.take(family.number);
             let totals = &mut family.totals;
             let series_before = totals.series;
             let mut near = 0;
-            for increment in new.iter().map(|&number| &increments[number]) {
+            for &number in new {
+                let increment = &increments[number];
                 let labels = increment.labels();
-                let first = || increment.first(push, totals);
-                match sums.insert(labels.as_str(), &mut near, first) {
-                    Ok(inserted) => index.note(sums, labels.hash(), &inserted),
-                    // The index did not know it.
-                    Err(place) => increment.add_to(sums.at_mut(place), push, totals),
-                }
+                let first = increment.first(push, totals);
+                let inserted = sums.insert(labels.as_str(), &mut near, first, second(number));
+                index.note(sums, labels.hash(), &inserted);
             }
-            self.series += totals.series - series_before;
+            self.size.series += totals.series - series_before;
+            self.label_sets.replace(family.number, index);
         }
     }
 
     /// What a scrape shows: it costs no more than the handle, and stays as it is.
     #[must_use]
     pub fn view(&self) -> View {
-        View(Arc::clone(&self.families))
+        View {
+            families: Arc::clone(&self.families),
+            identity: self.identity.clone(),
+            ages_start: self.ages_start,
+            size: self.size,
+        }
     }
 
     /// How much is stored; constant time.
     #[must_use]
     pub fn size(&self) -> Size {
-        Size {
-            families: self.label_sets.len(),
-            series: self.series,
-        }
+        self.size
     }
 }
 
@@ -375,24 +388,18 @@ fn is_same_family<'a, I: Increment<'a>>(one: &I, other: &I) -> bool {
     one.family() == other.family()
 }
 
-/// A family that is both pushed and stored must be of one type; untyped gives way to counter and
-/// gauge, in both directions, as long as no counter is or becomes negative by it.
-fn check_types(pushed: &PushedFamily<'_>, stored: &Family) -> Result<(), Conflict> {
-    use MetricType::{Counter, Gauge, Untyped};
-    let name = || Excerpt::of(pushed.name);
-    match (pushed.metric_type, stored.metric_type) {
-        (Untyped, Counter) if pushed.has_negative => Err(Conflict::NegativeCounter(name())),
-        (Counter, Untyped) if stored.totals.negative_sums > 0 => {
-            Err(Conflict::NegativeUntyped(name()))
+/// Notes that series of one leaf were pushed: in these seconds, one for each, or, where there are
+/// none, in this one. Clocks may be set back: what is later stays.
+fn touch<'a>(
+    stored: &mut [u32],
+    places: impl Iterator<Item = &'a Place>,
+    seconds: &[u32],
+    second: u32,
+) {
+    for (number, place) in places.enumerate() {
+        if let Some(stored) = stored.get_mut(place.slot as usize) {
+            let pushed = seconds.get(number).copied().unwrap_or(second);
+            *stored = pushed.max(*stored);
         }
-        // Without series it is no more than a HELP line.
-        (Untyped, _) if !pushed.has_series => Ok(()),
-        (Untyped, Counter | Gauge) | (Counter | Gauge, Untyped) => Ok(()),
-        (pushed, stored) if pushed == stored => Ok(()),
-        (pushed, stored) => Err(Conflict::Type {
-            name: name(),
-            pushed,
-            stored,
-        }),
     }
 }

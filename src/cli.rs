@@ -14,7 +14,9 @@ use std::time::Duration;
 use pico_args::Arguments;
 
 pub use self::flags::{FLAGS, Flag, help};
-use self::values::{cors, dropped_label, file, gauge_rule, number, push_path, timeout, workers};
+use self::values::{
+    cors, dropped_label, file, gauge_rule, number, push_path, silence, timeout, workers,
+};
 use crate::excerpt::Excerpt;
 use crate::listen::ListenAddress;
 use crate::probe::Page;
@@ -52,6 +54,10 @@ pub struct Config {
     pub journal: Option<PathBuf>,
     /// How pushes are merged.
     pub rules: Rules,
+    /// How long a series may be silent, if it is not to stay for ever.
+    pub expire_after: Option<Duration>,
+    /// True if series can be deleted by requests.
+    pub has_admin_api: bool,
     /// The longest body that is read, in bytes.
     pub body_bytes_max: usize,
     /// The most series in total.
@@ -104,7 +110,10 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, St
         return Ok(Command::Version);
     }
     let label_bytes_max = value(&mut arguments, "--max-label-bytes", number)?.get();
+    let expire_after = given(&mut arguments, "--expire-after", silence)?;
     let config = Config {
+        expire_after,
+        has_admin_api: arguments.contains("--enable-admin-api"),
         listen: value(&mut arguments, "--listen", str::parse)?,
         cors: value(&mut arguments, "--cors", cors)?,
         push_path: value(&mut arguments, "--push-path", push_path)?,
@@ -112,12 +121,7 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, St
             Ok(expression.to_owned())
         })?,
         journal: given(&mut arguments, "--journal", file)?,
-        rules: Rules::new(
-            repeated(&mut arguments, "--gauge", gauge_rule)?,
-            repeated(&mut arguments, "--drop-label", dropped_label)?,
-            Ages::NotKept,
-        )
-        .with_help_bytes_max(label_bytes_max),
+        rules: rules(&mut arguments, expire_after, label_bytes_max)?,
         body_bytes_max: value(&mut arguments, "--max-body-bytes", number)?.get(),
         series_max: value(&mut arguments, "--max-series", number)?.get(),
         labels_max: value(&mut arguments, "--max-labels", number)?.get(),
@@ -158,6 +162,22 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, St
         (Some(_), None, _) => Err("flag -next needs -crontab".to_owned()),
         (None, _, Some(_)) => Err("flag -after needs -next".to_owned()),
     }
+}
+
+/// What the flags decide about merging.
+fn rules(
+    arguments: &mut Arguments,
+    expire_after: Option<Duration>,
+    label_bytes_max: usize,
+) -> Result<Rules, String> {
+    let gauges = repeated(arguments, "--gauge", gauge_rule)?;
+    let dropped_labels = repeated(arguments, "--drop-label", dropped_label)?;
+    let ages = match expire_after {
+        Some(_) => Ages::Kept,
+        None => Ages::NotKept,
+    };
+    let rules = Rules::new(gauges, dropped_labels, ages);
+    Ok(rules.with_help_bytes_max(label_bytes_max))
 }
 
 /// pico-args knows `--name value`; Go's flags are as often written `-name=value`.

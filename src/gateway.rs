@@ -8,6 +8,7 @@
 
 mod keeping;
 mod keys;
+mod removing;
 mod replay;
 
 use std::fmt;
@@ -29,6 +30,7 @@ pub use crate::journal::KEY_BYTES_MAX;
 pub use keeping::{JournalState, Opened, Start};
 use keys::KeyCounters;
 pub use keys::KeyCounts;
+pub use removing::DeleteError;
 pub use replay::ReplayedBy;
 
 /// The code of the text format in the journal.
@@ -71,6 +73,8 @@ pub struct Gateway {
     key_counts: KeyCounters,
     /// Held by the one thread that writes the journal anew.
     compaction: Mutex<()>,
+    /// Held by whoever removes series.
+    removal: Mutex<()>,
 }
 
 /// What writers take turns at.
@@ -82,6 +86,8 @@ struct Writers {
     /// Of the last change, in unix milliseconds; it never decreases.
     time_millis: u64,
     keys: Keys,
+    /// Ages are to begin anew as soon as that can be kept.
+    are_ages_due: bool,
     is_closed: bool,
 }
 
@@ -248,17 +254,15 @@ impl Gateway {
         if key.is_some() {
             self.make_room_for_key(&mut writers)?;
         }
-        if let (Some(framed), Some(journal)) = (framed, &mut writers.journal) {
-            let framed = framed.ok_or(Trouble::TooLong);
-            let appended = framed.and_then(|framed| journal.append(time_millis, &framed));
-            self.note(journal);
-            appended.map_err(|trouble| Refusal::NotKept(NotKept::Journal(trouble)))?;
+        if let Some(framed) = framed {
+            self.append(&mut writers, framed)
+                .map_err(Refusal::NotKept)?;
         }
         if let Some((_, known)) = key {
             writers.keys.note(known, time_millis);
             self.key_counts.note(&writers.keys);
         }
-        self.write().merge(&checked);
+        self.write().merge(&checked, seconds(time_millis));
         Ok(Accepted::Merged(Merged {
             samples: push.samples,
             skipped: push.skipped,
@@ -317,7 +321,7 @@ impl Gateway {
             outcome.map_err(NotKept::Journal)?;
         }
         writers.window_start = window_start;
-        let cleared = std::mem::take(&mut *self.write());
+        let cleared = self.write().reset();
         drop(writers);
         Ok(cleared.size())
     }
@@ -335,6 +339,19 @@ impl Gateway {
         } else {
             Ok(writers)
         }
+    }
+
+    /// Appends a record to the journal, if there is one, at the time of the writers. None is one
+    /// that is too long.
+    fn append(&self, writers: &mut Writers, framed: Option<Framed<'_>>) -> Result<(), NotKept> {
+        let time_millis = writers.time_millis;
+        let Some(journal) = &mut writers.journal else {
+            return Ok(());
+        };
+        let framed = framed.ok_or(Trouble::TooLong);
+        let appended = framed.and_then(|framed| journal.append(time_millis, &framed));
+        self.note(journal);
+        appended.map_err(NotKept::Journal)
     }
 
     // A lock is poisoned by a panic under it. Neither check, render nor merge panics on a checked
@@ -371,4 +388,9 @@ fn check_labels(push: &Push<'_>, limits: LabelLimits) -> Result<(), Refusal> {
         check(histogram.family, &histogram.labels)?;
     }
     Ok(())
+}
+
+/// Unix milliseconds to unix seconds, for what is remembered of each series; they last until 2106.
+fn seconds(millis: u64) -> u32 {
+    u32::try_from(millis / 1000).unwrap_or(u32::MAX)
 }

@@ -92,6 +92,9 @@ impl fmt::Display for GroupingKeyError {
 }
 
 impl GroupingKey {
+    /// Without labels.
+    pub const NONE: GroupingKey = GroupingKey { labels: Vec::new() };
+
     /// Reads what stands behind the push path: nothing, or `job/x/instance/y` with or without a
     /// final slash, still %-encoded.
     ///

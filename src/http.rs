@@ -19,6 +19,7 @@
 //! | `gate` | all clients: one thread |
 //! | `front` | the gate, for the rest of the program |
 
+mod admin;
 mod answer;
 mod backend;
 pub mod chunked;
@@ -31,12 +32,14 @@ pub mod head;
 pub mod held;
 mod idempotency_key;
 mod pace;
+mod query;
 pub mod response;
 pub mod route;
 mod worker;
 
 use std::time::Duration;
 
+pub use self::admin::AdminApi;
 pub use self::backend::{WORKERS_MIN, check_folder};
 pub use self::control::{Command, Extent};
 pub use self::front::{Front, pack, unpack};
@@ -62,6 +65,8 @@ pub struct Site {
     pub cors: Vec<String>,
     /// Without a final slash.
     pub push_path: String,
+    /// Whether series can be deleted by requests.
+    pub admin_api: AdminApi,
     /// The longest body that is read.
     pub body_bytes_max: usize,
     /// How long clients are waited for.

@@ -80,6 +80,9 @@ pub use trouble::Trouble;
 /// A journal is made small when it is longer than this and more than twice its snapshot.
 const COMPACTED_BYTES_MIN: u64 = 1 << 20;
 
+/// It is also made small when it has so many removals: their replay takes long.
+const REMOVALS_MAX: usize = 16;
+
 /// The journal of a running gateway.
 #[derive(Debug)]
 pub struct Journal {
@@ -98,6 +101,8 @@ pub struct Journal {
     reset_end: u64,
     /// Where the last sync of this file ends, under way or done; zero if there was none.
     sync_end: u64,
+    /// How many records of this file take a look at all series when they are replayed.
+    removals: usize,
     /// The disk may still have the file that this one has replaced.
     is_folder_due: bool,
 }
@@ -175,6 +180,7 @@ impl Journal {
             has_failed_replacement: false,
             reset_end: 0,
             sync_end: 0,
+            removals: 0,
             is_folder_due: false,
         };
         Ok((journal, torn))
@@ -196,6 +202,11 @@ impl Journal {
             self.write(|log| preface.append_to(log, time_millis))?;
         }
         self.write(|log| log.append(time_millis, framed))
+    }
+
+    /// Notes that a record was appended whose replay takes a look at all series.
+    pub fn note_removal(&mut self) {
+        self.removals += 1;
     }
 
     /// Notes what the hashes in the file depend on.
@@ -320,7 +331,7 @@ impl Journal {
         }
         let is_long = self.log.end() > COMPACTED_BYTES_MIN.max(2 * self.log.snapshot_end());
         let is_broken = matches!(self.trouble, Some(Trouble::Sync(_) | Trouble::Rules(_)));
-        is_long || self.reset_end > 0 || is_broken
+        is_long || self.reset_end > 0 || self.removals >= REMOVALS_MAX || is_broken
     }
 
     /// Where it is now: a snapshot of the sums that is taken now has all that is before.
@@ -401,7 +412,7 @@ impl Journal {
         let has_copied_reset = self.reset_end > new.of.end;
         self.log = new.log;
         self.reset_end = if has_copied_reset { self.log.end() } else { 0 };
-        self.sync_end = 0;
+        (self.sync_end, self.removals) = (0, 0);
         self.is_folder_due = true;
         self.has_torn_tail = false;
         self.has_failed_replacement = false;

@@ -28,11 +28,12 @@ use std::time::Duration;
 
 use chrono::Utc;
 use prometheus_aggregation_gateway::cli::{self, Command, Config};
-use prometheus_aggregation_gateway::clock::{Clock, wall_millis};
+use prometheus_aggregation_gateway::clock::{Clock, WallClock, wall_millis};
 use prometheus_aggregation_gateway::gateway::{Gateway, Limits, Start};
 use prometheus_aggregation_gateway::handoff::{self, Image};
 use prometheus_aggregation_gateway::http::{
-    Command as FrontCommand, Deadlines, Extent, Front, Held, Site, check_folder, pack, unpack,
+    AdminApi, Command as FrontCommand, Deadlines, Extent, Front, Held, Site, check_folder, pack,
+    unpack,
 };
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::listen::{self, ListenAddress};
@@ -162,12 +163,15 @@ fn run(config: Config) -> Result<(), Failure> {
     let mut plan = plan.map(|plan| plan.for_window(&gateway)).transpose()?;
     let status = page.as_deref().map_or_else(Status::new, Status::restored);
     set_limits(&status, &config, &bounds, &extent);
+    let expire_after = config.expire_after;
     let site = Arc::new(site(config, gateway, status));
     panics::say_in_one_line(&site);
     if let Some(plan) = &mut plan {
         plan.make_missed_reset(&site);
     }
     if page.is_none() {
+        // Nothing could be pushed while no gateway ran.
+        site.gateway.begin_ages_anew(site.clock.now_millis());
         announce(&listener, &site.push_path, plan.as_ref());
     } else {
         site.status.count_hand_over();
@@ -181,6 +185,7 @@ fn run(config: Config) -> Result<(), Failure> {
         extent,
         site,
         image,
+        expire_after,
     };
     drop(start_watch);
     service.run(held, &mut events, plan)
@@ -194,6 +199,11 @@ fn site(config: Config, gateway: Gateway, status: Status) -> Site {
         status,
         cors: config.cors,
         push_path: config.push_path,
+        admin_api: if config.has_admin_api {
+            AdminApi::On
+        } else {
+            AdminApi::Off
+        },
         body_bytes_max: config.body_bytes_max,
         deadlines: Deadlines {
             head: config.head_timeout,
@@ -249,6 +259,7 @@ struct Service {
     extent: Extent,
     site: Arc<Site>,
     image: Image,
+    expire_after: Option<Duration>,
 }
 
 /// How this image of the process ends.
@@ -270,7 +281,7 @@ impl Service {
             // First, so that the first response says when the next reset is.
             let schedule = plan.as_ref().map(|plan| plan.keep(&self.site));
             let schedule = schedule.transpose()?;
-            let keepers = keep::start(&self.site)?;
+            let keepers = keep::start(&self.site, self.expire_after)?;
             let front = Front::start(&self.listener, held, self.extent, &self.site, log);
             let front = front.map_err(system)?;
             notify("READY=1");
@@ -338,6 +349,12 @@ impl Service {
 
     /// Tells systemd that all is well, if it is, and counts what the process uses.
     fn look_after(&self, front: &Front) {
+        if self.site.clock.follow_wall_clock() == WallClock::Leapt {
+            // The machine was suspended, or its clock was wrong.
+            self.site
+                .gateway
+                .begin_ages_anew(self.site.clock.now_millis());
+        }
         bounds::count_use(&self.site.status.front);
         if front.is_well(WELL_DURATION_MAX) {
             let held = self.site.gateway.size();

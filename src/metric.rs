@@ -202,20 +202,25 @@ impl<'a> LabelSet<'a> {
 
     /// The labels one by one.
     pub fn labels(&self) -> impl Iterator<Item = CanonicalLabel<'_>> {
-        let mut rest = self.as_str();
-        iter::from_fn(move || {
-            let name = &rest[..rest.find("=\"")?];
-            let value_start = name.len() + "=\"".len();
-            let value_end = value_start + escaped_length(&rest[value_start..]);
-            let label = CanonicalLabel {
-                name,
-                value: &rest[value_start..value_end],
-                text: rest.get(..=value_end)?,
-            };
-            rest = rest.get(value_end + "\",".len()..).unwrap_or_default();
-            Some(label)
-        })
+        canonical_labels(self.as_str())
     }
+}
+
+/// The labels of the text of a label set, one by one.
+pub fn canonical_labels(text: &str) -> impl Iterator<Item = CanonicalLabel<'_>> {
+    let mut rest = text;
+    iter::from_fn(move || {
+        let name = &rest[..rest.find("=\"")?];
+        let value_start = name.len() + "=\"".len();
+        let value_end = value_start + escaped_length(&rest[value_start..]);
+        let label = CanonicalLabel {
+            name,
+            value: &rest[value_start..value_end],
+            text: rest.get(..=value_end)?,
+        };
+        rest = rest.get(value_end + "\",".len()..).unwrap_or_default();
+        Some(label)
+    })
 }
 
 /// One label of a canonical text.
@@ -308,6 +313,11 @@ pub struct Push<'a> {
     pub histograms: Vec<PushedHistogram<'a>>,
     /// Their buckets, one histogram's behind the other's.
     pub buckets: Vec<Bucket>,
+    /// When each of the numbers was last pushed, in unix seconds, in a snapshot; 0 where it does
+    /// not say. Empty in what was sent.
+    pub number_seconds: Vec<u32>,
+    /// The same of the histograms.
+    pub histogram_seconds: Vec<u32>,
     /// How many sample lines all these are made of.
     pub samples: u64,
     /// How many sample lines were left out, by reason.

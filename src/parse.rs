@@ -12,6 +12,7 @@ mod label_set;
 mod line;
 mod names;
 mod plain;
+mod seconds;
 
 use crate::grouping_key::GroupingKey;
 use crate::label_limits::LabelLimits;
@@ -20,6 +21,7 @@ use error::Cause;
 use families::Families;
 use line::{Label, Line};
 use plain::{Shape, first_line};
+use seconds::timestamp_split_off;
 
 pub use error::{MeaningError, ParseError, SyntaxError};
 
@@ -44,6 +46,27 @@ pub fn parse<'a>(
         Ok(text) => read_text(text, &mut families)?,
         Err(_) => read_bytes(body, &mut families)?,
     }
+    finish(families)
+}
+
+/// Reads the text of a snapshot, as `render_pieces` writes it. It was acknowledged, and is held to
+/// no limits. Its timestamps say when each series was last pushed, in milliseconds: that of a
+/// histogram stands on its `_count` line. Those of an ordinary body say nothing, and are ignored.
+///
+/// # Errors
+/// Those of [`parse`].
+pub fn parse_snapshot(text: &[u8]) -> Result<Push<'_>, ParseError> {
+    static NO_KEY: GroupingKey = GroupingKey::NONE;
+    let mut families = Families::new(&NO_KEY, LabelLimits::NONE, 0, expected_lines(text));
+    families.take_timestamps();
+    match std::str::from_utf8(text) {
+        Ok(text) => read_snapshot(text, &mut families)?,
+        Err(_) => read_bytes(text, &mut families)?,
+    }
+    finish(families)
+}
+
+fn finish(families: Families<'_>) -> Result<Push<'_>, ParseError> {
     families
         .finish()
         .map_err(|(line_number, error)| meaning_error(line_number, error))
@@ -84,6 +107,25 @@ fn read_text<'a>(text: &'a str, families: &mut Families<'a>) -> Result<(), Parse
     Ok(())
 }
 
+/// The same for a snapshot, whose lines are plain but for a timestamp.
+fn read_snapshot<'a>(text: &'a str, families: &mut Families<'a>) -> Result<(), ParseError> {
+    let (mut labels, mut shape) = (Vec::new(), Shape::default());
+    (1..)
+        .zip(text.split('\n'))
+        .try_for_each(|(line_number, line)| {
+            let (sample, timestamp) = timestamp_split_off(line);
+            let plain = shape.plain(sample, &mut labels);
+            let plain = plain.filter(|(sample, _)| families.may_be_plain(sample));
+            let Some((sample, _)) = plain else {
+                return read_line(line.as_bytes(), &mut labels, families, line_number);
+            };
+            families.take_timestamp(timestamp);
+            families
+                .plain_sample(&sample, &labels, line_number)
+                .map_err(|error| meaning_error(line_number, error))
+        })
+}
+
 /// Only what is used of a body must be text: its comments may hold any bytes.
 fn read_bytes<'a>(body: &'a [u8], families: &mut Families<'a>) -> Result<(), ParseError> {
     let mut labels = Vec::new();
@@ -109,8 +151,12 @@ fn read_line<'a>(
         Line::Sample {
             name,
             value,
+            timestamp,
             source,
-        } => families.sample(name, labels, source, value, line_number),
+        } => {
+            families.take_timestamp(timestamp);
+            families.sample(name, labels, source, value, line_number)
+        }
     }
     .map_err(|error| meaning_error(line_number, error))
 }

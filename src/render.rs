@@ -4,12 +4,20 @@
 //! Invariant: the same aggregate always gives the same bytes, and `parse` reads them back into the
 //! same sums. Families are in the byte order of their names, series in that of their label sets;
 //! a histogram's buckets by upper bound, then `_sum`, then `_count`. Knows nothing of HTTP.
+//!
+//! A snapshot ([`render_pieces`]) of an aggregate that keeps ages says as well since when each
+//! series is silent: in the column of timestamps, in milliseconds as everywhere in the format; of a
+//! histogram on the line of `_count` alone. A scrape never does: Prometheus would take it for the
+//! time of the sample.
 
 use std::ops::ControlFlow;
 
 use crate::aggregate::{Family, Histogram, Position, Series, View};
 use crate::metric::UpperBound;
 use crate::number;
+
+/// In a second.
+const MILLISECONDS: f64 = 1000.0;
 
 /// How far an exposition has been rendered: it can be gone on with at any time, as long as the view
 /// is the same one.
@@ -64,12 +72,15 @@ fn render_series(
                 return ControlFlow::Break(());
             }
             render_sample(&[name], labels, *value, text);
+            text.push(b'\n');
             ControlFlow::Continue(())
         }),
         Series::Histograms(histograms) => {
             histograms.visit_from(from.series, |labels, histogram| {
                 bounds.write(&histogram.upper_bounds);
-                render_histogram(name, labels, histogram, bounds, from, text, text_bytes)
+                render_histogram(name, labels, histogram, bounds, from, text, text_bytes)?;
+                text.push(b'\n');
+                ControlFlow::Continue(())
             })
         }
     }
@@ -84,8 +95,9 @@ pub fn whole_text(view: &View) -> Vec<u8> {
     text
 }
 
-/// Gives the exposition of a view in pieces of about `piece_bytes`, each an exposition by itself:
-/// they add up to the view, whoever pushes them in this order.
+/// Gives a snapshot of a view in pieces of about `piece_bytes`, each an exposition by itself: they
+/// add up to the view, whoever pushes them in this order, and `parse_snapshot` reads since when its
+/// series are silent, where ages are kept.
 ///
 /// # Errors
 /// The first that `piece` gives; it ends there.
@@ -109,17 +121,21 @@ pub fn render_pieces<E>(
         };
         render_head(name, family, &mut text);
         match &family.series {
-            Series::Numbers(numbers) => numbers.iter().try_for_each(|(labels, value)| {
-                render_sample(&[name], labels, *value, &mut text);
-                full(&mut text)
-            })?,
+            Series::Numbers(numbers) => {
+                for (labels, value, second) in numbers.iter_with_seconds() {
+                    render_sample(&[name], labels, *value, &mut text);
+                    end_line(view.silent_since(second), &mut text);
+                    full(&mut text)?;
+                }
+            }
             Series::Histograms(histograms) => {
-                for (labels, histogram) in histograms.iter() {
+                for (labels, histogram, second) in histograms.iter_with_seconds() {
                     bounds.write(&histogram.upper_bounds);
                     let (from, whole) = (&mut Cursor::default(), usize::MAX);
                     // Without a limit it is always rendered whole.
                     let _ =
                         render_histogram(name, labels, histogram, &bounds, from, &mut text, whole);
+                    end_line(view.silent_since(second), &mut text);
                     full(&mut text)?;
                 }
             }
@@ -146,6 +162,7 @@ fn render_type(name: &str, family: &Family, text: &mut Vec<u8>) {
     );
 }
 
+/// Renders a sample line but for its end.
 fn render_sample(name: &[&str], labels: &str, value: f64, text: &mut Vec<u8>) {
     append(text, name);
     match labels {
@@ -153,6 +170,14 @@ fn render_sample(name: &[&str], labels: &str, value: f64, text: &mut Vec<u8>) {
         labels => append(text, &["{", labels, "} "]),
     }
     number::append(value, text);
+}
+
+/// Ends a sample line, with the timestamp of a second if one is given.
+fn end_line(second: Option<u32>, text: &mut Vec<u8>) {
+    if let Some(second) = second {
+        text.push(b' ');
+        number::append(f64::from(second) * MILLISECONDS, text);
+    }
     text.push(b'\n');
 }
 
@@ -186,8 +211,8 @@ impl Bounds {
     }
 }
 
-/// Renders a histogram, from the cursor's bucket on; breaks off before the first line that begins
-/// beyond `text_bytes`.
+/// Renders a histogram but for the end of its last line, from the cursor's bucket on; breaks off
+/// before the first line that begins beyond `text_bytes`.
 fn render_histogram(
     name: &str,
     labels: &str,
@@ -218,6 +243,7 @@ fn render_histogram(
         return ControlFlow::Break(());
     }
     render_sample(&[name, "_sum"], labels, histogram.sum, text);
+    text.push(b'\n');
     render_sample(&[name, "_count"], labels, histogram.count, text);
     (from.buckets, from.cumulative_count) = (0, 0.0);
     ControlFlow::Continue(())

@@ -48,7 +48,8 @@ pub struct GaugeRule {
     pub mode: GaugeMode,
 }
 
-/// Whether the last push of each series is remembered.
+/// Whether it is remembered in which second each series was last pushed, which takes four bytes a
+/// series.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ages {
     /// It is.

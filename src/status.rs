@@ -18,6 +18,8 @@ pub use front::{CloseReason, ConnectionState, FrontStatus, Resource};
 pub enum Handler {
     /// A push.
     Push,
+    /// The deletion of series.
+    Admin,
     /// A CORS preflight of a push.
     Preflight,
     /// A scrape of the sums.
@@ -33,8 +35,9 @@ pub enum Handler {
 }
 
 impl Handler {
-    const ALL: [(Handler, &str); 7] = [
+    const ALL: [(Handler, &str); 8] = [
         (Handler::Push, "push"),
+        (Handler::Admin, "admin"),
         (Handler::Preflight, "preflight"),
         (Handler::Scrape, "scrape"),
         (Handler::Healthy, "healthy"),
@@ -153,6 +156,7 @@ pub struct Status {
     skipped_infinite: AtomicU64,
     skipped_summary: AtomicU64,
     cut_help_texts: AtomicU64,
+    expired_series: AtomicU64,
     resets: AtomicU64,
     last_reset_timestamp_seconds: AtomicI64,
     next_reset_timestamp_seconds: AtomicI64,
@@ -184,6 +188,7 @@ impl Status {
             skipped_infinite: AtomicU64::new(0),
             skipped_summary: AtomicU64::new(0),
             cut_help_texts: AtomicU64::new(0),
+            expired_series: AtomicU64::new(0),
             resets: AtomicU64::new(0),
             last_reset_timestamp_seconds: AtomicI64::new(NEVER),
             next_reset_timestamp_seconds: AtomicI64::new(NEVER),
@@ -246,6 +251,11 @@ impl Status {
     /// Counts HELP texts of an accepted push that were cut.
     pub fn count_cut_help_texts(&self, help_texts: u64) {
         self.cut_help_texts.fetch_add(help_texts, Relaxed);
+    }
+
+    /// Counts series that were forgotten since they were silent.
+    pub fn count_expired(&self, series: usize) {
+        self.expired_series.fetch_add(series as u64, Relaxed);
     }
 
     /// Counts a reset, made at this unix time in seconds.

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::index::Index;
-use super::sorted::{Place, Sorted};
+use super::sorted::Sorted;
 use crate::metric::{
     Bucket, GaugeMode, LabelSet, MetricType, Push, PushedFamily, PushedHistogram, PushedNumber,
     SERIES_BESIDE_BUCKETS, UpperBound, add,
@@ -18,8 +17,8 @@ pub struct Family {
     pub help: Arc<str>,
     /// The sums, by label set.
     pub series: Series,
-    /// Its place among the indices of label sets.
-    pub(super) number: usize,
+    /// Whose no other family is or was.
+    pub(super) number: u64,
     pub(super) totals: Totals,
 }
 
@@ -61,19 +60,56 @@ pub struct Totals {
 
 impl Family {
     /// A family without series.
-    pub(super) fn new(pushed: &PushedFamily<'_>, number: usize) -> Family {
+    pub(super) fn new(pushed: &PushedFamily<'_>, number: u64) -> Family {
+        let family = Family::empty(pushed.metric_type, pushed.mode, number);
         Family {
-            metric_type: pushed.metric_type,
             help: pushed.help.into(),
-            series: match pushed.metric_type {
+            ..family
+        }
+    }
+
+    /// The same, without a HELP text.
+    pub(super) fn empty(metric_type: MetricType, mode: GaugeMode, number: u64) -> Family {
+        Family {
+            metric_type,
+            help: Arc::default(),
+            series: match metric_type {
                 MetricType::Histogram => Series::Histograms(Arc::default()),
                 _ => Series::Numbers(Arc::default()),
             },
             number,
             totals: Totals {
-                mode: pushed.mode,
+                mode,
                 ..Totals::default()
             },
+        }
+    }
+}
+
+impl Family {
+    /// True if nothing of the family was changed between these two states of it.
+    pub(super) fn is_same(&self, other: &Family) -> bool {
+        self.series.is_same(&other.series)
+            && self.metric_type == other.metric_type
+            && Arc::ptr_eq(&self.help, &other.help)
+    }
+}
+
+impl Series {
+    /// True if these are the same in memory. Pushes copy what they change as long as it is shared.
+    pub(super) fn is_same(&self, other: &Series) -> bool {
+        match (self, other) {
+            (Series::Numbers(one), Series::Numbers(other)) => Arc::ptr_eq(one, other),
+            (Series::Histograms(one), Series::Histograms(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+
+    /// How many leaves they lie in; 0 when there are none.
+    pub(super) fn leaf_count(&self) -> usize {
+        match self {
+            Series::Numbers(sums) => sums.leaf_count(),
+            Series::Histograms(sums) => sums.leaf_count(),
         }
     }
 }
@@ -81,13 +117,16 @@ impl Family {
 /// What is pushed of one series.
 pub trait Increment<'a> {
     /// What it is added to.
-    type Sum: Clone;
+    type Sum: Sum;
 
     /// The place of its family in the push.
     fn family(&self) -> usize;
 
     /// The series.
     fn labels(&self) -> &LabelSet<'a>;
+
+    /// When each increment of a push was last pushed, if the push says that.
+    fn seconds<'p>(push: &'p Push<'_>) -> &'p [u32];
 
     /// The sums of such series, where they are of this kind.
     fn sums(series: &Series) -> Option<&Sorted<Self::Sum>>;
@@ -105,10 +144,33 @@ pub trait Increment<'a> {
     fn add_to(&self, sum: &mut Self::Sum, push: &Push<'_>, totals: &mut Totals);
 }
 
-/// Where the series of an increment is, if it is known.
-pub fn find<'a, I: Increment<'a>>(increment: &I, family: &Family, index: &Index) -> Option<Place> {
-    let labels = increment.labels();
-    index.find(I::sums(&family.series)?, labels.hash(), labels.as_str())
+/// What is summed up for one label set.
+pub trait Sum: Clone {
+    /// Time series as Prometheus counts them.
+    fn series(&self) -> usize;
+
+    /// True if it keeps its family from being a counter.
+    fn is_negative(&self) -> bool;
+}
+
+impl Sum for f64 {
+    fn series(&self) -> usize {
+        1
+    }
+
+    fn is_negative(&self) -> bool {
+        *self < 0.0
+    }
+}
+
+impl Sum for Histogram {
+    fn series(&self) -> usize {
+        self.counts.len() + SERIES_BESIDE_BUCKETS
+    }
+
+    fn is_negative(&self) -> bool {
+        false
+    }
 }
 
 impl<'a> Increment<'a> for PushedNumber<'a> {
@@ -120,6 +182,10 @@ impl<'a> Increment<'a> for PushedNumber<'a> {
 
     fn labels(&self) -> &LabelSet<'a> {
         &self.labels
+    }
+
+    fn seconds<'p>(push: &'p Push<'_>) -> &'p [u32] {
+        &push.number_seconds
     }
 
     fn sums(series: &Series) -> Option<&Sorted<f64>> {
@@ -165,6 +231,10 @@ impl<'a> Increment<'a> for PushedHistogram<'a> {
 
     fn labels(&self) -> &LabelSet<'a> {
         &self.labels
+    }
+
+    fn seconds<'p>(push: &'p Push<'_>) -> &'p [u32] {
+        &push.histogram_seconds
     }
 
     fn sums(series: &Series) -> Option<&Sorted<Histogram>> {
@@ -231,6 +301,18 @@ impl<'a> Increment<'a> for PushedHistogram<'a> {
 }
 
 impl Totals {
+    /// Counts one sum more.
+    pub(super) fn add(&mut self, sum: &impl Sum) {
+        self.series += sum.series();
+        self.negative_sums += usize::from(sum.is_negative());
+    }
+
+    /// Counts a sum less that was counted.
+    pub(super) fn subtract(&mut self, sum: &impl Sum) {
+        self.series -= sum.series();
+        self.negative_sums -= usize::from(sum.is_negative());
+    }
+
     /// The bounds of these buckets, the last such ones once more if they are the same.
     fn shared(&mut self, buckets: &[Bucket]) -> Arc<[UpperBound]> {
         if !has_bounds(&self.upper_bounds, buckets) {

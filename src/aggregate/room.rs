@@ -39,11 +39,11 @@ impl Aggregate {
         series_max: usize,
     ) -> Result<(), TooManySeries> {
         // To count what is new takes a look at every series: that is left until it matters.
-        if self.series + checked.push.series() <= series_max {
+        if self.size.series + checked.push.series() <= series_max {
             return Ok(());
         }
         let new = self.new_series(checked);
-        let series = self.series + new;
+        let series = self.size.series + new;
         if new == 0 || series <= series_max {
             return Ok(());
         }
@@ -66,11 +66,7 @@ impl Aggregate {
         let new = |(increment, place): (&I, &Option<_>)| {
             let family = checked.families[increment.family()].map(|place| self.families.at(place));
             let sums = family.and_then(|family| I::sums(&family.series));
-            let sum = sums.and_then(|sums| {
-                // The index may not have known it; the order of the texts does.
-                let place = place.or_else(|| sums.find(increment.labels().as_str()));
-                Some(sums.at(place?))
-            });
+            let sum = sums.and_then(|sums| Some(sums.at((*place)?)));
             increment.new_series(sum, checked.push)
         };
         increments.iter().zip(&located.places).map(new).sum()

@@ -5,18 +5,18 @@
 //! few words for each leaf, and who writes to one of them afterwards copies that leaf first
 //! (`Arc::make_mut`), so that a clone stays as it was.
 //!
-//! Invariant: no text is in it twice; whatever [`Index`](super::index::Index) says, what is not
-//! found here is not there.
+//! Invariant: no text is in it twice, and no leaf is empty.
 
-use std::cmp::Ordering;
+mod leaf;
+mod rebuild;
+
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// The most values in a leaf.
-pub const LEAF_LENGTH_MAX: usize = 128;
+pub use leaf::{LEAF_LENGTH_MAX, order};
+pub use rebuild::{Put, Verdict};
 
-/// A leaf whose texts take more than this is divided as well: what is copied of it stays small.
-const LEAF_BYTES_MAX: usize = 32 << 10;
+use leaf::Leaf;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -43,21 +43,6 @@ pub struct Place {
     pub slot: u32,
 }
 
-#[derive(Clone, Debug)]
-struct Leaf<T> {
-    keys: Arc<Keys>,
-    values: Vec<T>,
-}
-
-/// The texts of a leaf, one behind the other. They are apart from the values since those change
-/// with every push.
-#[derive(Clone, Debug, Default)]
-struct Keys {
-    text: String,
-    /// Where each ends.
-    ends: Vec<usize>,
-}
-
 /// Where a text is, or where it would have to be put.
 struct Found {
     /// In `order`.
@@ -67,6 +52,7 @@ struct Found {
 }
 
 /// What came of an insertion.
+#[derive(Debug)]
 pub struct Inserted {
     /// Where it went.
     pub place: Place,
@@ -75,11 +61,20 @@ pub struct Inserted {
 }
 
 /// A leaf became two.
+#[derive(Debug)]
 pub struct Divided {
     /// The one that was there.
     pub from: u32,
     /// The new one, with what stood at the end of the other.
     pub to: u32,
+}
+
+impl Place {
+    /// Of no text.
+    pub(super) const NOWHERE: Place = Place {
+        leaf: u32::MAX,
+        slot: 0,
+    };
 }
 
 impl<T> Default for Sorted<T> {
@@ -99,6 +94,17 @@ impl<T> Sorted<T> {
             let leaf = &self.leaves[number as usize];
             leaf.keys.iter().zip(&leaf.values)
         })
+    }
+
+    /// The same with the second in which each was last pushed, where that is kept.
+    pub fn iter_with_seconds(&self) -> impl Iterator<Item = (&str, &T, Option<u32>)> {
+        let in_order = self.order.iter();
+        in_order.flat_map(|&number| self.leaves[number as usize].entries())
+    }
+
+    /// How many leaves there are; 0 when it is empty.
+    pub(super) fn leaf_count(&self) -> usize {
+        self.leaves.len()
     }
 
     /// Gives texts and values in order from a position on, until one of them breaks. That one's
@@ -139,12 +145,17 @@ impl<T> Sorted<T> {
     pub(super) fn find_near(&self, place: Place, key: &str) -> Option<Place> {
         let keys = &self.leaves.get(place.leaf as usize)?.keys;
         let slot = place.slot as usize;
-        if slot < keys.ends.len() && order(keys.get(slot), key).is_eq() {
+        if slot < keys.length() && order(keys.get(slot), key).is_eq() {
             return Some(place);
         }
         #[allow(clippy::cast_possible_truncation)] // see LEAF_LENGTH_MAX
         let slot = keys.search(key).ok()? as u32;
         Some(Place { slot, ..place })
+    }
+
+    /// The value of a text, if it is there.
+    pub(super) fn get(&self, key: &str) -> Option<&T> {
+        Some(self.at(self.find(key)?))
     }
 
     /// Where a text is.
@@ -189,36 +200,44 @@ impl<T> Sorted<T> {
     }
 }
 
+impl<T> Sorted<T> {
+    fn add_leaf(&mut self, position: usize, leaf: Arc<Leaf<T>>) -> u32 {
+        // So many leaves are more than any memory holds.
+        let number = u32::try_from(self.leaves.len()).unwrap_or(u32::MAX);
+        self.leaves.push(leaf);
+        self.order.insert(position, number);
+        number
+    }
+}
+
 impl<T: Clone> Sorted<T> {
     /// The value at a place, to be changed.
     pub(super) fn at_mut(&mut self, place: Place) -> &mut T {
         &mut Arc::make_mut(&mut self.leaves[place.leaf as usize]).values[place.slot as usize]
     }
 
-    /// The values of a leaf, to be changed.
-    pub(super) fn leaf_mut(&mut self, leaf: u32) -> &mut [T] {
-        &mut Arc::make_mut(&mut self.leaves[leaf as usize]).values
+    /// The values of a leaf and their seconds, which are none where they are not kept; to be
+    /// changed.
+    pub(super) fn leaf_mut(&mut self, leaf: u32) -> (&mut [T], &mut [u32]) {
+        let leaf = Arc::make_mut(&mut self.leaves[leaf as usize]);
+        (&mut leaf.values, &mut leaf.seconds)
     }
 
-    /// Puts a value where its text belongs, or finds the one that is there. `near` is where the one
-    /// before went: those that come in order find their place at once.
-    ///
-    /// # Errors
-    /// Where the text is already.
+    /// Puts a value where its text belongs, which is not there yet. `near` is where the one before
+    /// went: those that come in order find their place at once. `second` is given for all values,
+    /// or for none.
     pub(super) fn insert(
         &mut self,
         key: &str,
         near: &mut usize,
-        value: impl FnOnce() -> T,
-    ) -> Result<Inserted, Place> {
+        value: T,
+        second: Option<u32>,
+    ) -> Inserted {
         let found = self.search(key, *near);
         *near = found.position;
-        let mut slot = match found.slot {
-            Ok(slot) => return Err(self.place(found.position, slot)),
-            Err(slot) => slot,
-        };
+        let (Ok(mut slot) | Err(mut slot)) = found.slot;
         if self.order.is_empty() {
-            self.add_leaf(0, Leaf::default());
+            self.add_leaf(0, Arc::default());
         }
         let mut divided = None;
         if self.leaf_at(*near).is_full(key) {
@@ -234,146 +253,17 @@ impl<T: Clone> Sorted<T> {
             }
         }
         let number = self.order[*near] as usize;
-        Arc::make_mut(&mut self.leaves[number]).insert(slot, key, value());
-        Ok(Inserted {
+        Arc::make_mut(&mut self.leaves[number]).insert(slot, key, value, second);
+        Inserted {
             place: self.place(*near, slot),
             divided,
-        })
+        }
     }
 
     /// Moves what stands at `middle` and behind it to a new leaf.
     fn divide(&mut self, position: usize, middle: usize) -> u32 {
         let number = self.order[position] as usize;
         let upper = Arc::make_mut(&mut self.leaves[number]).split_off(middle);
-        self.add_leaf(position + 1, upper)
-    }
-
-    fn add_leaf(&mut self, position: usize, leaf: Leaf<T>) -> u32 {
-        // So many leaves are more than any memory holds.
-        let number = u32::try_from(self.leaves.len()).unwrap_or(u32::MAX);
-        self.leaves.push(Arc::new(leaf));
-        self.order.insert(position, number);
-        number
-    }
-}
-
-impl<T> Default for Leaf<T> {
-    fn default() -> Leaf<T> {
-        Leaf {
-            keys: Arc::default(),
-            values: Vec::new(),
-        }
-    }
-}
-
-impl<T> Leaf<T> {
-    fn is_full(&self, key: &str) -> bool {
-        let length = self.values.len();
-        length >= LEAF_LENGTH_MAX
-            || (length > 0 && self.keys.text.len() + key.len() > LEAF_BYTES_MAX)
-    }
-
-    fn insert(&mut self, slot: usize, key: &str, value: T) {
-        Arc::make_mut(&mut self.keys).insert(slot, key);
-        if self.values.len() == self.values.capacity() {
-            self.values.reserve_exact(growth(self.values.len()));
-        }
-        self.values.insert(slot, value);
-    }
-
-    fn split_off(&mut self, middle: usize) -> Leaf<T> {
-        let keys = Arc::make_mut(&mut self.keys).split_off(middle);
-        let upper = Leaf {
-            keys: Arc::new(keys),
-            values: self.values.split_off(middle),
-        };
-        self.values.shrink_to_fit();
-        upper
-    }
-}
-
-/// The order of two texts by their bytes, which are compared eight at a time: the comparison that a
-/// static build has from its C library goes byte by byte.
-pub(super) fn order(one: &str, other: &str) -> Ordering {
-    let (mut one, mut other) = (one.as_bytes(), other.as_bytes());
-    while let (Some((first, one_rest)), Some((second, other_rest))) =
-        (one.split_first_chunk(), other.split_first_chunk())
-    {
-        if first != second {
-            return u64::from_be_bytes(*first).cmp(&u64::from_be_bytes(*second));
-        }
-        (one, other) = (one_rest, other_rest);
-    }
-    one.cmp(other)
-}
-
-/// How many more to make room for: leaves are many, and what they do not use is lost.
-fn growth(length: usize) -> usize {
-    1 + length / 4
-}
-
-impl Keys {
-    fn start(&self, slot: usize) -> usize {
-        slot.checked_sub(1).map_or(0, |before| self.ends[before])
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &str> {
-        self.iter_from(0)
-    }
-
-    fn iter_from(&self, slot: usize) -> impl Iterator<Item = &str> {
-        self.ends[slot..]
-            .iter()
-            .scan(self.start(slot), |start, &end| {
-                let text = &self.text[*start..end];
-                *start = end;
-                Some(text)
-            })
-    }
-
-    /// The text at a slot that there is.
-    fn get(&self, slot: usize) -> &str {
-        &self.text[self.start(slot)..self.ends[slot]]
-    }
-
-    /// The slot of a text, or the one where it would have to go.
-    fn search(&self, key: &str) -> Result<usize, usize> {
-        let (mut low, mut high) = (0, self.ends.len());
-        while low < high {
-            let middle = low.midpoint(high);
-            match order(self.get(middle), key) {
-                Ordering::Less => low = middle + 1,
-                Ordering::Equal => return Ok(middle),
-                Ordering::Greater => high = middle,
-            }
-        }
-        Err(low)
-    }
-
-    fn insert(&mut self, slot: usize, key: &str) {
-        let start = self.start(slot);
-        if self.text.capacity() - self.text.len() < key.len() {
-            self.text.reserve_exact(key.len() + growth(self.text.len()));
-        }
-        self.text.insert_str(start, key);
-        if self.ends.len() == self.ends.capacity() {
-            self.ends.reserve_exact(growth(self.ends.len()));
-        }
-        self.ends.insert(slot, start);
-        self.ends[slot..]
-            .iter_mut()
-            .for_each(|end| *end += key.len());
-    }
-
-    fn split_off(&mut self, middle: usize) -> Keys {
-        let start = self.start(middle);
-        let text = self.text.split_off(start);
-        let mut ends = self.ends.split_off(middle);
-        for end in &mut ends {
-            *end -= start;
-        }
-        self.text.shrink_to_fit();
-        self.ends.shrink_to_fit();
-        Keys { text, ends }
+        self.add_leaf(position + 1, Arc::new(upper))
     }
 }

@@ -59,6 +59,18 @@ pub const FLAGS: &[Flag] = &[
         help: "drop this label before series are merged; * at an end; may be repeated",
     },
     Flag {
+        name: "expire-after",
+        value: "DURATION",
+        default: "",
+        help: "forget series that no push has touched for so long; at least 10s",
+    },
+    Flag {
+        name: "enable-admin-api",
+        value: "",
+        default: "",
+        help: "let DELETE forget series, and PUT /api/v1/admin/wipe everything or one family",
+    },
+    Flag {
         name: "push-path",
         value: "PATH",
         default: "/metrics/",

@@ -9,6 +9,9 @@ use crate::excerpt::Excerpt;
 use crate::metric::GaugeMode;
 use crate::rules::{GaugeRule, NamePattern, PatternError};
 
+/// Senders that push every few seconds must not lose their series in between.
+const SILENCE_MIN: Duration = Duration::from_secs(10);
+
 /// More threads than that are of no use, and often not to be had.
 const WORKERS_MAX: usize = 1024;
 
@@ -95,4 +98,14 @@ pub fn dropped_label(text: &str) -> Result<NamePattern, String> {
         )),
         None => Ok(pattern),
     }
+}
+
+/// How long a series may be silent.
+pub fn silence(text: &str) -> Result<Duration, String> {
+    let silence = timeout(text)?;
+    if silence < SILENCE_MIN {
+        let found = Excerpt::of(text);
+        return Err(format!("expected at least 10s, found {found}"));
+    }
+    Ok(silence)
 }

@@ -73,7 +73,7 @@ impl Gateway {
     /// A gateway without a journal that merges by these rules, begun at this time.
     #[must_use]
     pub fn in_memory(rules: Rules, start: Start) -> Gateway {
-        let (aggregate, keys) = (Aggregate::default(), Keys::default());
+        let (aggregate, keys) = (Aggregate::new(rules.ages()), Keys::default());
         Gateway::new(rules, HashKey::random(), aggregate, keys, start)
     }
 
@@ -160,6 +160,7 @@ impl Gateway {
             window_start: start.window_start,
             time_millis: start.time_millis,
             keys,
+            are_ages_due: false,
             is_closed: false,
         };
         Gateway {
@@ -172,6 +173,7 @@ impl Gateway {
             has_journal: false,
             key_counts,
             compaction: Mutex::default(),
+            removal: Mutex::default(),
         }
     }
 

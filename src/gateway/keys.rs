@@ -2,9 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-use super::{Gateway, NotKept, Refusal, TEXT, Writers};
+use super::{Gateway, Refusal, TEXT, Writers};
 use crate::idempotency::{Keys, KeysView, KnownKey};
-use crate::journal::{Framed, Record, Trouble};
+use crate::journal::{Framed, Record};
 use crate::stable_hash::StableHash;
 
 /// A record of a snapshot has so many keys at most.
@@ -48,13 +48,8 @@ impl Gateway {
 
     fn swap_keys(&self, writers: &mut Writers, swaps: usize) -> Result<(), Refusal> {
         for _ in 0..swaps {
-            let time_millis = writers.time_millis;
-            if let Some(journal) = &mut writers.journal {
-                let framed = Framed::of(Record::SwapKeys).ok_or(Trouble::TooLong);
-                let appended = framed.and_then(|framed| journal.append(time_millis, &framed));
-                self.note(journal);
-                appended.map_err(|trouble| Refusal::NotKept(NotKept::Journal(trouble)))?;
-            }
+            self.append(writers, Framed::of(Record::SwapKeys))
+                .map_err(Refusal::NotKept)?;
             writers.keys.swap();
         }
         self.key_counts.note(&writers.keys);

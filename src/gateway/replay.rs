@@ -3,19 +3,20 @@
 //! Invariant: a record means what it meant when it was written: it is merged by the rules that the
 //! journal names, whatever those of now are, and without limits.
 
-use crate::aggregate::Aggregate;
+use crate::aggregate::{Aggregate, Selection};
 use crate::grouping_key::GroupingKey;
 use crate::idempotency::{Keys, KnownKey};
-use crate::journal::{KeyRecord, Record};
+use crate::journal::{KeyRecord, PushRecord, Record};
 use crate::label_limits::LabelLimits;
-use crate::parse::parse;
+use crate::metric::Push;
+use crate::parse::{parse, parse_snapshot};
 use crate::render::render_pieces;
 use crate::rules::{Rules, RulesError};
 use crate::stable_hash::HashKey;
 
-use super::TEXT;
 use super::keeping::SNAPSHOT_RECORD_BYTES;
 use super::keys::read_keys;
+use super::{TEXT, seconds};
 
 /// What was replayed so far.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub struct Replay {
     hash_key: HashKey,
     /// None before the first record.
     rules: Option<Rules>,
+    /// Of the last record, in unix seconds.
+    second: u32,
 }
 
 /// What a journal gives.
@@ -57,6 +60,7 @@ impl Replay {
             keys: Keys::default(),
             hash_key,
             rules: None,
+            second: 0,
         }
     }
 
@@ -71,15 +75,17 @@ impl Replay {
         let Some(rules) = &self.rules else {
             return Err("a record comes before the merge rules".to_owned());
         };
+        let second = seconds(time_millis);
+        self.second = second;
         match record {
             Record::Rules { .. } => Ok(()),
             Record::Reset { .. } => {
-                self.aggregate = Aggregate::default();
+                drop(self.aggregate.reset());
                 Ok(())
             }
             Record::Snapshot { format, body } => {
                 check_format(format)?;
-                merge(&mut self.aggregate, rules, "", body)
+                restore(&mut self.aggregate, rules, body, second)
             }
             Record::Push(push) => {
                 check_format(push.format)?;
@@ -87,7 +93,7 @@ impl Replay {
                     let hash = self.hash_key.hash(&[key]);
                     self.keys.note(KnownKey { hash, fingerprint }, time_millis);
                 }
-                merge(&mut self.aggregate, rules, push.labels, push.body)
+                merge(&mut self.aggregate, rules, &push, second)
             }
             Record::HashKey { key } => {
                 self.hash_key = HashKey::from_bytes(key);
@@ -106,8 +112,29 @@ impl Replay {
                 self.keys.swap();
                 Ok(())
             }
+            Record::Expiry { before_seconds } => {
+                self.remove(Selection::PushedBefore(before_seconds));
+                Ok(())
+            }
+            Record::BeginAgesAnew => {
+                self.aggregate.begin_ages_anew(second);
+                Ok(())
+            }
+            Record::DeleteLabels { labels } => {
+                let key = GroupingKey::from_path(labels).map_err(|error| error.to_string())?;
+                self.remove(Selection::Labels(key.labels().to_vec()));
+                Ok(())
+            }
+            Record::DeleteFamily { name } => {
+                self.remove(Selection::Family(name.to_owned()));
+                Ok(())
+            }
             _ => Err("the record is of a feature that this version has not".to_owned()),
         }
+    }
+
+    fn remove(&mut self, selection: Selection) {
+        self.aggregate.remove_now(selection);
     }
 
     fn take_rules(&mut self, text: &[u8]) -> Result<(), String> {
@@ -117,7 +144,9 @@ impl Replay {
             .map_err(|error: RulesError| error.to_string())?;
         match &self.rules {
             Some(known) if *known != rules => Err("its merge rules change midway".to_owned()),
-            _ => {
+            Some(_) => Ok(()),
+            None => {
+                self.aggregate = Aggregate::new(rules.ages());
                 self.rules = Some(rules);
                 Ok(())
             }
@@ -136,12 +165,20 @@ impl Replay {
             hash_key: self.hash_key,
             by: ReplayedBy::SameRules,
         };
-        if self.rules.as_ref().is_none_or(|of_file| of_file == rules) {
-            return Ok(replayed);
+        match self.rules {
+            Some(of_file) if of_file == *rules => return Ok(replayed),
+            Some(_) => {}
+            None => {
+                let aggregate = Aggregate::new(rules.ages());
+                return Ok(Replayed {
+                    aggregate,
+                    ..replayed
+                });
+            }
         }
-        let mut aggregate = Aggregate::default();
+        let mut aggregate = Aggregate::new(rules.ages());
         render_pieces(&replayed.aggregate.view(), SNAPSHOT_RECORD_BYTES, |text| {
-            merge(&mut aggregate, rules, "", text)
+            restore(&mut aggregate, rules, text, self.second)
         })?;
         Ok(Replayed {
             aggregate,
@@ -160,17 +197,46 @@ fn check_format(format: u8) -> Result<(), String> {
     ))
 }
 
+/// Merges a push of this second, in unix seconds.
 fn merge(
     aggregate: &mut Aggregate,
     rules: &Rules,
-    labels: &str,
-    body: &[u8],
+    record: &PushRecord<'_>,
+    second: u32,
 ) -> Result<(), String> {
-    let key = GroupingKey::from_path(labels).map_err(|error| error.to_string())?;
+    let key = GroupingKey::from_path(record.labels).map_err(|error| error.to_string())?;
     // What was acknowledged is kept, whatever the limits are now.
-    let mut push = parse(body, &key, LabelLimits::NONE).map_err(|error| error.to_string())?;
+    let push = parse(record.body, &key, LabelLimits::NONE).map_err(|error| error.to_string())?;
+    apply(aggregate, rules, push, second)
+}
+
+/// Merges a part of a snapshot of this second, in unix seconds. It has been through the rules
+/// already, unless they are others now.
+fn restore(
+    aggregate: &mut Aggregate,
+    rules: &Rules,
+    text: &[u8],
+    second: u32,
+) -> Result<(), String> {
+    let mut push = parse_snapshot(text).map_err(|error| error.to_string())?;
+    // It does not say where ages were not kept.
+    let seconds = push.number_seconds.iter_mut();
+    for unknown in seconds.chain(&mut push.histogram_seconds) {
+        if *unknown == 0 {
+            *unknown = second;
+        }
+    }
+    apply(aggregate, rules, push, second)
+}
+
+fn apply(
+    aggregate: &mut Aggregate,
+    rules: &Rules,
+    mut push: Push<'_>,
+    second: u32,
+) -> Result<(), String> {
     rules.apply(&mut push);
     let checked = aggregate.check(&push).map_err(|error| error.to_string())?;
-    aggregate.merge(&checked);
+    aggregate.merge(&checked, second);
     Ok(())
 }

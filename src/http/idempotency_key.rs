@@ -6,15 +6,15 @@
 
 use std::fmt;
 
+use super::query::parameter;
 use crate::excerpt::Excerpt;
 use crate::gateway::KEY_BYTES_MAX;
-use crate::percent_encoding::percent_decode;
 
 /// The name of the field.
 pub const FIELD: &str = "Idempotency-Key";
 
-/// The name in the query.
-const QUERY_NAME: &str = "idempotency-key";
+/// The name of the parameter.
+const PARAMETER: &str = "idempotency-key";
 
 /// Why a key cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,11 +52,9 @@ pub fn idempotency_key(field: Option<&str>, target: &str) -> Result<Option<Vec<u
     if let Some(field) = field {
         return unquoted(field.trim()).and_then(checked).map(Some);
     }
-    let Some(value) = query_value(target) else {
-        return Ok(None);
-    };
-    let key = percent_decode(value).ok_or_else(|| KeyError::Bytes(Excerpt::of(value)))?;
-    checked(key).map(Some)
+    let key = parameter(target, PARAMETER);
+    let key = key.map_err(|value| KeyError::Bytes(Excerpt::of(value)))?;
+    key.map(checked).transpose()
 }
 
 fn checked(key: Vec<u8>) -> Result<Vec<u8>, KeyError> {
@@ -86,15 +84,4 @@ fn unquoted(field: &str) -> Result<Vec<u8>, KeyError> {
             Some(byte) => key.push(byte),
         }
     }
-}
-
-fn query_value(target: &str) -> Option<&str> {
-    let (_, query) = target.split_once('?')?;
-    let query = query.split('#').next()?;
-    let mut parameters = query.split('&');
-    parameters.find_map(|parameter| match parameter.split_once('=') {
-        Some((QUERY_NAME, value)) => Some(value),
-        None if parameter == QUERY_NAME => Some(""),
-        _ => None,
-    })
 }

@@ -4,8 +4,13 @@
 //! |---|---|
 //! | `POST`, `PUT` push path, `/<label>/<value>...` behind it | a push |
 //! | `OPTIONS` the same | its CORS preflight |
+//! | `DELETE` the same with labels | the deletion of series |
 //! | `GET`, `HEAD` `/metrics` | a scrape |
 //! | `GET`, `HEAD` `/-/healthy`, `/-/ready`, `/-/metrics` | pages |
+//! | `PUT`, `POST` `/api/v1/admin/wipe` | the deletion of everything, or of a family |
+
+/// Pushgateway's path.
+const WIPE: &str = "/api/v1/admin/wipe";
 
 /// Where a request goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +22,13 @@ pub enum Route<'a> {
     },
     /// The CORS preflight of a push.
     Preflight,
+    /// The deletion of the series that carry these labels.
+    Delete {
+        /// The labels of the path, without a first slash.
+        labels: &'a str,
+    },
+    /// The deletion of everything, or of the family that the query names.
+    Wipe,
     /// The sums.
     Scrape,
     /// Whether the process is alive.
@@ -51,7 +63,16 @@ impl<'a> Route<'a> {
             Some(behind) => behind.strip_prefix('/'),
             None => None,
         };
+        if path == WIPE {
+            return match method {
+                "POST" | "PUT" => Route::Wipe,
+                _ => Route::WrongMethod {
+                    allowed: "PUT, POST",
+                },
+            };
+        }
         let allowed = match (method, page, labels) {
+            ("DELETE", _, Some(labels)) => return Route::Delete { labels },
             ("POST" | "PUT", _, Some(labels)) => return Route::Push { labels },
             ("OPTIONS", _, Some(_)) => return Route::Preflight,
             ("GET" | "HEAD", Some(page), _) => return page,

@@ -9,11 +9,11 @@ use std::time::Instant;
 
 use tiny_http::{Method, Request, Server};
 
-use super::Site;
 use super::answer::Answer;
 use super::exchange::{CHUNK_HEAD_BYTES, EXCHANGE, Exchange, Exchanges, PIECE_BYTES, Scrape};
 use super::idempotency_key::{FIELD, idempotency_key};
 use super::route::Route;
+use super::{Site, admin};
 use crate::excerpt::Excerpt;
 use crate::gateway::{Accepted, PushRequest, Refusal};
 use crate::render::render;
@@ -64,6 +64,8 @@ fn answer(request: &Request, site: &Site, exchanges: &Exchanges) -> Answer {
             };
             push(request, site, labels, &body)
         }
+        Route::Delete { labels } => admin::delete(site, labels),
+        Route::Wipe => admin::wipe(site, request.url()),
         Route::Preflight => preflight(),
         Route::Scrape if *method == Method::Head => Answer::new(200, EXPOSITION, ""),
         Route::Scrape => scrape(site, exchanges, exchange),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
+use prometheus_aggregation_gateway::aggregate::Size;
 use prometheus_aggregation_gateway::gateway::{Gateway, NotKept, ReplayedBy, Start};
 use prometheus_aggregation_gateway::handoff::{Handoff, Image, is_announced, memory_file};
 use prometheus_aggregation_gateway::http::Site;
@@ -29,6 +30,9 @@ const COMPACTION_LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How long to wait after that has failed.
 const COMPACTION_RETRY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often to look for silent series, at most.
+const EXPIRY_INTERVAL_MIN: Duration = Duration::from_secs(1);
 
 /// The sums of before, not read yet.
 pub enum Source {
@@ -126,14 +130,21 @@ fn of_journal(path: &Path, error: &JournalError) -> Failure {
     system(format!("journal {}: {error}", path.display()))
 }
 
-/// The threads that keep the journal on the disk, and small. The first one may have much to write
-/// yet when it is to end: the other one goes on syncing until then.
+/// The threads that forget silent series, and that keep the journal on the disk and small. The last
+/// but one may have much to write yet when it is to end: the last one goes on syncing until then.
 pub type Keepers = Vec<OwnedThread>;
 
-/// Starts them, if there is a journal.
-pub fn start(site: &Arc<Site>) -> Result<Keepers, Failure> {
+/// Starts those that there is something to do for.
+pub fn start(site: &Arc<Site>, expire_after: Option<Duration>) -> Result<Keepers, Failure> {
+    let mut keepers = Vec::new();
+    if let Some(silence) = expire_after {
+        let site = Arc::clone(site);
+        keepers.push(OwnedThread::start("expiry", move |stopped| {
+            expire(&site, silence, &stopped);
+        })?);
+    }
     if site.gateway.journal_state().is_none() {
-        return Ok(Vec::new());
+        return Ok(keepers);
     }
     let of_compaction = Arc::clone(site);
     let compaction = OwnedThread::start("journal compact", move |stopped| {
@@ -143,7 +154,33 @@ pub fn start(site: &Arc<Site>) -> Result<Keepers, Failure> {
     let sync = OwnedThread::start("journal sync", move |stopped| {
         keep_on_disk(&of_sync, &stopped);
     })?;
-    Ok(vec![compaction, sync])
+    keepers.extend([compaction, sync]);
+    Ok(keepers)
+}
+
+/// Forgets series after their silence and at most an eighth of it, or a second.
+fn expire(site: &Site, silence: Duration, stopped: &Receiver<()>) {
+    // Series are known by whole seconds, which cost one.
+    let interval = (silence / 8).saturating_sub(EXPIRY_INTERVAL_MIN);
+    let interval = interval.max(EXPIRY_INTERVAL_MIN);
+    let silent_seconds = u32::try_from(silence.as_secs()).unwrap_or(u32::MAX);
+    let mut has_failed = false;
+    while sleep(stopped, interval) == Turn::Next {
+        let expired = site.gateway.expire(site.clock.now_millis(), silent_seconds);
+        match &expired {
+            Ok(Size { series: 0, .. }) => {}
+            Ok(gone) => {
+                site.status.count_expired(gone.series);
+                log(&format!(
+                    "expired: {} families, {} series",
+                    gone.families, gone.series
+                ));
+            }
+            Err(why) if !has_failed => log(&format!("nothing expires: {why}")),
+            Err(_) => {}
+        }
+        has_failed = expired.is_err();
+    }
 }
 
 fn keep_on_disk(site: &Site, stopped: &Receiver<()>) {

@@ -20,6 +20,7 @@ use super::label_set::{as_sent, canonical_text, labels_of, sort_and_check};
 use super::line::{Label, number};
 use super::names::{Named, Names, Part};
 use super::plain::PlainSample;
+use super::seconds::Seconds;
 use crate::excerpt::Excerpt;
 use crate::grouping_key::GroupingKey;
 use crate::keyed_hash::KeyedHash;
@@ -94,6 +95,7 @@ pub struct Families<'a> {
     lines: usize,
     samples: u64,
     skipped: SkippedSamples,
+    seconds: Option<Box<Seconds>>,
 }
 
 impl<'a> Families<'a> {
@@ -122,6 +124,19 @@ impl<'a> Families<'a> {
             lines,
             samples: 0,
             skipped: SkippedSamples::default(),
+            seconds: None,
+        }
+    }
+
+    /// Takes timestamps for what they are in a snapshot, from here on.
+    pub fn take_timestamps(&mut self) {
+        self.seconds = Some(Box::default());
+    }
+
+    /// Takes the timestamp of the sample line that comes next.
+    pub fn take_timestamp(&mut self, timestamp: Option<i64>) {
+        if let Some(seconds) = &mut self.seconds {
+            seconds.next_line(timestamp);
         }
     }
 
@@ -236,7 +251,11 @@ impl<'a> Families<'a> {
             value: sample.value,
         };
         let second = |second: &PushedNumber<'_>| second_series(sample.named.name, &second.labels);
-        self.numbers.insert_new(number, second)
+        self.numbers.insert_new(number, second)?;
+        if let Some(seconds) = &mut self.seconds {
+            seconds.of_number();
+        }
+        Ok(())
     }
 
     fn summary_sample(
@@ -278,6 +297,9 @@ impl<'a> Families<'a> {
         let is_second = match sample.named.part {
             Part::Sum => histogram.sum.replace(sample.value).is_some(),
             Part::Count => {
+                if let Some(seconds) = &mut self.seconds {
+                    seconds.of_histogram(place);
+                }
                 let count = (sample.value, sample.line_number);
                 histogram.count.replace(count).is_some()
             }
@@ -315,6 +337,10 @@ impl<'a> Families<'a> {
     pub fn finish(mut self) -> Result<Push<'a>, (usize, MeaningError)> {
         let mut families = self.names.into_families();
         let mut numbers = self.numbers.into_list();
+        let mut seconds = self.seconds;
+        if let Some(seconds) = &mut seconds {
+            seconds.retain_numbers(|place| numbers[place].value.is_finite());
+        }
         numbers.retain(|number| number.value.is_finite());
         for number in &numbers {
             families[number.family].has_series = true;
@@ -332,14 +358,21 @@ impl<'a> Families<'a> {
             if let Some(histogram) = histogram(family.name, read, lines, &mut buckets)? {
                 family.has_series = true;
                 histograms.push(histogram);
+                if let Some(seconds) = &mut seconds {
+                    seconds.keep_histogram(place);
+                }
             }
         }
         let (samples, skipped) = (self.samples, self.skipped);
+        let seconds = seconds.map(|seconds| seconds.into_lists());
+        let (number_seconds, histogram_seconds) = seconds.unwrap_or_default();
         Ok(Push {
             families,
             numbers,
             histograms,
             buckets,
+            number_seconds,
+            histogram_seconds,
             samples,
             skipped,
             cut_help_texts: 0,

@@ -60,6 +60,8 @@ pub enum Line<'a> {
         name: &'a str,
         /// As sent: it may be NaN or infinite.
         value: f64,
+        /// In milliseconds; it is used in snapshots alone.
+        timestamp: Option<i64>,
         /// The line, of which the labels' names and values are parts.
         source: &'a str,
     },
@@ -178,13 +180,14 @@ fn sample<'a>(source: &'a str, labels: &mut Vec<Label<'a>>) -> Result<Line<'a>, 
         return Err(SyntaxError::NoValue(Excerpt::of(name)));
     }
     let value = number(word)?;
-    match skip_blanks(rest) {
-        "" => {}
-        rest => timestamp(rest)?,
-    }
+    let timestamp = match skip_blanks(rest) {
+        "" => None,
+        rest => Some(timestamp(rest)?),
+    };
     Ok(Line::Sample {
         name,
         value,
+        timestamp,
         source,
     })
 }
@@ -291,17 +294,17 @@ pub fn number(word: &str) -> Result<f64, SyntaxError> {
     Ok(value)
 }
 
-/// Checks a timestamp and drops it: sums have no time of their own.
-fn timestamp(input: &str) -> Result<(), SyntaxError> {
+/// Reads a timestamp, which ends the line.
+fn timestamp(input: &str) -> Result<i64, SyntaxError> {
     let (word, rest) = token(input);
     if word.starts_with('#') {
         return Err(SyntaxError::BehindValue);
     }
-    if word.parse::<i64>().is_err() {
+    let Ok(timestamp) = word.parse() else {
         return Err(SyntaxError::Timestamp(Excerpt::of(word)));
-    }
+    };
     match skip_blanks(rest) {
-        "" => Ok(()),
+        "" => Ok(timestamp),
         found if found.starts_with('#') => Err(SyntaxError::BehindValue),
         found => Err(expected("the end of the line after the timestamp", found)),
     }

@@ -56,6 +56,14 @@ fn repeated<K: Ord>(length: usize, key: impl Fn(usize) -> K) -> Vec<Vec<usize>> 
         .collect()
 }
 
+/// The first of these places gets the latest of their seconds, if there are any.
+fn keep_latest(seconds: &mut [u32], places: &[usize]) {
+    let latest = places.iter().filter_map(|&place| seconds.get(place)).max();
+    if let (Some(&latest), Some(&first)) = (latest, places.first()) {
+        seconds[first] = latest;
+    }
+}
+
 /// Keeps the series at these places, in their order.
 fn keep<T>(series: &mut Vec<T>, is_kept: &[bool]) {
     let mut kept = is_kept.iter();
@@ -69,6 +77,7 @@ fn fold_numbers(push: &mut Push<'_>) {
     for places in repeated(numbers.len(), series) {
         let (first, others) = (places[0], &places[1..]);
         let mode = push.families[push.numbers[first].family].mode;
+        keep_latest(&mut push.number_seconds, &places);
         for &other in others {
             is_kept[other] = false;
             push.numbers[first].value =
@@ -76,6 +85,7 @@ fn fold_numbers(push: &mut Push<'_>) {
         }
     }
     keep(&mut push.numbers, &is_kept);
+    keep(&mut push.number_seconds, &is_kept);
     for family in &mut push.families {
         family.has_negative = false;
     }
@@ -90,6 +100,7 @@ fn fold_histograms(push: &mut Push<'_>) {
     let mut is_kept = vec![true; histograms.len()];
     for places in repeated(histograms.len(), series) {
         let (first, others) = (places[0], &places[1..]);
+        keep_latest(&mut push.histogram_seconds, &places);
         let buckets = united_buckets(push, &places);
         for &other in others {
             is_kept[other] = false;
@@ -103,6 +114,7 @@ fn fold_histograms(push: &mut Push<'_>) {
         push.histograms[first].buckets = start..push.buckets.len();
     }
     keep(&mut push.histograms, &is_kept);
+    keep(&mut push.histogram_seconds, &is_kept);
 }
 
 /// The union of the bounds of these histograms, each bucket's own counts added.

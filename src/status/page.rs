@@ -99,6 +99,8 @@ impl Status {
         let skipped = ("samples_skipped_total", help, labelled("reason", skipped));
         let help = "HELP texts of accepted pushes cut at -max-label-bytes.";
         let cut_help = ("help_texts_cut_total", help, alone(&self.cut_help_texts));
+        let help = "Series forgotten after -expire-after.";
+        let expired = ("series_expired_total", help, alone(&self.expired_series));
         let help = "How often a new image of the process took over.";
         let hand_overs = ("hand_overs_total", help, alone(&self.hand_overs));
         let help = "What was done to the journal beside appending.";
@@ -116,7 +118,7 @@ impl Status {
         let help = "How often the aggregate was cleared.";
         let resets = ("resets_total", help, alone(&self.resets));
         let mut counters = vec![
-            pushes, samples, skipped, cut_help, resets, hand_overs, upkeeps, errors,
+            pushes, samples, skipped, cut_help, expired, resets, hand_overs, upkeeps, errors,
         ];
         counters.extend(self.front.counters());
         counters

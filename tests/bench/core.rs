@@ -41,7 +41,7 @@ fn of<'a>(body: &'a str, key: &'a GroupingKey) -> Push<'a> {
 
 fn add(aggregate: &mut Aggregate, push: &Push<'_>) {
     let checked = aggregate.check(push).expect("it fits");
-    aggregate.merge(&checked);
+    aggregate.merge(&checked, 0);
 }
 
 #[divan::bench(args = BODIES.map(|(kind, path)| format!("{kind} /{path}")))]

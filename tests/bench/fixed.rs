@@ -47,7 +47,7 @@ fn add(aggregate: &mut Aggregate, body: &str, key: &GroupingKey) {
     aggregate
         .check_room(&checked, SERIES_MAX)
         .expect("there is room");
-    aggregate.merge(&checked);
+    aggregate.merge(&checked, 0);
 }
 
 fn push(body: &str, path: &str, times: usize) {

@@ -47,7 +47,7 @@ fn add(aggregate: &mut Aggregate, path: &str, body: &str) {
     let has_room = [before + new, (before + new).saturating_sub(1)]
         .map(|series_max| aggregate.check_room(&checked, series_max).is_ok());
     assert_eq!(has_room, [true, new == 0], "{body}");
-    aggregate.merge(&checked);
+    aggregate.merge(&checked, 0);
     assert_eq!(aggregate.size().series, before + new, "{body}");
 }
 

@@ -89,6 +89,7 @@ const MODULES: &[(&str, Room, &[&str])] = &[
         "main",
         Room::Shell,
         &[
+            "aggregate",
             "cli",
             "clock",
             "excerpt",

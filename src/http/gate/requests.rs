@@ -363,6 +363,7 @@ fn write_request(to: &mut Vec<u8>, head: &Head<'_>) {
 fn handler(route: Route<'_>) -> Handler {
     match route {
         Route::Push { .. } => Handler::Push,
+        Route::Delete { .. } | Route::Wipe => Handler::Admin,
         Route::Preflight => Handler::Preflight,
         Route::Scrape => Handler::Scrape,
         Route::Healthy => Handler::Healthy,

@@ -1,0 +1,200 @@
+//! A few neighbouring texts with their values, and with the seconds in which these were last
+//! pushed where that is kept.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+/// The most values in a leaf.
+pub const LEAF_LENGTH_MAX: usize = 128;
+
+/// A leaf whose texts take more than this is divided as well: what is copied of it stays small.
+const LEAF_BYTES_MAX: usize = 32 << 10;
+
+/// A leaf that is filled to less than one part of so many is joined with its neighbours when the
+/// leaves are rebuilt.
+const SPARSE_PARTS: usize = 4;
+
+/// The lists run in parallel.
+#[derive(Clone, Debug)]
+pub struct Leaf<T> {
+    pub keys: Arc<Keys>,
+    pub values: Vec<T>,
+    /// When each was last pushed, in unix seconds; empty where that is not kept.
+    pub seconds: Vec<u32>,
+}
+
+/// The texts of a leaf, one behind the other. They are apart from the values since those change
+/// with every push.
+#[derive(Clone, Debug, Default)]
+pub struct Keys {
+    text: String,
+    /// Where each ends.
+    ends: Vec<usize>,
+}
+
+impl<T> Default for Leaf<T> {
+    fn default() -> Leaf<T> {
+        Leaf {
+            keys: Arc::default(),
+            values: Vec::new(),
+            seconds: Vec::new(),
+        }
+    }
+}
+
+impl<T> Leaf<T> {
+    /// True if there is no room for one more text.
+    pub fn is_full(&self, key: &str) -> bool {
+        let length = self.values.len();
+        length >= LEAF_LENGTH_MAX
+            || (length > 0 && self.keys.text.len() + key.len() > LEAF_BYTES_MAX)
+    }
+
+    /// True if the leaf wastes memory: it has the overhead of a full one.
+    pub fn is_sparse(&self) -> bool {
+        self.values.len() < LEAF_LENGTH_MAX / SPARSE_PARTS
+            && self.keys.text.len() < LEAF_BYTES_MAX / SPARSE_PARTS
+    }
+
+    /// Texts, values and seconds in order, from a slot on.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &T, Option<u32>)> {
+        let slots = (0..).zip(self.keys.iter().zip(&self.values));
+        slots.map(|(slot, (key, value))| (key, value, self.second(slot)))
+    }
+
+    /// When the value of a slot was last pushed, where that is kept.
+    pub fn second(&self, slot: usize) -> Option<u32> {
+        self.seconds.get(slot).copied()
+    }
+
+    /// Puts a value before that of a slot, or behind the last. `second` is given for all values of
+    /// a leaf, or for none.
+    pub fn insert(&mut self, slot: usize, key: &str, value: T, second: Option<u32>) {
+        Arc::make_mut(&mut self.keys).insert(slot, key);
+        if self.values.len() == self.values.capacity() {
+            self.values.reserve_exact(growth(self.values.len()));
+        }
+        self.values.insert(slot, value);
+        if let Some(second) = second {
+            if self.seconds.len() == self.seconds.capacity() {
+                self.seconds.reserve_exact(growth(self.seconds.len()));
+            }
+            self.seconds.insert(slot, second);
+        }
+    }
+
+    /// Moves what stands at `middle` and behind it to a new leaf.
+    pub fn split_off(&mut self, middle: usize) -> Leaf<T> {
+        let keys = Arc::make_mut(&mut self.keys).split_off(middle);
+        let upper = Leaf {
+            keys: Arc::new(keys),
+            values: self.values.split_off(middle),
+            seconds: self.seconds.split_off(middle.min(self.seconds.len())),
+        };
+        self.values.shrink_to_fit();
+        self.seconds.shrink_to_fit();
+        upper
+    }
+
+    /// Gives back the memory that was reserved for more values.
+    pub fn shrink_to_fit(&mut self) {
+        let keys = Arc::make_mut(&mut self.keys);
+        keys.text.shrink_to_fit();
+        keys.ends.shrink_to_fit();
+        self.values.shrink_to_fit();
+        self.seconds.shrink_to_fit();
+    }
+}
+
+/// The order of two texts by their bytes, which are compared eight at a time: the comparison that a
+/// static build has from its C library goes byte by byte.
+pub fn order(one: &str, other: &str) -> Ordering {
+    let (mut one, mut other) = (one.as_bytes(), other.as_bytes());
+    while let (Some((first, one_rest)), Some((second, other_rest))) =
+        (one.split_first_chunk(), other.split_first_chunk())
+    {
+        if first != second {
+            return u64::from_be_bytes(*first).cmp(&u64::from_be_bytes(*second));
+        }
+        (one, other) = (one_rest, other_rest);
+    }
+    one.cmp(other)
+}
+
+/// How many more to make room for: leaves are many, and what they do not use is lost.
+fn growth(length: usize) -> usize {
+    1 + length / 4
+}
+
+impl Keys {
+    fn start(&self, slot: usize) -> usize {
+        slot.checked_sub(1).map_or(0, |before| self.ends[before])
+    }
+
+    /// How many there are.
+    pub fn length(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The texts in order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.iter_from(0)
+    }
+
+    /// The same from a slot on.
+    pub fn iter_from(&self, slot: usize) -> impl Iterator<Item = &str> {
+        self.ends[slot..]
+            .iter()
+            .scan(self.start(slot), |start, &end| {
+                let text = &self.text[*start..end];
+                *start = end;
+                Some(text)
+            })
+    }
+
+    /// The text at a slot that there is.
+    pub fn get(&self, slot: usize) -> &str {
+        &self.text[self.start(slot)..self.ends[slot]]
+    }
+
+    /// The slot of a text, or the one where it would have to go.
+    pub fn search(&self, key: &str) -> Result<usize, usize> {
+        let (mut low, mut high) = (0, self.ends.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            match order(self.get(middle), key) {
+                Ordering::Less => low = middle + 1,
+                Ordering::Equal => return Ok(middle),
+                Ordering::Greater => high = middle,
+            }
+        }
+        Err(low)
+    }
+
+    fn insert(&mut self, slot: usize, key: &str) {
+        let start = self.start(slot);
+        if self.text.capacity() - self.text.len() < key.len() {
+            self.text.reserve_exact(key.len() + growth(self.text.len()));
+        }
+        self.text.insert_str(start, key);
+        if self.ends.len() == self.ends.capacity() {
+            self.ends.reserve_exact(growth(self.ends.len()));
+        }
+        self.ends.insert(slot, start);
+        self.ends[slot..]
+            .iter_mut()
+            .for_each(|end| *end += key.len());
+    }
+
+    fn split_off(&mut self, middle: usize) -> Keys {
+        let start = self.start(middle);
+        let text = self.text.split_off(start);
+        let mut ends = self.ends.split_off(middle);
+        for end in &mut ends {
+            *end -= start;
+        }
+        self.text.shrink_to_fit();
+        self.ends.shrink_to_fit();
+        Keys { text, ends }
+    }
+}

@@ -1,0 +1,43 @@
+//! An aggregate at one instant.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use super::family::Family;
+use super::sorted::{Position, Sorted};
+use super::{Identity, Size};
+
+/// An aggregate as it was at one instant between two pushes.
+#[derive(Clone, Debug)]
+pub struct View {
+    pub(super) families: Arc<Sorted<Family>>,
+    /// Of the aggregate.
+    pub(super) identity: Identity,
+    /// Where ages are kept, the second at which they last began anew.
+    pub(super) ages_start: Option<u32>,
+    pub(super) size: Size,
+}
+
+impl View {
+    /// The families in the byte order of their names; each has at least one series.
+    pub fn families(&self) -> impl Iterator<Item = (&str, &Family)> {
+        self.families.iter()
+    }
+
+    /// The families from a position on; see [`Sorted::visit_from`].
+    pub fn visit_families_from(
+        &self,
+        from: Position,
+        visit: impl FnMut(&str, &Family) -> ControlFlow<()>,
+    ) -> Option<Position> {
+        self.families.visit_from(from, visit)
+    }
+
+    /// The second since which a series is silent, as [`Sorted::iter_with_seconds`] gives the one of
+    /// its last push: silence does not count from before ages began anew. `None` where ages are not
+    /// kept.
+    #[must_use]
+    pub fn silent_since(&self, second: Option<u32>) -> Option<u32> {
+        Some(second.unwrap_or(0).max(self.ages_start?))
+    }
+}

@@ -1,0 +1,60 @@
+//! Deleting: requests that forget series. Whoever may send them can take away what others counted,
+//! so they are off without a flag.
+
+use super::Site;
+use super::answer::Answer;
+use super::query::parameter;
+use crate::excerpt::Excerpt;
+use crate::gateway::{DeleteError, NotKept};
+
+/// Whether series can be deleted by requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminApi {
+    /// They can.
+    On,
+    /// Such requests are refused.
+    Off,
+}
+
+/// Forgets every series that carries the labels of the path. It is answered 202, whether there was
+/// one or not, as Pushgateway does: client libraries expect it.
+pub fn delete(site: &Site, labels: &str) -> Answer {
+    if site.admin_api == AdminApi::Off {
+        let line = "DELETE is off here; -enable-admin-api enables it";
+        return Answer::refusal(405, line).with_field("Allow", "POST, PUT, OPTIONS");
+    }
+    match site.gateway.delete_labels(site.clock.now_millis(), labels) {
+        Ok(_) => Answer::empty(202),
+        Err(DeleteError::NotKept(error)) => not_kept(&error),
+        Err(error) => Answer::refusal(400, error),
+    }
+}
+
+/// Forgets everything, or the family that the query names.
+pub fn wipe(site: &Site, target: &str) -> Answer {
+    if site.admin_api == AdminApi::Off {
+        let line = "the admin API is off here; -enable-admin-api enables it";
+        return Answer::refusal(404, line);
+    }
+    let now_millis = site.clock.now_millis();
+    let removed = match parameter(target, "family").map(|name| name.map(String::from_utf8)) {
+        // The window goes on: its end was announced.
+        Ok(None) => site.gateway.reset(now_millis, site.gateway.window_start()),
+        Ok(Some(Ok(name))) => site.gateway.delete_family(now_millis, &name),
+        Ok(Some(Err(error))) => return wrong_family(error.as_bytes()),
+        Err(value) => return wrong_family(value.as_bytes()),
+    };
+    removed.map_or_else(|error| not_kept(&error), |_| Answer::empty(202))
+}
+
+fn wrong_family(found: &[u8]) -> Answer {
+    let found = Excerpt::of(found);
+    Answer::refusal(
+        400,
+        format!("family: expected a metric name, found {found}"),
+    )
+}
+
+fn not_kept(error: &NotKept) -> Answer {
+    Answer::refusal(503, error)
+}

@@ -1,0 +1,155 @@
+//! Series that are forgotten: by requests, and since nobody pushes them.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::running_gateway::{RunningGateway, scratch_folder};
+
+const SERIES: &str = "# TYPE a gauge\na{job=\"x\"} 1\na{instance=\"i\",job=\"x\"} 2\n\
+                      # TYPE b counter\nb{job=\"y\"} 3\n";
+
+fn delete(gateway: &RunningGateway, path: &str) -> u16 {
+    gateway.request("DELETE", path, "", b"").code
+}
+
+#[test]
+fn labels_and_families_are_deleted_by_requests() {
+    let folder = scratch_folder();
+    let journal = folder.path().join("sums").display().to_string();
+    let flags = [
+        "-enable-admin-api",
+        "-journal",
+        &journal,
+        "-crontab",
+        "@daily",
+    ];
+    let gateway = RunningGateway::start(&flags);
+    let announced = gateway.push("/metrics", SERIES).body;
+    // As in Pushgateway's answers, nothing tells whether there was something.
+    assert_eq!(delete(&gateway, "/metrics/job/z"), 202);
+    assert_eq!(delete(&gateway, "/metrics/job@base64/eA"), 202);
+    assert_eq!(gateway.scrape(), "# TYPE b counter\nb{job=\"y\"} 3\n");
+    gateway.push(
+        "/metrics",
+        "# TYPE a counter\na{instance=\"i\",job=\"x\"} 2\na{job=\"x\"} 4\n",
+    );
+    assert_eq!(delete(&gateway, "/metrics/job/x/instance/i"), 202);
+    let after = "# TYPE a counter\na{job=\"x\"} 4\n# TYPE b counter\nb{job=\"y\"} 3\n";
+    assert_eq!(gateway.scrape(), after);
+    for (path, line) in [
+        (
+            "/metrics",
+            "expected a label behind the push path, such as /job/some_job: ",
+        ),
+        (
+            "/metrics/job",
+            "path: expected /<label>/<value> pairs, `job` has no value",
+        ),
+    ] {
+        let refused = gateway.request("DELETE", path, "", b"");
+        assert_eq!(refused.code, 400, "{path}");
+        assert!(refused.body.starts_with(line), "{path}: {}", refused.body);
+    }
+    let wipe = |target: &str| gateway.request("PUT", target, "", b"").code;
+    assert_eq!(wipe("/api/v1/admin/wipe?family=b"), 202);
+    assert_eq!(wipe("/api/v1/admin/wipe?family=%ff"), 400);
+    assert_eq!(gateway.scrape(), "# TYPE a counter\na{job=\"x\"} 4\n");
+    gateway.push("/metrics", "# TYPE b gauge\nb 1\n");
+    // A start finds the same.
+    gateway.signal(Signal::KILL);
+    drop(gateway);
+    let gateway = RunningGateway::start(&flags);
+    assert_eq!(
+        gateway.scrape(),
+        "# TYPE a counter\na{job=\"x\"} 4\n# TYPE b gauge\nb 1\n"
+    );
+    assert_eq!(
+        gateway.request("POST", "/api/v1/admin/wipe", "", b"").code,
+        202
+    );
+    assert_eq!(gateway.scrape(), "");
+    assert_eq!(gateway.push("/metrics", SERIES).body, announced);
+    let requests = "aggregation_gateway_http_requests_total{handler=\"admin\",code=\"202\"}";
+    assert_eq!(gateway.own_metric(requests), 1.0);
+}
+
+#[test]
+fn nothing_is_deleted_without_the_flag() {
+    let gateway = RunningGateway::start(&[]);
+    gateway.push("/metrics", SERIES);
+    let refused = gateway.request("DELETE", "/metrics/job/x", "", b"");
+    assert_eq!(refused.code, 405);
+    assert_eq!(
+        refused.body,
+        "DELETE is off here; -enable-admin-api enables it\n"
+    );
+    let refused = gateway.request("PUT", "/api/v1/admin/wipe", "", b"");
+    assert_eq!(refused.code, 404);
+    assert_eq!(
+        refused.body,
+        "the admin API is off here; -enable-admin-api enables it\n"
+    );
+    assert_eq!(
+        gateway.request("GET", "/api/v1/admin/wipe", "", b"").code,
+        405
+    );
+    assert_eq!(
+        gateway.scrape(),
+        SERIES.replace(
+            "job=\"x\"} 1\na{instance=\"i\",job=\"x\"} 2",
+            "instance=\"i\",job=\"x\"} 2\na{job=\"x\"} 1"
+        )
+    );
+}
+
+/// A series goes after its silence, not before, and with the last one its family; one that is
+/// pushed stays. A kill does not make the silence longer.
+#[test]
+fn silent_series_expire() {
+    let folder = scratch_folder();
+    let journal = folder.path().join("sums").display().to_string();
+    let flags = ["-expire-after", "10s", "-journal", &journal];
+    let gateway = RunningGateway::start(&flags);
+    gateway.push("/metrics", "# HELP a Text.\n# TYPE a counter\na 1\n");
+    gateway.push("/metrics", "b{c=\"1\"} 1\nb{c=\"2\"} 1\n");
+    gateway.signal(Signal::KILL);
+    drop(gateway);
+    let begin = Instant::now();
+    let gateway = RunningGateway::start(&flags);
+    let all = gateway.scrape();
+    let left = "# TYPE b untyped\nb{c=\"2\"} ";
+    let mut touches = 1;
+    while gateway.scrape().contains("a 1") {
+        assert!(begin.elapsed() < Duration::from_secs(60), "it does not go");
+        gateway.push("/metrics", "b{c=\"2\"} 1\n");
+        touches += 1;
+        std::thread::yield_now();
+    }
+    assert!(begin.elapsed() >= Duration::from_secs(10), "{all}");
+    assert_eq!(gateway.scrape(), format!("{left}{touches}\n"));
+    gateway.wait_for_line("expired: 1 families, 2 series");
+    let expired = gateway.own_metric("aggregation_gateway_series_expired_total");
+    assert_eq!(expired, 2.0);
+    gateway.signal(Signal::KILL);
+    drop(gateway);
+    let gateway = RunningGateway::start(&flags);
+    assert_eq!(gateway.scrape(), format!("{left}{touches}\n"));
+    drop(gateway);
+    assert_eq!(
+        RunningGateway::start(&["-journal", &journal]).scrape(),
+        format!("{left}{touches}\n"),
+        "without the flag they stay"
+    );
+}
+
+#[test]
+fn a_short_silence_is_refused() {
+    let output = crate::running_gateway::command(&["-expire-after", "9s"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let line = "flag -expire-after: expected at least 10s, found `9s`\n";
+    assert!(stderr.ends_with(line), "{stderr}");
+}

@@ -1,0 +1,325 @@
+//! Any sequence of pushes, resets, expiries, deletions, compactions, hand-overs, kills and changes
+//! of flags between lives: the sums are those of a model made of plain maps.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use prometheus_aggregation_gateway::aggregate::Ages;
+use prometheus_aggregation_gateway::gateway::{Accepted, Gateway, PushRequest};
+use prometheus_aggregation_gateway::metric::GaugeMode;
+use prometheus_aggregation_gateway::rules::{GaugeRule, Rules};
+
+use crate::journal::{START, scrape};
+use crate::memory_disk::MemoryDisk;
+use crate::random::Random;
+
+/// Gauges `g0` and `g1`, counters `c0` and `c1`, labels `a` and `b` of a few values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Flags {
+    mode: GaugeMode,
+    drops_b: bool,
+    ages: Ages,
+}
+
+impl Flags {
+    fn rules(self) -> Rules {
+        let names = "g*".parse().unwrap();
+        let gauges = vec![GaugeRule {
+            names,
+            mode: self.mode,
+        }];
+        let dropped = self.drops_b.then(|| "b".parse().unwrap());
+        Rules::new(gauges, dropped.into_iter().collect(), self.ages)
+    }
+
+    fn random(random: &mut Random) -> Flags {
+        let modes = [
+            GaugeMode::Sum,
+            GaugeMode::Last,
+            GaugeMode::Max,
+            GaugeMode::Min,
+        ];
+        Flags {
+            mode: *random.pick(&modes),
+            drops_b: random.percent(40),
+            ages: *random.pick(&[Ages::Kept, Ages::Kept, Ages::NotKept]),
+        }
+    }
+}
+
+/// A series by family, and the values of `a` and `b`; zero is none.
+type Key = (&'static str, usize, usize);
+
+#[derive(Debug)]
+struct Model {
+    flags: Flags,
+    /// Value, and second of the last push.
+    series: BTreeMap<Key, (f64, u64)>,
+    ages_start: u64,
+}
+
+const FAMILIES: [&str; 4] = ["c0", "c1", "g0", "g1"];
+
+impl Model {
+    fn add(&mut self, (family, a, b): Key, value: f64, second: u64) {
+        let key = (family, a, if self.flags.drops_b { 0 } else { b });
+        let mode = match family {
+            "g0" | "g1" => self.flags.mode,
+            _ => GaugeMode::Sum,
+        };
+        let merged = |stored: f64| match mode {
+            GaugeMode::Sum => stored + value,
+            GaugeMode::Last => value,
+            GaugeMode::Max => stored.max(value),
+            GaugeMode::Min => stored.min(value),
+        };
+        let entry = self.series.entry(key);
+        let stored = entry.and_modify(|(stored, _)| *stored = merged(*stored));
+        let (_, last) = stored.or_insert((value, second));
+        *last = second.max(*last);
+    }
+
+    fn change_flags(&mut self, flags: Flags, second: u64) {
+        let had_ages = self.flags.ages == Ages::Kept;
+        self.flags = flags;
+        for (key, (value, last)) in std::mem::take(&mut self.series) {
+            let last = last.max(self.ages_start);
+            self.add(key, value, if had_ages { last } else { second });
+        }
+        self.ages_start = 0;
+    }
+
+    fn expire(&mut self, before: u64) {
+        if self.flags.ages == Ages::Kept && self.ages_start < before {
+            self.series.retain(|_, (_, last)| *last >= before);
+        }
+    }
+
+    fn scrape(&self) -> String {
+        let mut text = String::new();
+        for family in FAMILIES {
+            // In the order of their label sets.
+            let mut lines = BTreeMap::new();
+            for ((_, a, b), (value, _)) in self.series.iter().filter(|(key, _)| key.0 == family) {
+                let labels = [("a", a), ("b", b)].into_iter();
+                let labels: Vec<String> = labels
+                    .filter(|(_, value)| **value > 0)
+                    .map(|(name, value)| format!("{name}=\"{value}\""))
+                    .collect();
+                let labels = labels.join(",");
+                let line = match labels.as_str() {
+                    "" => format!("{family} {value}\n"),
+                    labels => format!("{family}{{{labels}}} {value}\n"),
+                };
+                lines.insert(labels, line);
+            }
+            let lines: Vec<String> = lines.into_values().collect();
+            if !lines.is_empty() {
+                let kind = if family.starts_with('c') {
+                    "counter"
+                } else {
+                    "gauge"
+                };
+                text += &format!("# TYPE {family} {kind}\n{}", lines.concat());
+            }
+        }
+        text
+    }
+}
+
+/// A gateway with its disk, if it has one, and the model of it.
+struct World {
+    random: Random,
+    disk: Option<MemoryDisk>,
+    gateway: Gateway,
+    model: Model,
+    now_millis: u64,
+}
+
+impl World {
+    fn new(seed: u64) -> World {
+        let mut random = Random::new(seed);
+        let disk = random.percent(80).then(|| MemoryDisk::with(b""));
+        let flags = Flags::random(&mut random);
+        let gateway = match &disk {
+            Some(disk) => open(disk, flags),
+            None => Gateway::in_memory(flags.rules(), START),
+        };
+        World {
+            random,
+            disk,
+            gateway,
+            model: Model {
+                flags,
+                series: BTreeMap::new(),
+                ages_start: 0,
+            },
+            now_millis: 1_000_000,
+        }
+    }
+
+    fn second(&self) -> u64 {
+        self.now_millis / 1000
+    }
+
+    fn push(&mut self) {
+        let mut body = String::new();
+        let mut pushed = Vec::new();
+        let path_a = self.random.below(3);
+        for family in FAMILIES {
+            let kind = if family.starts_with('c') {
+                "counter"
+            } else {
+                "gauge"
+            };
+            body += &format!("# TYPE {family} {kind}\n");
+            for b in 0..3 {
+                if self.random.percent(70) {
+                    continue;
+                }
+                let value = self.random.below(10) as f64;
+                body += &format!("{family}{{b=\"{}\"}} {value}\n", label_value(b));
+                pushed.push(((family, path_a, b), value));
+            }
+        }
+        let labels = match path_a {
+            0 => String::new(),
+            a => format!("a/{a}"),
+        };
+        let outcome = self.gateway.push(&PushRequest {
+            labels: &labels,
+            key: None,
+            body: body.as_bytes(),
+            time_millis: self.now_millis,
+        });
+        assert!(matches!(outcome, Ok(Accepted::Merged(_))), "{outcome:?}");
+        let second = self.second();
+        // What is dropped is folded before it is merged.
+        let mut folded = Model {
+            flags: self.model.flags,
+            series: BTreeMap::new(),
+            ages_start: 0,
+        };
+        for (key, value) in pushed {
+            folded.add(key, value, second);
+        }
+        for (key, (value, _)) in folded.series {
+            self.model.add(key, value, second);
+        }
+    }
+
+    fn remove(&mut self) {
+        let now = self.now_millis;
+        match self.random.below(4) {
+            0 => {
+                let silent = *self.random.pick(&[10, 100, 1000]);
+                self.gateway.expire(now, silent).unwrap();
+                self.model.expire(self.second() - u64::from(silent));
+            }
+            1 => {
+                let a = 1 + self.random.below(2);
+                self.gateway.delete_labels(now, &format!("a/{a}")).unwrap();
+                self.model.series.retain(|(_, found, _), _| *found != a);
+            }
+            2 => {
+                let (a, b) = (1 + self.random.below(2), 1 + self.random.below(2));
+                let labels = format!("b/{b}/a/{a}");
+                self.gateway.delete_labels(now, &labels).unwrap();
+                self.model
+                    .series
+                    .retain(|(_, of_a, of_b), _| (*of_a, *of_b) != (a, b));
+            }
+            _ => {
+                let family = *self.random.pick(&FAMILIES);
+                self.gateway.delete_family(now, family).unwrap();
+                self.model.series.retain(|(found, ..), _| *found != family);
+            }
+        }
+    }
+
+    /// Another process goes on: after a kill, or with what was handed over.
+    fn restart(&mut self) {
+        let is_hand_over = self.random.percent(50) || self.disk.is_none();
+        let flags = match self.random.percent(50) {
+            true => Flags::random(&mut self.random),
+            false => self.model.flags,
+        };
+        let memory = MemoryDisk::with(b"");
+        if is_hand_over {
+            self.gateway.close(|| Ok(memory.file())).unwrap();
+        }
+        self.gateway = match &self.disk {
+            Some(disk) => open(disk, flags),
+            None => Gateway::take_over(&memory.file(), flags.rules()).unwrap(),
+        };
+        // Without a record since, that is the time of the journal.
+        let second = self.gateway.time_millis() / 1000;
+        if flags != self.model.flags {
+            self.model.change_flags(flags, second);
+        }
+        if !is_hand_over {
+            self.gateway.begin_ages_anew(self.now_millis);
+            if flags.ages == Ages::Kept {
+                self.model.ages_start = self.second();
+            }
+        }
+    }
+
+    fn step(&mut self) {
+        self.now_millis += *self.random.pick(&[0, 100, 5000, 60_000]) as u64;
+        match self.random.below(20) {
+            0 => {
+                self.gateway.reset(self.now_millis, 0).unwrap();
+                self.model.series.clear();
+            }
+            1 => drop(self.gateway.compact_journal().unwrap()),
+            2 | 3 => self.restart(),
+            4..8 => self.remove(),
+            _ => self.push(),
+        }
+    }
+}
+
+fn label_value(value: usize) -> String {
+    match value {
+        0 => String::new(),
+        value => value.to_string(),
+    }
+}
+
+fn open(disk: &MemoryDisk, flags: Flags) -> Gateway {
+    let storage = Arc::new(disk.clone());
+    let (gateway, _) = Gateway::open(storage, &disk.file(), flags.rules(), START).unwrap();
+    // A flag that has changed is in the file before anything is pushed.
+    gateway.compact_journal().unwrap();
+    gateway
+}
+
+#[test]
+fn sums_are_the_models_in_any_life() {
+    let (mut removed, mut restarts) = (0, 0);
+    for seed in 0..400 {
+        let mut world = World::new(seed);
+        for step in 0..120 {
+            let before = world.model.series.len();
+            let flags = world.model.flags;
+            world.step();
+            removed += before.saturating_sub(world.model.series.len());
+            restarts += usize::from(flags != world.model.flags);
+            let expected = world.model.scrape();
+            assert_eq!(scrape(&world.gateway), expected, "seed {seed}, step {step}");
+            if let Some(disk) = &world.disk
+                && step % 10 == 0
+            {
+                let again = open(&MemoryDisk::with(&disk.bytes()), world.model.flags);
+                assert_eq!(
+                    scrape(&again),
+                    expected,
+                    "seed {seed}, step {step}, replayed"
+                );
+                assert_eq!(again.size(), world.gateway.size());
+            }
+        }
+    }
+    assert!(removed > 10_000 && restarts > 500, "{removed} {restarts}");
+}
