@@ -158,6 +158,14 @@ impl Gateway {
     /// # Errors
     /// The journal goes on as it was.
     pub fn compact_journal(&self) -> io::Result<bool> {
+        self.compact_journal_while(&|| true)
+    }
+
+    /// The same, given up as soon as it is not to go on any more: then it was not done.
+    ///
+    /// # Errors
+    /// The journal goes on as it was.
+    pub fn compact_journal_while(&self, goes_on: &dyn Fn() -> bool) -> io::Result<bool> {
         let compaction = self.compaction.lock();
         let _compaction = compaction.unwrap_or_else(PoisonError::into_inner);
         let (place, view, window_start) = {
@@ -169,7 +177,10 @@ impl Gateway {
                 _ => return Ok(false),
             }
         };
-        let replaced = self.replace_journal(&place, view, window_start);
+        let replaced = self.replace_journal(&place, view, window_start, goes_on);
+        if replaced.is_err() && !goes_on() {
+            return Ok(false);
+        }
         if let (Err(_), Some(journal)) = (&replaced, &mut self.writers().journal) {
             journal.replacement_has_failed();
         }
@@ -181,15 +192,26 @@ impl Gateway {
     }
 
     /// Writes a new file and puts it in the journal's place; false if it is of no use any more.
-    fn replace_journal(&self, place: &Place, view: View, window_start: i64) -> io::Result<bool> {
+    fn replace_journal(
+        &self,
+        place: &Place,
+        view: View,
+        window_start: i64,
+        goes_on: &dyn Fn() -> bool,
+    ) -> io::Result<bool> {
         let mut new = Replacement::begin(place.clone(), window_start)?;
         let created = Arc::clone(new.file());
-        let written = render_pieces(&view, SNAPSHOT_ENTRY_BYTES, |text| new.snapshot(text));
+        let written = render_pieces(&view, SNAPSHOT_ENTRY_BYTES, |text| {
+            if !goes_on() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            new.snapshot(text)
+        });
         // Pushes copy what it holds.
         drop(view);
         let replaced = written
             .and_then(|()| new.end_snapshot())
-            .and_then(|()| self.switch_journal(new));
+            .and_then(|()| self.switch_journal(new, goes_on));
         if !matches!(replaced, Ok(true)) {
             // It would take the room that the journal may lack.
             let _ = place.storage().discard(&*created);
@@ -201,8 +223,11 @@ impl Gateway {
         self.writers().journal.as_ref()?.since(new)
     }
 
-    fn switch_journal(&self, mut new: Replacement) -> io::Result<bool> {
+    fn switch_journal(&self, mut new: Replacement, goes_on: &dyn Fn() -> bool) -> io::Result<bool> {
         for _ in 0..CATCH_UPS_MAX {
+            if !goes_on() {
+                return Ok(false);
+            }
             let Some(appended) = self.appended_since(&new) else {
                 return Ok(false);
             };

@@ -177,10 +177,10 @@ fn preflight() -> Answer {
 /// there has failed.
 fn scrape(site: &Site, exchanges: &Exchanges, slot: Option<usize>) -> Answer {
     let exchange = slot.and_then(|slot| Some((slot, exchanges.take(slot)?)));
-    if let Some((slot, Exchange::Scrape(mut scrape))) = exchange {
-        if render_next(site, &mut scrape).is_ok() {
-            exchanges.put(slot, Exchange::Scrape(scrape));
-        }
+    if let Some((slot, Exchange::Scrape(mut scrape))) = exchange
+        && render_next(site, &mut scrape).is_ok()
+    {
+        exchanges.put(slot, Exchange::Scrape(scrape));
     }
     Answer::new(200, EXPOSITION, "")
 }
