@@ -248,6 +248,14 @@ impl Gateway {
     /// # Errors
     /// The journal goes on as it was.
     pub fn compact_journal(&self) -> io::Result<bool> {
+        self.compact_journal_while(&|| true)
+    }
+
+    /// The same, given up as soon as it is not to go on any more: then it was not done.
+    ///
+    /// # Errors
+    /// The journal goes on as it was.
+    pub fn compact_journal_while(&self, goes_on: &dyn Fn() -> bool) -> io::Result<bool> {
         let compaction = self.compaction.lock();
         let _compaction = compaction.unwrap_or_else(PoisonError::into_inner);
         let (place, snapshot) = {
@@ -259,7 +267,10 @@ impl Gateway {
                 _ => return Ok(false),
             }
         };
-        let replaced = self.replace_journal(&place, snapshot);
+        let replaced = self.replace_journal(&place, snapshot, goes_on);
+        if replaced.is_err() && !goes_on() {
+            return Ok(false);
+        }
         if let (Err(error), Some(journal)) = (&replaced, &mut self.writers().journal) {
             journal.replacement_has_failed(error);
             self.note(journal);
@@ -284,15 +295,25 @@ impl Gateway {
     }
 
     /// Writes a new file and puts it in the journal's place; false if it is of no use any more.
-    fn replace_journal(&self, place: &Place, snapshot: Snapshot) -> io::Result<bool> {
+    fn replace_journal(
+        &self,
+        place: &Place,
+        snapshot: Snapshot,
+        goes_on: &dyn Fn() -> bool,
+    ) -> io::Result<bool> {
         let mut new = Replacement::begin(place.clone(), &snapshot.beginning)?;
         let created = Arc::clone(new.file());
-        let written = snapshot.write(|record| new.snapshot(record));
+        let written = snapshot.write(|record| {
+            if !goes_on() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            new.snapshot(record)
+        });
         // Pushes copy what it holds.
         drop(snapshot);
         let replaced = written
             .and_then(|()| new.end_snapshot())
-            .and_then(|()| self.switch_journal(new));
+            .and_then(|()| self.switch_journal(new, goes_on));
         if !matches!(replaced, Ok(true)) {
             // It would take the room that the journal may lack.
             let _ = place.storage().discard(&*created);
@@ -304,8 +325,11 @@ impl Gateway {
         self.writers().journal.as_ref()?.since(new)
     }
 
-    fn switch_journal(&self, mut new: Replacement) -> io::Result<bool> {
+    fn switch_journal(&self, mut new: Replacement, goes_on: &dyn Fn() -> bool) -> io::Result<bool> {
         for _ in 0..CATCH_UPS_MAX {
+            if !goes_on() {
+                return Ok(false);
+            }
             let Some(appended) = self.appended_since(&new) else {
                 return Ok(false);
             };

@@ -18,10 +18,10 @@ pub enum AdminApi {
 
 /// Forgets every series that carries the labels of the path. It is answered 202, whether there was
 /// one or not, as Pushgateway does: client libraries expect it.
-pub fn delete(site: &Site, labels: &str) -> Answer {
+pub fn delete(site: &Site, labels: &str, allowed: &'static str) -> Answer {
     if site.admin_api == AdminApi::Off {
         let line = "DELETE is off here; -enable-admin-api enables it";
-        return Answer::refusal(405, line).with_field("Allow", "POST, PUT, OPTIONS");
+        return Answer::refusal(405, line).with_field("Allow", allowed);
     }
     match site.gateway.delete_labels(site.clock.now_millis(), labels) {
         Ok(_) => Answer::empty(202),

@@ -26,6 +26,8 @@ pub enum Route<'a> {
     Delete {
         /// The labels of the path, without a first slash.
         labels: &'a str,
+        /// A list for the `Allow` field, where nothing can be deleted.
+        allowed: &'static str,
     },
     /// The deletion of everything, or of the family that the query names.
     Wipe,
@@ -71,17 +73,19 @@ impl<'a> Route<'a> {
                 },
             };
         }
-        let allowed = match (method, page, labels) {
-            ("DELETE", _, Some(labels)) => return Route::Delete { labels },
-            ("POST" | "PUT", _, Some(labels)) => return Route::Push { labels },
-            ("OPTIONS", _, Some(_)) => return Route::Preflight,
-            ("GET" | "HEAD", Some(page), _) => return page,
-            (_, Some(_), Some(_)) => "GET, HEAD, POST, PUT, OPTIONS",
-            (_, Some(_), None) => "GET, HEAD",
-            (_, None, Some(_)) => "POST, PUT, OPTIONS",
-            (_, None, None) => return Route::NotFound,
+        let allowed = match (page, labels) {
+            (Some(_), Some(_)) => "GET, HEAD, POST, PUT, OPTIONS",
+            (Some(_), None) => "GET, HEAD",
+            (None, Some(_)) => "POST, PUT, OPTIONS",
+            (None, None) => return Route::NotFound,
         };
-        Route::WrongMethod { allowed }
+        match (method, page, labels) {
+            ("POST" | "PUT", _, Some(labels)) => Route::Push { labels },
+            ("OPTIONS", _, Some(_)) => Route::Preflight,
+            ("DELETE", _, Some(labels)) => Route::Delete { labels, allowed },
+            ("GET" | "HEAD", Some(page), _) => page,
+            _ => Route::WrongMethod { allowed },
+        }
     }
 
     /// Whether a browser's page may see the answer (Fetch standard, CORS protocol).

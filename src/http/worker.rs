@@ -64,7 +64,7 @@ fn answer(request: &Request, site: &Site, exchanges: &Exchanges) -> Answer {
             };
             push(request, site, labels, &body)
         }
-        Route::Delete { labels } => admin::delete(site, labels),
+        Route::Delete { labels, allowed } => admin::delete(site, labels, allowed),
         Route::Wipe => admin::wipe(site, request.url()),
         Route::Preflight => preflight(),
         Route::Scrape if *method == Method::Head => Answer::new(200, EXPOSITION, ""),

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use prometheus_aggregation_gateway::aggregate::Size;
@@ -131,7 +131,7 @@ fn of_journal(path: &Path, error: &JournalError) -> Failure {
 }
 
 /// The threads that forget silent series, and that keep the journal on the disk and small. The last
-/// but one may have much to write yet when it is to end: the last one goes on syncing until then.
+/// but one may have something to write yet when it is to end: the last one goes on syncing.
 pub type Keepers = Vec<OwnedThread>;
 
 /// Starts those that there is something to do for.
@@ -205,7 +205,8 @@ fn keep_small(site: &Site, stopped: &Receiver<()>) {
         // Pushes are refused from the look on that finds nothing until there is a new file.
         site.gateway.check_journal();
         let was_gone = site.gateway.not_kept() == Some(NotKept::Journal(Trouble::Gone));
-        interval = match site.gateway.compact_journal() {
+        let goes_on = || stopped.try_recv() == Err(TryRecvError::Empty);
+        interval = match site.gateway.compact_journal_while(&goes_on) {
             Ok(false) => COMPACTION_LOOK_INTERVAL,
             Ok(true) => {
                 if was_gone {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use prometheus_aggregation_gateway::cli::{self, Command};
 use prometheus_aggregation_gateway::gateway::{Gateway, Limits};
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
+use prometheus_aggregation_gateway::rules::Rules;
 
 use crate::journal::START;
 use crate::push_text::PushText;
@@ -51,7 +52,8 @@ fn limited() -> Gateway {
         labels_max: 64,
         bytes_max: 4096,
     };
-    Gateway::default().with_limits(Limits {
+    let rules = Rules::default().with_help_bytes_max(labels.bytes_max);
+    Gateway::in_memory(rules, START).with_limits(Limits {
         labels,
         ..Limits::default()
     })

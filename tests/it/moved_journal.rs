@@ -1,14 +1,17 @@
 //! The journal's file is moved, removed or replaced while the gateway runs.
 
+use std::cell::Cell;
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 
 use prometheus_aggregation_gateway::gateway::{Gateway, NotKept, Refusal};
 use prometheus_aggregation_gateway::journal::{Disk, Trouble};
 use prometheus_aggregation_gateway::rules::Rules;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::process::Signal;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
 
@@ -102,16 +105,14 @@ fn troubles_of_the_path_and_of_the_disk_are_apart() {
     let journal = disk.move_away();
     disk.put_other(OTHER);
     gateway.check_journal();
-    let other_file = Some(NotKept::Journal(Trouble::OtherFile));
-    assert_eq!(gateway.not_kept(), other_file);
+    let other_file = NotKept::Journal(Trouble::OtherFile);
+    assert_eq!(gateway.not_kept(), Some(other_file.clone()));
     // There is nowhere to write it anew.
     assert!(!gateway.compact_journal().unwrap());
     gateway.sync_journal().unwrap();
-    assert_eq!(gateway.not_kept(), other_file, "no sync ends it");
-    assert_eq!(
-        gateway.reset(0, 1),
-        Err(NotKept::Journal(Trouble::OtherFile))
-    );
+    let still = gateway.not_kept();
+    assert_eq!(still, Some(other_file.clone()), "no sync ends it");
+    assert_eq!(gateway.reset(0, 1), Err(other_file));
     disk.put(journal);
     gateway.check_journal();
     assert_eq!(gateway.not_kept(), Some(not_synced));
@@ -152,7 +153,7 @@ fn the_path_is_looked_at_when_a_file_takes_its_place() {
     assert_eq!(refused, Refusal::NotKept(expected));
 }
 
-/// The file's names in a folder of its own: the journal, what another gateway would have there.
+/// Files in a folder of their own.
 struct Files {
     folder: crate::running_gateway::ScratchFolder,
 }
@@ -353,5 +354,86 @@ fn sigterm_ends_a_start() {
         assert_eq!(starting.wait().code(), Some(0));
         let lines = starting.remaining_lines();
         assert_eq!(lines, ["ended by a signal before the start was over"]);
+    }
+}
+
+/// A compaction that is given up leaves all as it was.
+#[test]
+fn a_compaction_is_given_up() {
+    let disk = MemoryDisk::with(b"");
+    let gateway = reopened(&disk);
+    gateway.push_text("", b"a 1\n").unwrap();
+    gateway.reset(0, 1).unwrap();
+    gateway.push_text("", b"a 1\n").unwrap();
+    let before = disk.bytes();
+    for looks in 0..2 {
+        let left = Cell::new(looks);
+        let goes_on = || left.replace(left.get().max(1) - 1) > 0;
+        assert!(!gateway.compact_journal_while(&goes_on).unwrap());
+        assert_eq!(
+            (disk.bytes(), disk.has_file_beside()),
+            (before.clone(), false)
+        );
+        assert_eq!(gateway.not_kept(), None);
+    }
+    assert!(gateway.compact_journal().unwrap());
+    assert_eq!(at_path(&disk), scrape(&gateway));
+}
+
+/// Somebody exchanges the journal and another file without pause: the other one is never lost.
+#[test]
+fn a_file_of_others_is_left_alone_at_any_instant() {
+    let files = Files::new();
+    let (path, other) = (files.path("sums"), files.path("other"));
+    let (disk, file) = Disk::open(path.as_ref()).unwrap();
+    let (gateway, _) = Gateway::open(Arc::new(disk), &file, Rules::default(), START).unwrap();
+    drop(file);
+    fs::write(&other, OTHER).unwrap();
+    let is_over = AtomicBool::new(false);
+    let (mut compacted, mut kept_off) = (0, 0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(SeqCst) {
+                // The gateway may have moved one of them.
+                let _ = renameat_with(CWD, &path, CWD, &other, RenameFlags::EXCHANGE);
+            }
+        });
+        for _ in 0..1000 {
+            gateway.check_journal();
+            if gateway.reset(0, 0).is_ok() {
+                match gateway.compact_journal() {
+                    Ok(true) => compacted += 1,
+                    _ => kept_off += 1,
+                }
+            }
+        }
+        is_over.store(true, SeqCst);
+    });
+    println!("compacted {compacted} times, kept off {kept_off} times");
+    let found = fs::read_dir(files.folder.path()).unwrap();
+    let is_other = |entry: &fs::DirEntry| fs::read(entry.path()).unwrap() == OTHER;
+    let others = found.map(Result::unwrap).filter(is_other);
+    assert_eq!(others.count(), 1);
+}
+
+/// A reset that waits for the journal keeps the process from nothing, and is made when it can be.
+#[test]
+fn a_reset_waits_for_the_journal() {
+    let files = Files::new();
+    let (path, aside) = (files.path("sums"), files.path("aside"));
+    let flags = ["-journal", &path, "-crontab", "@every 1s"];
+    for is_put_back in [true, false] {
+        let mut gateway = RunningGateway::start(&flags);
+        gateway.wait_for_line("reset: cleared");
+        fs::write(&aside, OTHER).unwrap();
+        let exchange = || renameat_with(CWD, &path, CWD, &aside, RenameFlags::EXCHANGE);
+        exchange().unwrap();
+        gateway.wait_for_line("reset: not made yet: another file is at the journal's path");
+        if is_put_back {
+            exchange().unwrap();
+            gateway.wait_for_line("reset: cleared");
+        }
+        gateway.signal(Signal::TERM);
+        assert_eq!(gateway.wait().code(), Some(0));
     }
 }

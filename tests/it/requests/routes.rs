@@ -109,7 +109,7 @@ fn no_such_path() {
 fn other_methods() {
     let [pages, pushes] = ["GET, HEAD", "POST, PUT, OPTIONS"].map(allows);
     let both = allows("GET, HEAD, POST, PUT, OPTIONS");
-    for method in ["DELETE", "PATCH", "post", "get", "HEAD ", "x"] {
+    for method in ["PATCH", "post", "get", "HEAD ", "x"] {
         check(method, "/metrics", "/metrics", both);
         check(method, "/metrics", "/push", pages);
         check(method, "/push", "/push", pushes);
@@ -117,6 +117,23 @@ fn other_methods() {
         check(method, "/-/ready", "/metrics", pages);
         check(method, "/none", "/metrics", Route::NotFound);
     }
+    for (target, push_path, labels, allowed) in [
+        ("/metrics", "/metrics", "", "GET, HEAD, POST, PUT, OPTIONS"),
+        ("/push/", "/push", "", "POST, PUT, OPTIONS"),
+        ("/metrics/job/x", "/metrics", "job/x", "POST, PUT, OPTIONS"),
+    ] {
+        check(
+            "DELETE",
+            target,
+            push_path,
+            Route::Delete { labels, allowed },
+        );
+    }
+    check("DELETE", "/metrics", "/push", pages);
+    for method in ["PUT", "POST"] {
+        check(method, "/api/v1/admin/wipe?family=x", "", Route::Wipe);
+    }
+    check("GET", "/api/v1/admin/wipe", "/metrics", allows("PUT, POST"));
     check("GET", "/metrics/job/x", "/metrics", pushes);
     check("POST", "/metrics", "/push", pages);
     check("OPTIONS", "/-/ready", "/metrics", pages);
