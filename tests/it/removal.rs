@@ -15,7 +15,7 @@ use prometheus_aggregation_gateway::render::{render_pieces, whole_text};
 use crate::random::Random;
 use model::{Model, Pushed, Universe};
 
-const SEQUENCES: u64 = 60;
+const SEQUENCES: u64 = 24;
 const STEPS: usize = 25;
 
 fn text(view: &View) -> String {

@@ -114,7 +114,7 @@ impl Pushed {
             };
             let pushed = PushedFamily {
                 kind,
-                help: *random.pick(&["", "One.", "Two."]),
+                help: ["", "One.", "Two."][random.below(3)],
                 series: BTreeMap::new(),
             };
             let pushed = families.entry(name).or_insert(pushed);
