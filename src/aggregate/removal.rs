@@ -302,8 +302,9 @@ impl Follower<'_> {
         let mut changed_count = 0;
         for changed in now.changed_since(before) {
             changed_count += 1;
-            let is_clean = !is_any_of_leaf(self.name, &changed, self.selected);
-            if is_clean && kept.share(&changed) {
+            // Nothing of a shared leaf is selected, and with the same labels and later seconds
+            // nothing is now.
+            if kept.share(&changed) {
                 let before = changed.values_before().unwrap_or_default();
                 for ((_, sum, _), before) in changed.values().zip(before) {
                     self.totals.add(sum);
