@@ -18,7 +18,7 @@ use std::sync::Arc;
 use super::family::{Family, Series, Sum, Totals};
 use super::index::Index;
 use super::selection::{Selected, Selection};
-use super::sorted::{Place, Put, Sorted, Verdict};
+use super::sorted::{Changed, Near, Place, Put, Sorted, Verdict};
 use super::{Aggregate, Identity, Size, View};
 use crate::keyed_hash::KeyedHash;
 
@@ -147,12 +147,14 @@ impl Kept {
     /// Takes over what was pushed between two views, and gives the number of changed leaves.
     fn follow(&mut self, before: &View, now: &View, selected: Selected<'_>) -> usize {
         let mut changed_count = 0;
-        for changed in now.families.changed_since(&before.families) {
+        let before_families = &before.families;
+        for changed in now.families.changed_since(before_families) {
             changed_count += 1;
             if let Some(values_before) = changed.values_before() {
-                let pairs = || values_before.iter().zip(changed.entries());
-                let is_clean = pairs().all(|(before, (name, family, _))| {
-                    !is_any_selected(name, Some(before), family, selected)
+                let pairs = || values_before.iter().zip(changed.values());
+                let is_clean = pairs().all(|(before, (slot, family, _))| {
+                    before.series.is_same(&family.series)
+                        || !is_any_selected(changed.key(slot), Some(before), family, selected)
                 });
                 if is_clean && self.families.share(&changed) {
                     for (before, (_, family, _)) in pairs() {
@@ -162,11 +164,14 @@ impl Kept {
                     continue;
                 }
             }
-            for (slot, (name, family, _)) in changed.entries().enumerate() {
-                let before = match changed.values_before() {
-                    Some(values) => values.get(slot),
-                    None => before.families.get(name),
-                };
+            let values_before = changed.values_before();
+            for (slot, family, _) in changed.values() {
+                let before = values_before.and_then(|values| values.get(slot));
+                if before.is_some_and(|before| before.is_same(family)) {
+                    continue;
+                }
+                let name = changed.key(slot);
+                let before = before.or_else(|| before_families.get(name));
                 changed_count += self.follow_family(name, before, family, selected);
             }
         }
@@ -227,7 +232,8 @@ impl Kept {
         let mut follower = Follower {
             index: &mut index,
             totals: &mut family.totals,
-            is_selected: |labels: &str, second| selected.contains(name, labels, second),
+            selected,
+            name,
         };
         let before = before.map(|before| &before.series);
         let changed_count = match (&mut family.series, before, &now.series) {
@@ -278,13 +284,14 @@ impl Kept {
 }
 
 /// What follows the changed leaves of a family, beside its series.
-struct Follower<'a, F> {
+struct Follower<'a> {
     index: &'a mut Index,
     totals: &'a mut Totals,
-    is_selected: F,
+    selected: Selected<'a>,
+    name: &'a str,
 }
 
-impl<F: Fn(&str, Option<u32>) -> bool> Follower<'_, F> {
+impl Follower<'_> {
     /// Gives the number of changed leaves.
     fn follow<T: Sum>(
         &mut self,
@@ -292,24 +299,25 @@ impl<F: Fn(&str, Option<u32>) -> bool> Follower<'_, F> {
         before: &Sorted<T>,
         now: &Sorted<T>,
     ) -> usize {
-        let mut near = Place::NOWHERE;
+        let mut near = Near::default();
         let mut changed_count = 0;
         for changed in now.changed_since(before) {
             changed_count += 1;
-            let mut entries = changed.entries();
-            let is_clean = !entries.any(|(labels, _, second)| (self.is_selected)(labels, second));
-            if is_clean && kept.share(&changed) {
+            // Nothing of a shared leaf is selected, and with the same labels and later seconds
+            // nothing is now.
+            if kept.share(&changed) {
                 let before = changed.values_before().unwrap_or_default();
-                for ((_, sum, _), before) in changed.entries().zip(before) {
+                for ((_, sum, _), before) in changed.values().zip(before) {
                     self.totals.add(sum);
                     self.totals.subtract(before);
                 }
                 continue;
             }
-            for (labels, sum, second) in changed.entries() {
-                if (self.is_selected)(labels, second) {
+            for (slot, sum, second) in changed.values() {
+                if is_selected(self.name, &changed, slot, second, self.selected) {
                     continue;
                 }
+                let labels = changed.key(slot);
                 self.totals.add(sum);
                 match kept.put(labels, sum.clone(), second, &mut near) {
                     Put::Replaced(sum) => self.totals.subtract(&sum),
@@ -321,6 +329,24 @@ impl<F: Fn(&str, Option<u32>) -> bool> Follower<'_, F> {
         }
         changed_count
     }
+}
+
+/// True if the series at a slot of a leaf is selected. Its labels are read only where they count.
+fn is_selected<T>(
+    name: &str,
+    changed: &Changed<'_, T>,
+    slot: usize,
+    second: Option<u32>,
+    selected: Selected<'_>,
+) -> bool {
+    let by_second = selected.contains_second(second);
+    by_second.unwrap_or_else(|| selected.contains(name, changed.key(slot), second))
+}
+
+/// True if any series of a leaf is selected.
+fn is_any_of_leaf<T>(name: &str, changed: &Changed<'_, T>, selected: Selected<'_>) -> bool {
+    let mut values = changed.values();
+    values.any(|(slot, _, second)| is_selected(name, changed, slot, second, selected))
 }
 
 /// A family without what is selected, and the index of its series; `None` if that is nothing.
@@ -388,26 +414,20 @@ fn is_any_selected(
     now: &Family,
     selected: Selected<'_>,
 ) -> bool {
-    fn is_any<T>(
-        before: &Sorted<T>,
-        now: &Sorted<T>,
-        is_selected: impl Fn(&str, Option<u32>) -> bool,
-    ) -> bool {
+    fn is_any<T>(name: &str, before: &Sorted<T>, now: &Sorted<T>, selected: Selected<'_>) -> bool {
         let mut leaves = now.changed_since(before);
-        leaves.any(|leaf| {
-            let mut entries = leaf.entries();
-            entries.any(|(labels, _, second)| is_selected(labels, second))
-        })
+        leaves.any(|leaf| is_any_of_leaf(name, &leaf, selected))
     }
-    let is_selected = |labels: &str, second| selected.contains(name, labels, second);
     match (before.map(|before| &before.series), &now.series) {
         (Some(before), now) if before.is_same(now) => false,
-        (Some(Series::Numbers(before)), Series::Numbers(now)) => is_any(before, now, is_selected),
-        (Some(Series::Histograms(before)), Series::Histograms(now)) => {
-            is_any(before, now, is_selected)
+        (Some(Series::Numbers(before)), Series::Numbers(now)) => {
+            is_any(name, before, now, selected)
         }
-        (_, Series::Numbers(now)) => is_any(&Sorted::default(), now, is_selected),
-        (_, Series::Histograms(now)) => is_any(&Sorted::default(), now, is_selected),
+        (Some(Series::Histograms(before)), Series::Histograms(now)) => {
+            is_any(name, before, now, selected)
+        }
+        (_, Series::Numbers(now)) => is_any(name, &Sorted::default(), now, selected),
+        (_, Series::Histograms(now)) => is_any(name, &Sorted::default(), now, selected),
     }
 }
 

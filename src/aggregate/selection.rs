@@ -37,12 +37,22 @@ impl Selection {
 }
 
 impl Selected<'_> {
+    /// Tells by the second alone whether a series is selected, if that is enough.
+    pub fn contains_second(self, second: Option<u32>) -> Option<bool> {
+        match self {
+            Selected::None => Some(false),
+            Selected::By(Selection::PushedBefore(limit)) => {
+                Some(second.is_some_and(|second| second < *limit))
+            }
+            Selected::By(Selection::Labels(_) | Selection::Family(_)) => None,
+        }
+    }
+
     /// True for a series that was last pushed in this second.
     pub fn contains(self, family: &str, labels: &str, second: Option<u32>) -> bool {
         match self {
-            Selected::None => false,
-            Selected::By(Selection::PushedBefore(limit)) => {
-                second.is_some_and(|second| second < *limit)
+            Selected::None | Selected::By(Selection::PushedBefore(_)) => {
+                self.contains_second(second) == Some(true)
             }
             Selected::By(Selection::Labels(wanted)) => wanted
                 .iter()

@@ -14,7 +14,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 pub use leaf::{LEAF_LENGTH_MAX, order};
-pub use rebuild::{Put, Verdict};
+pub use rebuild::{Changed, Near, Put, Verdict};
 
 use leaf::Leaf;
 
@@ -67,14 +67,6 @@ pub struct Divided {
     pub from: u32,
     /// The new one, with what stood at the end of the other.
     pub to: u32,
-}
-
-impl Place {
-    /// Of no text.
-    pub(super) const NOWHERE: Place = Place {
-        leaf: u32::MAX,
-        slot: 0,
-    };
 }
 
 impl<T> Default for Sorted<T> {
@@ -234,6 +226,17 @@ impl<T: Clone> Sorted<T> {
         second: Option<u32>,
     ) -> Inserted {
         let found = self.search(key, *near);
+        self.insert_at(&found, near, key, value, second)
+    }
+
+    fn insert_at(
+        &mut self,
+        found: &Found,
+        near: &mut usize,
+        key: &str,
+        value: T,
+        second: Option<u32>,
+    ) -> Inserted {
         *near = found.position;
         let (Ok(mut slot) | Err(mut slot)) = found.slot;
         if self.order.is_empty() {

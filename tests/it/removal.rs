@@ -15,7 +15,7 @@ use prometheus_aggregation_gateway::render::{render_pieces, whole_text};
 use crate::random::Random;
 use model::{Model, Pushed, Universe};
 
-const SEQUENCES: u64 = 60;
+const SEQUENCES: u64 = 24;
 const STEPS: usize = 25;
 
 fn text(view: &View) -> String {
@@ -300,4 +300,57 @@ fn snapshots_carry_seconds() {
         .replace("y 2", "y 2 9000")
         .replace("z 1", "z 1 5000");
     assert_eq!(snapshot(&aggregate.view()).concat(), expected);
+}
+
+/// What was not selected when a removal was prepared is, if it carries the labels when it takes
+/// place: in a family that lost nothing before, in one of its own, and where nothing was selected.
+#[test]
+fn series_that_come_while_they_are_removed() {
+    let selection = Selection::Labels(vec![("group".to_owned(), "1".to_owned())]);
+    let families: String = (0..300)
+        .map(|n| format!("f{n:03}{{a=\"1\"}} 1\n"))
+        .collect();
+    let series: String = (0..300)
+        .map(|n| format!("f000{{a=\"1\",n=\"{n}\"}} 1\n"))
+        .collect();
+    let selected = "f000{group=\"1\"} 1\n";
+    for (stored, come) in [
+        (vec![&*families, selected], "f299{group=\"1\"} 1\nf298 1\n"),
+        (vec![&*families, selected], "g{group=\"1\"} 1\nf298 1\n"),
+        (vec![&*families, &*series], "f000{group=\"1\"} 1\nf298 1\n"),
+        (
+            vec![&*families, &*series, "f299{group=\"1\"} 1\n"],
+            "f000{group=\"1\"} 1\n",
+        ),
+    ] {
+        for catch_ups in 0..2 {
+            let (mut aggregate, mut expected) = (Aggregate::default(), Aggregate::default());
+            for body in stored.iter().chain([&come]) {
+                push(&mut expected, body, 0);
+            }
+            stored
+                .iter()
+                .for_each(|body| assert!(push(&mut aggregate, body, 0)));
+            let mut removal = Removal::prepare(aggregate.view(), selection.clone());
+            push(&mut aggregate, come, 0);
+            for _ in 0..catch_ups {
+                removal
+                    .catch_up(&aggregate.view())
+                    .expect("nothing was removed");
+            }
+            let removed = aggregate.remove(&mut removal);
+            assert_eq!(
+                removed,
+                Ok(expected.remove_now(selection.clone())),
+                "{come}"
+            );
+            assert!(text(&aggregate.view()) == text(&expected.view()), "{come}");
+            assert!(!text(&aggregate.view()).contains("group"), "{come}");
+            // What is left is found again.
+            for aggregate in [&mut aggregate, &mut expected] {
+                push(aggregate, &families, 0);
+            }
+            assert!(text(&aggregate.view()) == text(&expected.view()), "{come}");
+        }
+    }
 }

@@ -14,6 +14,10 @@ const LEAF_BYTES_MAX: usize = 32 << 10;
 /// leaves are rebuilt.
 const SPARSE_PARTS: usize = 4;
 
+/// The most values in a leaf that is filled when the leaves are rebuilt: there is room for what
+/// comes before it must be divided.
+const FILLED_LENGTH_MAX: usize = LEAF_LENGTH_MAX / 4 * 3;
+
 /// The lists run in parallel.
 #[derive(Clone, Debug)]
 pub struct Leaf<T> {
@@ -48,6 +52,11 @@ impl<T> Leaf<T> {
         let length = self.values.len();
         length >= LEAF_LENGTH_MAX
             || (length > 0 && self.keys.text.len() + key.len() > LEAF_BYTES_MAX)
+    }
+
+    /// True if no more is to be added when the leaves are rebuilt.
+    pub fn is_filled(&self, key: &str) -> bool {
+        self.values.len() >= FILLED_LENGTH_MAX || self.is_full(key)
     }
 
     /// True if the leaf wastes memory: it has the overhead of a full one.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Inserted, Leaf, Place, Sorted};
+use super::{Found, Inserted, Leaf, Sorted, order};
 
 /// What becomes of a value.
 pub enum Verdict<T> {
@@ -36,6 +36,17 @@ impl<T> Changed<'_, T> {
     /// Its texts, values and seconds.
     pub fn entries(&self) -> impl Iterator<Item = (&str, &T, Option<u32>)> {
         self.leaf.entries()
+    }
+
+    /// Its values and seconds by slot. That reads less memory than with the texts.
+    pub fn values(&self) -> impl Iterator<Item = (usize, &T, Option<u32>)> {
+        let values = self.leaf.values.iter().enumerate();
+        values.map(|(slot, value)| (slot, value, self.leaf.second(slot)))
+    }
+
+    /// The text of a slot that there is.
+    pub fn key(&self, slot: usize) -> &str {
+        self.leaf.keys.get(slot)
     }
 
     /// The leaf of the earlier state, if it has the same texts.
@@ -124,32 +135,51 @@ impl<T: Clone> Sorted<T> {
         (!are_all_same).then(|| rebuilt.finish())
     }
 
-    /// Puts a value and its second where the text is, or where it belongs. `near` is the place of
-    /// the text before: those that come in order are found at once.
+    /// Puts a value and its second where the text is, or where it belongs. `near` is where the one
+    /// before went: those that come in order are found at once.
     pub(in super::super) fn put(
         &mut self,
         key: &str,
         value: T,
         second: Option<u32>,
-        near: &mut Place,
+        near: &mut Near,
     ) -> Put<T> {
-        let next = Place {
-            slot: near.slot + 1,
-            ..*near
+        let mut found = Found {
+            position: near.position,
+            slot: Ok(near.slot),
         };
-        let Some(place) = self.find_near(next, key).or_else(|| self.find(key)) else {
-            let inserted = self.insert(key, &mut 0, value, second);
-            *near = inserted.place;
+        if !self.is_at(key, &found) {
+            found = self.search(key, near.position);
+        }
+        near.position = found.position;
+        let Ok(slot) = found.slot else {
+            let inserted = self.insert_at(&found, &mut near.position, key, value, second);
+            near.slot = inserted.place.slot as usize + 1;
             return Put::Inserted(inserted);
         };
-        *near = place;
-        let (values, seconds) = self.leaf_mut(place.leaf);
-        let slot = place.slot as usize;
+        near.slot = slot + 1;
+        let (values, seconds) = self.leaf_mut(self.order[found.position]);
         if let (Some(to), Some(second)) = (seconds.get_mut(slot), second) {
             *to = second;
         }
         Put::Replaced(std::mem::replace(&mut values[slot], value))
     }
+
+    fn is_at(&self, key: &str, found: &Found) -> bool {
+        let (Some(&number), Ok(slot)) = (self.order.get(found.position), found.slot) else {
+            return false;
+        };
+        let keys = &self.leaves[number as usize].keys;
+        slot < keys.length() && order(keys.get(slot), key).is_eq()
+    }
+}
+
+/// Where the next text most likely is.
+#[derive(Default)]
+pub struct Near {
+    /// In the order of the leaves.
+    position: usize,
+    slot: usize,
 }
 
 /// Leaves in order; values are added one by one to the last of them as long as it is open.
@@ -160,7 +190,7 @@ struct Rebuilt<T> {
 
 impl<T> Rebuilt<T> {
     fn add(&mut self, key: &str, value: T, second: Option<u32>) {
-        if self.open.is_full(key) {
+        if self.open.is_filled(key) {
             self.close();
         }
         self.open.insert(self.open.values.len(), key, value, second);
