@@ -169,6 +169,8 @@ fn run(config: Config) -> Result<(), Failure> {
     if let Some(plan) = &mut plan {
         plan.make_missed_reset(&site);
     }
+    // From here on a signal is waited for: what listens ends by finishing its requests.
+    drop(start_watch);
     if page.is_none() {
         // Nothing could be pushed while no gateway ran.
         site.gateway.begin_ages_anew(site.clock.now_millis());
@@ -187,7 +189,6 @@ fn run(config: Config) -> Result<(), Failure> {
         image,
         expire_after,
     };
-    drop(start_watch);
     service.run(held, &mut events, plan)
 }
 

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use crate::http::check_refusal;
 use crate::running_gateway::{RunningGateway, scratch_folder};
 
 const SERIES: &str = "# TYPE a gauge\na{job=\"x\"} 1\na{instance=\"i\",job=\"x\"} 2\n\
@@ -78,12 +79,15 @@ fn labels_and_families_are_deleted_by_requests() {
 fn nothing_is_deleted_without_the_flag() {
     let gateway = RunningGateway::start(&[]);
     gateway.push("/metrics", SERIES);
-    let refused = gateway.request("DELETE", "/metrics/job/x", "", b"");
-    assert_eq!(refused.code, 405);
-    assert_eq!(
-        refused.body,
-        "DELETE is off here; -enable-admin-api enables it\n"
-    );
+    for (path, allow) in [
+        ("/metrics", "GET, HEAD, POST, PUT, OPTIONS"),
+        ("/metrics/job/x", "POST, PUT, OPTIONS"),
+    ] {
+        let reply = gateway.request("DELETE", path, "", b"");
+        let line = "DELETE is off here; -enable-admin-api enables it";
+        check_refusal(&gateway, &reply, 405, line);
+        assert_eq!(reply.header("Allow"), Some(allow));
+    }
     let refused = gateway.request("PUT", "/api/v1/admin/wipe", "", b"");
     assert_eq!(refused.code, 404);
     assert_eq!(
