@@ -11,26 +11,41 @@ use crate::metric::MetricType;
 /// Why a body is refused: `line 3: label value is not closed`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParseError {
-    /// Counted from one.
-    pub line_number: usize,
+    /// Where.
+    pub place: Place,
     /// What is wrong there.
     pub cause: Cause,
 }
 
-/// Whether the line is wrong by itself, or by what stands before it.
+/// Where in a body something is wrong, in the terms of its format.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A line of text, counted from one.
+    Line(usize),
+}
+
+/// Whether the place is wrong by itself, or by what stands before it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cause {
-    /// The line is not in the format.
+    /// It is not in the format.
     Syntax(SyntaxError),
-    /// The line contradicts itself or another one.
+    /// It contradicts itself or another place.
     Meaning(MeaningError),
 }
 
 impl fmt::Display for ParseError {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.cause {
-            Cause::Syntax(cause) => write!(to, "line {}: {cause}", self.line_number),
-            Cause::Meaning(cause) => write!(to, "line {}: {cause}", self.line_number),
+            Cause::Syntax(cause) => write!(to, "{}: {cause}", self.place),
+            Cause::Meaning(cause) => write!(to, "{}: {cause}", self.place),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Line(number) => write!(to, "line {number}"),
         }
     }
 }

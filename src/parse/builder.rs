@@ -1,4 +1,7 @@
-//! Meaning: lines to families and series, one by one, and at last to a [`Push`].
+//! Meaning: samples of any format to families and series, one by one, and at last to a [`Push`].
+//!
+//! A reader gives names, canonical label sets and numbers; of where they stand the builder knows
+//! a position, which it gives back in an error: its reader knows what that counts.
 //!
 //! - A sample belongs to the family of its name, or to the histogram or summary that was declared
 //!   before it and whose name it extends by `_bucket`, `_sum` or `_count`; otherwise it begins an
@@ -7,7 +10,7 @@
 //!   summary exposes cannot be declared beside it.
 //! - A series comes once. Its identity is its name and label set, whatever the order of labels;
 //!   an empty value is no label.
-//! - A histogram may come in any order of lines and without `_sum`, `_count` or `+Inf`: `+Inf` is
+//! - A histogram may come in any order of samples and without `_sum`, `_count` or `+Inf`: `+Inf` is
 //!   then taken from `_count`, `_count` from `+Inf`. Cumulative counts never decrease.
 //! - Counters, buckets and counts are not negative. NaN and infinite increments are left out.
 
@@ -15,11 +18,9 @@ use std::borrow::Cow;
 
 use super::distinct::{Distinct, Distinguishable};
 use super::error::{MeaningError, beyond};
-use super::histogram::{BucketLine, HistogramLines, histogram, second_series};
-use super::label_set::{as_sent, canonical_text, labels_of, sort_and_check};
-use super::line::{Label, number};
+use super::histogram::{HistogramParts, SentBucket, histogram, second_series};
+use super::label_set::labels_of;
 use super::names::{Named, Names, Part};
-use super::plain::PlainSample;
 use crate::excerpt::Excerpt;
 use crate::grouping_key::GroupingKey;
 use crate::keyed_hash::KeyedHash;
@@ -42,7 +43,7 @@ impl Distinguishable for PushedNumber<'_> {
     }
 }
 
-impl Distinguishable for HistogramLines<'_> {
+impl Distinguishable for HistogramParts<'_> {
     fn hash(&self) -> KeyedHash {
         series_hash(self.family, &self.labels)
     }
@@ -71,129 +72,116 @@ impl Distinguishable for SummarySample<'_> {
 
 /// A sample but for its labels.
 #[derive(Clone, Copy)]
-struct Sample<'a> {
-    named: Named<'a>,
-    value: f64,
-    line_number: usize,
+pub struct Sample<'a> {
+    /// What its name stands for.
+    pub named: Named<'a>,
+    /// As sent: it may be NaN or infinite.
+    pub value: f64,
+    /// Where it stands, for messages.
+    pub position: usize,
+}
+
+/// The label set of a sample.
+pub struct Labels<'a> {
+    /// Its canonical text, with the labels of the path and without the `le` of a bucket.
+    pub canonical: Cow<'a, str>,
+    /// How many labels the sample has of its own; those of the path may make it more.
+    pub sent: usize,
 }
 
 /// The families of a body as read so far. All is in lists, in the order of the body.
-pub struct Families<'a> {
+pub struct Builder<'a> {
     /// Declared and met.
     pub names: Names<'a>,
-    grouping_key: &'a GroupingKey,
     limits: LabelLimits,
     /// A sample with so many labels of its own and all of the path has not too many.
     sent_labels_max: usize,
+    /// What the labels of the path add to each sample.
+    path_label_bytes: usize,
     path_label_bytes_left: usize,
     numbers: Distinct<PushedNumber<'a>>,
     summary_samples: Distinct<SummarySample<'a>>,
-    histograms: Distinct<HistogramLines<'a>>,
+    histograms: Distinct<HistogramParts<'a>>,
     last_histogram: Option<usize>,
-    bucket_lines: Vec<BucketLine>,
-    lines: usize,
+    buckets: Vec<SentBucket>,
+    expected_samples: usize,
     samples: u64,
     skipped: SkippedSamples,
 }
 
-impl<'a> Families<'a> {
-    /// Nothing read yet of a body of about so many lines. The labels of the key will be put on
+impl<'a> Builder<'a> {
+    /// Nothing read yet of a body of about so many samples. The labels of the key will be put on
     /// every sample, as long as they take no more than so many bytes in all; each series is held to
     /// the limits.
     pub fn new(
-        grouping_key: &'a GroupingKey,
+        grouping_key: &GroupingKey,
         limits: LabelLimits,
         path_label_bytes_max: usize,
-        lines: usize,
-    ) -> Families<'a> {
-        Families {
+        expected_samples: usize,
+    ) -> Builder<'a> {
+        Builder {
             names: Names::new(limits),
-            grouping_key,
             limits,
             sent_labels_max: limits
                 .labels_max
                 .saturating_sub(grouping_key.labels().len()),
+            path_label_bytes: grouping_key.length(),
             path_label_bytes_left: path_label_bytes_max,
-            numbers: Distinct::expecting(lines),
+            numbers: Distinct::expecting(expected_samples),
             summary_samples: Distinct::expecting(1),
             histograms: Distinct::expecting(1),
             last_histogram: None,
-            bucket_lines: Vec::new(),
-            lines,
+            buckets: Vec::new(),
+            expected_samples,
             samples: 0,
             skipped: SkippedSamples::default(),
         }
     }
 
-    /// Takes a sample line. Its labels are sorted in place; `source` is the line they refer to.
+    /// Takes a sample. The bound is that of a bucket; other samples have none, whatever it is.
+    ///
+    /// # Errors
+    /// When it is beyond the limits, cannot be negative, or its series was there before.
     pub fn sample(
         &mut self,
-        name: &'a str,
-        labels: &mut Vec<Label<'a>>,
-        source: &'a str,
-        value: f64,
-        line_number: usize,
+        sample: &Sample<'a>,
+        labels: Labels<'a>,
+        upper_bound: UpperBound,
     ) -> Result<(), MeaningError> {
-        sort_and_check(labels)?;
-        let sample = self.begin_sample(name, value, line_number)?;
-        let le = match sample.named.metric_type {
-            MetricType::Histogram => take_upper_bound(labels),
-            _ => None,
-        };
-        let text = canonical_text(labels, as_sent(labels, source), self.grouping_key);
-        if !self.is_short(sample.named.name, labels.len(), &text) {
-            self.check_limits(sample.named.name, &text)?;
+        self.check_labels(sample.named.name, &labels)?;
+        check_not_negative(&sample.named, sample.value)?;
+        match sample.named.metric_type {
+            MetricType::Histogram => {
+                let place = self.histogram(sample.named.family, labels.canonical);
+                self.histogram_sample(sample, place, upper_bound)
+            }
+            MetricType::Summary => {
+                self.summary_sample(sample, LabelSet::from_canonical(labels.canonical))
+            }
+            MetricType::Counter | MetricType::Gauge | MetricType::Untyped => {
+                self.number_sample(sample, LabelSet::from_canonical(labels.canonical))
+            }
         }
-        self.add_sample(&sample, text, le)
     }
 
-    /// True if the label `le` of a plain sample may be taken for a bound.
-    pub fn may_be_plain(&mut self, sample: &PlainSample<'a>) -> bool {
-        sample.upper_bound.is_none()
-            || self.names.of_sample(sample.name).metric_type == MetricType::Histogram
-    }
-
-    /// Takes a plain sample line; `labels` are those of the sample without `le`.
-    pub fn plain_sample(
-        &mut self,
-        sample: &PlainSample<'a>,
-        labels: &[Label<'a>],
-        line_number: usize,
-    ) -> Result<(), MeaningError> {
-        let text = canonical_text(labels, sample.canonical, self.grouping_key);
-        let le = sample.upper_bound;
-        let sample = self.begin_sample(sample.name, sample.value, line_number)?;
-        if !self.is_short(sample.named.name, labels.len(), &text) {
-            self.check_limits(sample.named.name, &text)?;
-        }
-        self.add_sample(&sample, text, le)
-    }
-
-    fn begin_sample(
-        &mut self,
-        name: &'a str,
-        value: f64,
-        line_number: usize,
-    ) -> Result<Sample<'a>, MeaningError> {
+    /// Holds the name and the label set of a series to the limits.
+    fn check_labels(&mut self, name: &str, labels: &Labels<'a>) -> Result<(), MeaningError> {
         let left = self
             .path_label_bytes_left
-            .checked_sub(self.grouping_key.length());
+            .checked_sub(self.path_label_bytes);
         self.path_label_bytes_left = left.ok_or(MeaningError::LongPathLabels)?;
-        let named = self.names.of_sample(name);
-        check_not_negative(&named, value)?;
-        Ok(Sample {
-            named,
-            value,
-            line_number,
-        })
+        if self.is_short(name, labels) {
+            return Ok(());
+        }
+        self.check_limits(name, &labels.canonical)
     }
 
     /// True if a sample is within the limits at first sight, as nearly all are: its own labels are
     /// so few that those of the path cannot make too many, and in a label set that is no longer
     /// than one text may be, no text is.
-    fn is_short(&self, name: &str, sent: usize, canonical: &str) -> bool {
-        sent <= self.sent_labels_max
-            && canonical.len() <= self.limits.bytes_max
+    fn is_short(&self, name: &str, labels: &Labels<'_>) -> bool {
+        labels.sent <= self.sent_labels_max
+            && labels.canonical.len() <= self.limits.bytes_max
             && name.len() <= self.limits.bytes_max
     }
 
@@ -203,25 +191,6 @@ impl<'a> Families<'a> {
         let checked = self.limits.check_metric_name(name);
         let checked = checked.and_then(|()| self.limits.check_labels(labels_of(canonical)));
         checked.map_err(|limit| beyond(name, limit))
-    }
-
-    /// `labels` are canonical and without `le`, if that is the bound of a bucket.
-    fn add_sample(
-        &mut self,
-        sample: &Sample<'a>,
-        labels: Cow<'a, str>,
-        le: Option<&str>,
-    ) -> Result<(), MeaningError> {
-        match sample.named.metric_type {
-            MetricType::Histogram => {
-                let bound = upper_bound(&sample.named, le)?;
-                self.histogram_sample(sample, labels, bound)
-            }
-            MetricType::Summary => self.summary_sample(sample, LabelSet::from_canonical(labels)),
-            MetricType::Counter | MetricType::Gauge | MetricType::Untyped => {
-                self.number_sample(sample, LabelSet::from_canonical(labels))
-            }
-        }
     }
 
     fn number_sample(
@@ -255,18 +224,12 @@ impl<'a> Families<'a> {
         self.summary_samples.insert_new(discarded, second)
     }
 
-    fn histogram_sample(
-        &mut self,
-        sample: &Sample<'a>,
-        labels: Cow<'a, str>,
-        upper_bound: UpperBound,
-    ) -> Result<(), MeaningError> {
-        self.count_sample(sample.value);
-        let family = sample.named.family;
+    /// The place of the histogram with this label set.
+    fn histogram(&mut self, family: usize, labels: Cow<'a, str>) -> usize {
         let place = match self.last_histogram {
-            // The lines of one histogram mostly come in a row.
+            // The samples of one histogram mostly come in a row.
             Some(last) if self.histograms.at(last).has(family, &labels) => last,
-            _ => self.histograms.place(HistogramLines {
+            _ => self.histograms.place(HistogramParts {
                 family,
                 labels: LabelSet::from_canonical(labels),
                 sum: None,
@@ -274,22 +237,32 @@ impl<'a> Families<'a> {
             }),
         };
         self.last_histogram = Some(place);
+        place
+    }
+
+    fn histogram_sample(
+        &mut self,
+        sample: &Sample<'a>,
+        place: usize,
+        upper_bound: UpperBound,
+    ) -> Result<(), MeaningError> {
+        self.count_sample(sample.value);
         let histogram = self.histograms.at(place);
         let is_second = match sample.named.part {
             Part::Sum => histogram.sum.replace(sample.value).is_some(),
             Part::Count => {
-                let count = (sample.value, sample.line_number);
+                let count = (sample.value, sample.position);
                 histogram.count.replace(count).is_some()
             }
             Part::Own | Part::Bucket => {
-                if self.bucket_lines.is_empty() {
-                    self.bucket_lines.reserve_exact(self.lines);
+                if self.buckets.is_empty() {
+                    self.buckets.reserve_exact(self.expected_samples);
                 }
-                self.bucket_lines.push(BucketLine {
+                self.buckets.push(SentBucket {
                     histogram: place,
                     upper_bound,
                     cumulative_count: sample.value,
-                    line_number: sample.line_number,
+                    position: sample.position,
                 });
                 // That is found when they are sorted.
                 false
@@ -311,7 +284,7 @@ impl<'a> Families<'a> {
         }
     }
 
-    /// All lines are read; an error names the line it is about.
+    /// All is read; an error gives the position that it is about.
     pub fn finish(mut self) -> Result<Push<'a>, (usize, MeaningError)> {
         let mut families = self.names.into_families();
         let mut numbers = self.numbers.into_list();
@@ -320,16 +293,16 @@ impl<'a> Families<'a> {
             families[number.family].has_series = true;
             families[number.family].has_negative |= number.value < 0.0;
         }
-        self.bucket_lines
-            .sort_unstable_by_key(|line| (line.histogram, line.upper_bound, line.line_number));
+        self.buckets
+            .sort_unstable_by_key(|sent| (sent.histogram, sent.upper_bound, sent.position));
         let (mut histograms, mut buckets) = (Vec::new(), Vec::new());
-        let mut bucket_lines = self.bucket_lines.as_slice();
+        let mut sent = self.buckets.as_slice();
         for (place, read) in self.histograms.into_list().into_iter().enumerate() {
-            let count = bucket_lines.partition_point(|line| line.histogram == place);
-            let (lines, rest) = bucket_lines.split_at(count);
-            bucket_lines = rest;
+            let count = sent.partition_point(|bucket| bucket.histogram == place);
+            let (of_histogram, rest) = sent.split_at(count);
+            sent = rest;
             let family = &mut families[read.family];
-            if let Some(histogram) = histogram(family.name, read, lines, &mut buckets)? {
+            if let Some(histogram) = histogram(family.name, read, of_histogram, &mut buckets)? {
                 family.has_series = true;
                 histograms.push(histogram);
             }
@@ -343,29 +316,6 @@ impl<'a> Families<'a> {
             samples,
             skipped,
         })
-    }
-}
-
-/// Takes the label `le` out of sorted labels; one of empty value is none.
-fn take_upper_bound<'a>(labels: &mut Vec<Label<'a>>) -> Option<&'a str> {
-    let le = |label: &Label<'_>| label.name == "le" && !label.value.is_empty();
-    let at = labels.iter().position(le)?;
-    Some(labels.remove(at).value)
-}
-
-/// The bound of a bucket. The other parts of a histogram have none and cannot carry the label:
-/// their series is the buckets' series, and there it would stand twice.
-fn upper_bound(named: &Named<'_>, le: Option<&str>) -> Result<UpperBound, MeaningError> {
-    let name = || Excerpt::of(named.name);
-    match (named.part, le) {
-        (Part::Own, _) => Err(MeaningError::BareHistogram(name())),
-        (Part::Bucket, None) => Err(MeaningError::NoUpperBound(name())),
-        (Part::Bucket, Some(le)) => {
-            let bound = number(le).ok().and_then(UpperBound::new);
-            bound.ok_or_else(|| MeaningError::UpperBound(Excerpt::of(le)))
-        }
-        (Part::Sum | Part::Count, None) => Ok(UpperBound::INFINITY),
-        (Part::Sum | Part::Count, Some(_)) => Err(MeaningError::StrayUpperBound(name())),
     }
 }
 

@@ -1,0 +1,190 @@
+//! The reader of text: lines to what the builder takes.
+//!
+//! Plain lines are read at once (`plain`), the others one by one (`line`).
+
+use super::builder::{Builder, Labels, Sample};
+use super::error::{Cause, MeaningError, ParseError, Place};
+use super::label_set::{as_sent, canonical_text, sort_and_check};
+use super::line::{self, Label, Line, number};
+use super::names::{Named, Part};
+use super::plain::{PlainSample, Shape, first_line};
+use crate::excerpt::Excerpt;
+use crate::grouping_key::GroupingKey;
+use crate::metric::{MetricType, UpperBound};
+
+/// About how many lines there will be, judged by the first few. What is reserved by that is at most
+/// a few times the body, and memory only where it is used.
+pub fn expected_lines(body: &[u8]) -> usize {
+    const JUDGED_BYTES: usize = 2048;
+    const LINE_BYTES_MIN: usize = 32;
+    let judged = &body[..body.len().min(JUDGED_BYTES)];
+    let lines = judged.split(|&byte| byte == b'\n').count();
+    let line_bytes = (judged.len() / lines).max(LINE_BYTES_MIN);
+    body.len() / line_bytes + 1
+}
+
+/// Reads a body line by line; the labels of the key are put on every sample.
+///
+/// # Errors
+/// The first line that is not in the format, or that the builder refuses.
+pub fn read<'a>(
+    body: &'a [u8],
+    key: &'a GroupingKey,
+    builder: &mut Builder<'a>,
+) -> Result<(), ParseError> {
+    let mut reader = Reader {
+        key,
+        builder,
+        labels: Vec::new(),
+    };
+    match std::str::from_utf8(body) {
+        Ok(text) => reader.text(text),
+        Err(_) => reader.bytes(body),
+    }
+}
+
+struct Reader<'a, 'b> {
+    key: &'a GroupingKey,
+    builder: &'b mut Builder<'a>,
+    /// Those of the line that is being read.
+    labels: Vec<Label<'a>>,
+}
+
+impl<'a> Reader<'a, '_> {
+    /// Reads plain lines at once, the others one by one.
+    fn text(&mut self, text: &'a str) -> Result<(), ParseError> {
+        let mut shape = Shape::default();
+        let mut rest = Some(text);
+        for line_number in 1.. {
+            let Some(text) = rest else { break };
+            let plain = shape.plain(text, &mut self.labels);
+            let plain = plain.filter(|(sample, _)| self.may_be_plain(sample));
+            rest = if let Some((sample, behind)) = plain {
+                self.plain_sample(&sample, line_number)
+                    .map_err(|error| meaning_error(line_number, error))?;
+                behind
+            } else if let Some(behind) = text.strip_prefix('\n') {
+                Some(behind)
+            } else {
+                let (line, behind) = first_line(text);
+                self.line(line.as_bytes(), line_number)?;
+                behind
+            };
+        }
+        Ok(())
+    }
+
+    /// Only what is used of a body must be text: its comments may hold any bytes.
+    fn bytes(&mut self, body: &'a [u8]) -> Result<(), ParseError> {
+        (1..)
+            .zip(body.split(|&byte| byte == b'\n'))
+            .try_for_each(|(line_number, line)| self.line(line, line_number))
+    }
+
+    fn line(&mut self, line: &'a [u8], line_number: usize) -> Result<(), ParseError> {
+        let line = line::line(line, &mut self.labels).map_err(|error| ParseError {
+            place: Place::Line(line_number),
+            cause: Cause::Syntax(error),
+        })?;
+        match line {
+            Line::Empty => Ok(()),
+            Line::Help { name, text } => self.builder.names.help(name, text),
+            Line::Type { name, metric_type } => self.builder.names.metric_type(name, metric_type),
+            Line::Sample {
+                name,
+                value,
+                source,
+            } => self.sample(name, source, value, line_number),
+        }
+        .map_err(|error| meaning_error(line_number, error))
+    }
+
+    /// Takes a sample line, of which `source` is the text that its labels are parts of.
+    fn sample(
+        &mut self,
+        name: &'a str,
+        source: &'a str,
+        value: f64,
+        position: usize,
+    ) -> Result<(), MeaningError> {
+        let labels = &mut self.labels;
+        sort_and_check(labels)?;
+        let named = self.builder.names.of_sample(name);
+        let le = match named.metric_type {
+            MetricType::Histogram => take_upper_bound(labels),
+            _ => None,
+        };
+        let canonical = canonical_text(labels, as_sent(labels, source), self.key);
+        let labels = Labels {
+            canonical,
+            sent: labels.len(),
+        };
+        let sample = Sample {
+            named,
+            value,
+            position,
+        };
+        self.builder
+            .sample(&sample, labels, upper_bound(&named, le)?)
+    }
+
+    /// True if the label `le` of a plain sample may be taken for a bound.
+    fn may_be_plain(&mut self, sample: &PlainSample<'a>) -> bool {
+        sample.upper_bound.is_none()
+            || self.builder.names.of_sample(sample.name).metric_type == MetricType::Histogram
+    }
+
+    /// Takes a plain sample line; the labels are those of the sample without `le`.
+    fn plain_sample(
+        &mut self,
+        sample: &PlainSample<'a>,
+        position: usize,
+    ) -> Result<(), MeaningError> {
+        let labels = Labels {
+            canonical: canonical_text(&self.labels, sample.canonical, self.key),
+            sent: self.labels.len(),
+        };
+        let named = self.builder.names.of_sample(sample.name);
+        let bound = upper_bound(&named, sample.upper_bound)?;
+        let sample = Sample {
+            named,
+            value: sample.value,
+            position,
+        };
+        self.builder.sample(&sample, labels, bound)
+    }
+}
+
+/// The refusal of a line that contradicts itself or another one.
+pub fn meaning_error(line_number: usize, error: MeaningError) -> ParseError {
+    ParseError {
+        place: Place::Line(line_number),
+        cause: Cause::Meaning(error),
+    }
+}
+
+/// Takes the label `le` out of sorted labels; one of empty value is none.
+fn take_upper_bound<'a>(labels: &mut Vec<Label<'a>>) -> Option<&'a str> {
+    let le = |label: &Label<'_>| label.name == "le" && !label.value.is_empty();
+    let at = labels.iter().position(le)?;
+    Some(labels.remove(at).value)
+}
+
+/// The bound of a bucket. The other parts of a histogram have none and cannot carry the label:
+/// their series is the buckets' series, and there it would stand twice.
+fn upper_bound(named: &Named<'_>, le: Option<&str>) -> Result<UpperBound, MeaningError> {
+    if named.metric_type != MetricType::Histogram {
+        return Ok(UpperBound::INFINITY);
+    }
+    let name = || Excerpt::of(named.name);
+    match (named.part, le) {
+        (Part::Own, _) => Err(MeaningError::BareHistogram(name())),
+        (Part::Bucket, None) => Err(MeaningError::NoUpperBound(name())),
+        (Part::Bucket, Some(le)) => {
+            let bound = number(le).ok().and_then(UpperBound::new);
+            bound.ok_or_else(|| MeaningError::UpperBound(Excerpt::of(le)))
+        }
+        (Part::Sum | Part::Count, None) => Ok(UpperBound::INFINITY),
+        (Part::Sum | Part::Count, Some(_)) => Err(MeaningError::StrayUpperBound(name())),
+    }
+}
