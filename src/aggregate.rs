@@ -297,13 +297,13 @@ impl Aggregate {
                 stored.metric_type = pushed.metric_type;
             }
             if !has_help {
-                stored.help = pushed.help.into();
+                stored.help = pushed.help.as_ref().into();
             }
         }
         new.sort_unstable_by_key(|pushed| pushed.name);
         let mut near = 0;
         for pushed in new {
-            let family = || Family::new(pushed.metric_type, pushed.help, self.label_sets.len());
+            let family = || Family::new(pushed.metric_type, &pushed.help, self.label_sets.len());
             let families = Arc::make_mut(&mut self.families);
             if let Ok(inserted) = families.insert(pushed.name, &mut near, family) {
                 self.names

@@ -16,7 +16,7 @@ use crate::grouping_key::{GroupingKey, GroupingKeyError};
 use crate::journal::{Entry, Framed, Journal, Trouble};
 use crate::label_limits::LabelLimits;
 use crate::metric::{Push, SkippedSamples};
-use crate::parse::{ParseError, parse};
+use crate::parse::{Format, ParseError, parse};
 use crate::render::whole_text;
 
 pub use keeping::JournalState;
@@ -147,7 +147,7 @@ impl Gateway {
     pub fn push(&self, labels: &str, body: &[u8]) -> Result<Merged, Refusal> {
         let key = GroupingKey::from_path(labels).map_err(Refusal::Path)?;
         key.check(self.limits.labels).map_err(Refusal::Path)?;
-        let push = parse(body, &key, self.limits.labels).map_err(Refusal::Invalid)?;
+        let push = parse(Format::Text, body, &key, self.limits.labels).map_err(Refusal::Invalid)?;
         let is_kept = self.has_journal && !push.families.is_empty();
         let framed = is_kept.then(|| Framed::of(Entry::Push { labels, body }));
         let mut writers = self.open_writers().map_err(Refusal::NotKept)?;

@@ -202,6 +202,10 @@ pub struct Push<'a> {
     pub histograms: Vec<PushedHistogram<'a>>,
     /// Their buckets, one histogram's behind the other's.
     pub buckets: Vec<Bucket>,
+    /// When some of the numbers began, as their senders say; in the order of their places.
+    pub number_starts: Vec<Start>,
+    /// The same of histograms.
+    pub histogram_starts: Vec<Start>,
     /// How many sample lines all these are made of.
     pub samples: u64,
     /// How many sample lines were left out, by reason.
@@ -222,13 +226,22 @@ impl Push<'_> {
     }
 }
 
+/// When a series began to count from zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// The place of its increment in the push's list of numbers, or of histograms.
+    pub place: usize,
+    /// Since the begin of 1970, UTC.
+    pub milliseconds: i64,
+}
+
 /// What a push says of one family. It may have no series: then it only declares.
 #[derive(Debug, PartialEq)]
 pub struct PushedFamily<'a> {
     /// The metric name.
     pub name: &'a str,
     /// The escaped text of its HELP line; empty when there is none.
-    pub help: &'a str,
+    pub help: Cow<'a, str>,
     /// Its increments are among the push's histograms exactly when this says `Histogram`.
     pub metric_type: MetricType,
     /// True when it has an increment.
@@ -273,4 +286,10 @@ pub struct SkippedSamples {
     pub infinite: u64,
     /// Lines of a summary: quantiles cannot be added up.
     pub summary: u64,
+    /// Native histograms, whose sum, count and classic buckets, if there are any, are added.
+    pub native_histogram: u64,
+    /// Lines of a gauge histogram.
+    pub gauge_histogram: u64,
+    /// Lines that say when a series began.
+    pub created: u64,
 }

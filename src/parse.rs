@@ -1,4 +1,4 @@
-//! Untrusted bytes to a [`Push`], or the line and the cause of the refusal.
+//! Untrusted bytes to a [`Push`], or the place and the cause of the refusal.
 //!
 //! Invariant: whatever the bytes, parsing ends, in time linear in their number, without a panic;
 //! and what it returns is valid as `metric` says. Syntax first, by a reader for each format;
@@ -8,44 +8,75 @@
 mod builder;
 mod distinct;
 mod error;
+mod format;
 mod histogram;
 mod label_set;
 mod line;
+mod metric_message;
 mod names;
 mod plain;
+mod protobuf;
+mod starts;
 mod text;
+mod wire;
 
 use crate::grouping_key::GroupingKey;
 use crate::label_limits::LabelLimits;
 use crate::metric::Push;
 use builder::Builder;
+use names::Dialect;
 
-pub use error::{MeaningError, ParseError, SyntaxError};
+pub use error::{MeaningError, ParseError, Place, SyntaxError};
+pub use format::{Format, UnsupportedFormat};
 
 /// The labels of the path are put on every sample: so many times the length of the body, and so
 /// many bytes beyond, may come of it. A short body with a long path costs what they carry.
 const PATH_LABELS_RATIO_MAX: usize = 16;
 const PATH_LABELS_BYTES_FREE: usize = 1 << 20;
 
-/// Reads a body in the Prometheus text format and puts the labels of the path on every sample.
+/// Reads a body in this format and puts the labels of the path on every sample.
 ///
 /// # Errors
-/// The first line that is not in the format, that contradicts those before it, or whose series is
+/// The first place that is not in the format, that contradicts those before it, or whose series is
 /// beyond the limits; when there is none, a bucket that contradicts the others of its histogram.
 pub fn parse<'a>(
+    format: Format,
     body: &'a [u8],
     key: &'a GroupingKey,
     limits: LabelLimits,
 ) -> Result<Push<'a>, ParseError> {
-    let path_label_bytes_max = PATH_LABELS_RATIO_MAX * body.len() + PATH_LABELS_BYTES_FREE;
-    let mut builder = Builder::new(
-        key,
-        limits,
-        path_label_bytes_max,
-        text::expected_lines(body),
-    );
+    match format {
+        Format::Text => parse_text(Dialect::Text, body, key, limits),
+        Format::OpenMetrics => parse_text(Dialect::OpenMetrics, body, key, limits),
+        Format::Protobuf => {
+            let samples = protobuf::expected_samples(body);
+            let mut builder = builder(Dialect::Text, body, key, limits, samples);
+            protobuf::read(body, key, &mut builder)?;
+            let push = builder.finish();
+            push.map_err(|(position, error)| protobuf::meaning_error(body, position, error))
+        }
+    }
+}
+
+fn parse_text<'a>(
+    dialect: Dialect,
+    body: &'a [u8],
+    key: &'a GroupingKey,
+    limits: LabelLimits,
+) -> Result<Push<'a>, ParseError> {
+    let mut builder = builder(dialect, body, key, limits, text::expected_lines(body));
     text::read(body, key, &mut builder)?;
-    builder
-        .finish()
-        .map_err(|(line_number, error)| text::meaning_error(line_number, error))
+    let push = builder.finish();
+    push.map_err(|(line_number, error)| text::meaning_error(line_number, error))
+}
+
+fn builder<'a>(
+    dialect: Dialect,
+    body: &[u8],
+    key: &GroupingKey,
+    limits: LabelLimits,
+    expected_samples: usize,
+) -> Builder<'a> {
+    let path_label_bytes_max = PATH_LABELS_RATIO_MAX * body.len() + PATH_LABELS_BYTES_FREE;
+    Builder::new(dialect, key, limits, path_label_bytes_max, expected_samples)
 }

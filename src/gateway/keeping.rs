@@ -13,7 +13,7 @@ use crate::journal::{
     Entry, File, Journal, JournalError, Log, LogPart, Place, Replacement, Storage, Torn, Trouble,
 };
 use crate::label_limits::LabelLimits;
-use crate::parse::parse;
+use crate::parse::{Format, parse};
 use crate::render::render_pieces;
 
 /// How long an entry of a snapshot is, about. Reading one takes a few times as much memory.
@@ -262,7 +262,8 @@ fn replay(aggregate: &mut Aggregate, entry: Entry<'_>) -> Result<(), String> {
     };
     let key = GroupingKey::from_path(labels).map_err(|error| error.to_string())?;
     // What was acknowledged is kept, whatever the limits are now.
-    let push = parse(body, &key, LabelLimits::NONE).map_err(|error| error.to_string())?;
+    let push =
+        parse(Format::Text, body, &key, LabelLimits::NONE).map_err(|error| error.to_string())?;
     let checked = aggregate.check(&push).map_err(|error| error.to_string())?;
     aggregate.merge(&checked);
     Ok(())

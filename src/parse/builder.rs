@@ -5,27 +5,29 @@
 //!
 //! - A sample belongs to the family of its name, or to the histogram or summary that was declared
 //!   before it and whose name it extends by `_bucket`, `_sum` or `_count`; otherwise it begins an
-//!   untyped family of its own.
-//! - HELP and TYPE come once for a name, TYPE before the samples. A name that a histogram or a
-//!   summary exposes cannot be declared beside it.
+//!   untyped family of its own. (`names` says more.)
+//! - The first HELP of a name stays. It has one TYPE, before the samples. A name that a histogram
+//!   exposes cannot be declared beside it; summaries are left out, and take no name from others.
 //! - A series comes once. Its identity is its name and label set, whatever the order of labels;
 //!   an empty value is no label.
 //! - A histogram may come in any order of samples and without `_sum`, `_count` or `+Inf`: `+Inf` is
 //!   then taken from `_count`, `_count` from `+Inf`. Cumulative counts never decrease.
 //! - Counters, buckets and counts are not negative. NaN and infinite increments are left out.
+//! - Quantiles in a histogram are those of a summary: several client libraries send both at once.
 
 use std::borrow::Cow;
 
 use super::distinct::{Distinct, Distinguishable};
 use super::error::{MeaningError, beyond};
-use super::histogram::{HistogramParts, SentBucket, histogram, second_series};
+use super::histogram::{HistogramParts, SentBucket, add_histograms, second_series};
 use super::label_set::labels_of;
-use super::names::{Named, Names, Part};
+use super::names::{Created, Dialect, Kind, Named, Names, Part};
+use super::starts::{milliseconds, only_finite};
 use crate::excerpt::Excerpt;
 use crate::grouping_key::GroupingKey;
 use crate::keyed_hash::KeyedHash;
 use crate::label_limits::LabelLimits;
-use crate::metric::{LabelSet, MetricType, Push, PushedNumber, SkippedSamples, UpperBound};
+use crate::metric::{LabelSet, Push, PushedNumber, SkippedSamples, Start, UpperBound};
 
 /// The hash of a series of a push.
 #[allow(clippy::cast_possible_truncation)] // families that far apart may well share hashes
@@ -105,8 +107,12 @@ pub struct Builder<'a> {
     last_histogram: Option<usize>,
     buckets: Vec<SentBucket>,
     expected_samples: usize,
+    /// Of numbers, by their places in the list of all of them.
+    number_starts: Vec<Start>,
+    histogram_starts: Vec<Start>,
     samples: u64,
-    skipped: SkippedSamples,
+    /// What was left out.
+    pub skipped: SkippedSamples,
 }
 
 impl<'a> Builder<'a> {
@@ -114,13 +120,14 @@ impl<'a> Builder<'a> {
     /// every sample, as long as they take no more than so many bytes in all; each series is held to
     /// the limits.
     pub fn new(
+        dialect: Dialect,
         grouping_key: &GroupingKey,
         limits: LabelLimits,
         path_label_bytes_max: usize,
         expected_samples: usize,
     ) -> Builder<'a> {
         Builder {
-            names: Names::new(limits),
+            names: Names::new(dialect, limits),
             limits,
             sent_labels_max: limits
                 .labels_max
@@ -133,6 +140,8 @@ impl<'a> Builder<'a> {
             last_histogram: None,
             buckets: Vec::new(),
             expected_samples,
+            number_starts: Vec::new(),
+            histogram_starts: Vec::new(),
             samples: 0,
             skipped: SkippedSamples::default(),
         }
@@ -150,22 +159,29 @@ impl<'a> Builder<'a> {
     ) -> Result<(), MeaningError> {
         self.check_labels(sample.named.name, &labels)?;
         check_not_negative(&sample.named, sample.value)?;
-        match sample.named.metric_type {
-            MetricType::Histogram => {
+        match sample.named.kind {
+            Kind::Counter | Kind::Number => {
+                self.number(sample, LabelSet::from_canonical(labels.canonical))
+            }
+            Kind::Histogram(part) => {
                 let place = self.histogram(sample.named.family, labels.canonical);
-                self.histogram_sample(sample, place, upper_bound)
+                self.histogram_part(sample, part, place, upper_bound)
             }
-            MetricType::Summary => {
-                self.summary_sample(sample, LabelSet::from_canonical(labels.canonical))
+            Kind::Summary(part) => {
+                self.summary_part(sample, part, LabelSet::from_canonical(labels.canonical))
             }
-            MetricType::Counter | MetricType::Gauge | MetricType::Untyped => {
-                self.number_sample(sample, LabelSet::from_canonical(labels.canonical))
+            Kind::GaugeHistogram => {
+                self.skipped.gauge_histogram += 1;
+                Ok(())
             }
         }
     }
 
     /// Holds the name and the label set of a series to the limits.
-    fn check_labels(&mut self, name: &str, labels: &Labels<'a>) -> Result<(), MeaningError> {
+    ///
+    /// # Errors
+    /// When it is beyond them, or those of the path have become too long for so many samples.
+    pub fn check_labels(&mut self, name: &str, labels: &Labels<'a>) -> Result<(), MeaningError> {
         let left = self
             .path_label_bytes_left
             .checked_sub(self.path_label_bytes);
@@ -193,11 +209,7 @@ impl<'a> Builder<'a> {
         checked.map_err(|limit| beyond(name, limit))
     }
 
-    fn number_sample(
-        &mut self,
-        sample: &Sample<'a>,
-        labels: LabelSet<'a>,
-    ) -> Result<(), MeaningError> {
+    fn number(&mut self, sample: &Sample<'a>, labels: LabelSet<'a>) -> Result<(), MeaningError> {
         self.count_sample(sample.value);
         let number = PushedNumber {
             family: sample.named.family,
@@ -208,15 +220,16 @@ impl<'a> Builder<'a> {
         self.numbers.insert_new(number, second)
     }
 
-    fn summary_sample(
+    /// Takes a sample that is left out as one of a summary.
+    pub fn summary_part(
         &mut self,
         sample: &Sample<'a>,
+        part: Part,
         labels: LabelSet<'a>,
     ) -> Result<(), MeaningError> {
         self.skipped.summary += 1;
-        let Named { family, part, .. } = sample.named;
         let discarded = SummarySample {
-            family,
+            family: sample.named.family,
             part,
             labels,
         };
@@ -240,38 +253,96 @@ impl<'a> Builder<'a> {
         place
     }
 
-    fn histogram_sample(
+    fn histogram_part(
         &mut self,
         sample: &Sample<'a>,
+        part: Part,
         place: usize,
         upper_bound: UpperBound,
     ) -> Result<(), MeaningError> {
         self.count_sample(sample.value);
+        if let Part::Own | Part::Bucket = part {
+            // A second one is found when they are sorted.
+            self.push_bucket(SentBucket {
+                histogram: place,
+                upper_bound,
+                cumulative_count: sample.value,
+                position: sample.position,
+            });
+            return Ok(());
+        }
         let histogram = self.histograms.at(place);
-        let is_second = match sample.named.part {
-            Part::Sum => histogram.sum.replace(sample.value).is_some(),
-            Part::Count => {
-                let count = (sample.value, sample.position);
-                histogram.count.replace(count).is_some()
-            }
-            Part::Own | Part::Bucket => {
-                if self.buckets.is_empty() {
-                    self.buckets.reserve_exact(self.expected_samples);
-                }
-                self.buckets.push(SentBucket {
-                    histogram: place,
-                    upper_bound,
-                    cumulative_count: sample.value,
-                    position: sample.position,
-                });
-                // That is found when they are sorted.
-                false
-            }
+        let is_second = if part == Part::Sum {
+            histogram.sum.replace(sample.value).is_some()
+        } else {
+            let count = (sample.value, sample.position);
+            histogram.count.replace(count).is_some()
         };
         if is_second {
             return Err(second_series(sample.named.name, &histogram.labels));
         }
         Ok(())
+    }
+
+    /// Takes the sum and the count of a histogram, and gives its place; the value of the sample is
+    /// the count.
+    ///
+    /// # Errors
+    /// When it is beyond the limits or there already, or its count is negative.
+    pub fn whole_histogram(
+        &mut self,
+        sample: &Sample<'a>,
+        labels: Labels<'a>,
+        sum: f64,
+    ) -> Result<usize, MeaningError> {
+        let longest = sample.named.name.len() + "_bucket".len();
+        if longest > self.limits.bytes_max {
+            let checked = self
+                .limits
+                .check_metric_name(&format!("{}_bucket", sample.named.name));
+            checked.map_err(|limit| beyond(sample.named.name, limit))?;
+        }
+        self.check_labels(sample.named.name, &labels)?;
+        let place = self.histogram(sample.named.family, labels.canonical);
+        self.count_sample(sum);
+        self.count_sample(sample.value);
+        let histogram = self.histograms.at(place);
+        let is_second = histogram.sum.replace(sum).is_some();
+        histogram.count = Some((sample.value, sample.position));
+        if is_second {
+            return Err(second_series(sample.named.name, &histogram.labels));
+        }
+        Ok(place)
+    }
+
+    /// Takes a bucket of the histogram at a place that was given out here.
+    pub fn bucket(&mut self, bucket: SentBucket) {
+        self.count_sample(bucket.cumulative_count);
+        self.push_bucket(bucket);
+    }
+
+    /// Takes the start of the number that came last.
+    pub fn last_number_began(&mut self, milliseconds: i64) {
+        let place = self.numbers.len().saturating_sub(1);
+        self.number_starts.push(Start {
+            place,
+            milliseconds,
+        });
+    }
+
+    /// Takes the start of the histogram at a place that was given out here.
+    pub fn histogram_began(&mut self, place: usize, milliseconds: i64) {
+        self.histogram_starts.push(Start {
+            place,
+            milliseconds,
+        });
+    }
+
+    fn push_bucket(&mut self, bucket: SentBucket) {
+        if self.buckets.is_empty() {
+            self.buckets.reserve_exact(self.expected_samples);
+        }
+        self.buckets.push(bucket);
     }
 
     fn count_sample(&mut self, value: f64) {
@@ -284,51 +355,79 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// Takes the samples that only say when a series began out of the numbers.
+    fn take_starts(&mut self, created: &[Created]) {
+        for place in 0..self.numbers.len() {
+            let number = self.numbers.get(place);
+            let Ok(found) = created.binary_search_by_key(&number.family, |pair| pair.family) else {
+                continue;
+            };
+            let start = created[found].of.zip(milliseconds(number.value));
+            if number.value.is_finite() {
+                self.samples -= 1;
+                self.skipped.created += 1;
+            }
+            if let Some((family, milliseconds)) = start {
+                let (hash, labels) = (series_hash(family, &number.labels), &number.labels);
+                let is_begun =
+                    |other: &PushedNumber<'_>| other.family == family && other.labels == *labels;
+                let start = |place| Start {
+                    place,
+                    milliseconds,
+                };
+                let of_number = self.numbers.find(hash, is_begun).map(start);
+                self.number_starts.extend(of_number);
+                let is_begun =
+                    |other: &HistogramParts<'_>| other.family == family && other.labels == *labels;
+                let of_histogram = self.histograms.find(hash, is_begun).map(start);
+                self.histogram_starts.extend(of_histogram);
+            }
+            // It is left out with those that were sent so.
+            self.numbers.at(place).value = f64::NAN;
+        }
+        self.number_starts.sort_by_key(|start| start.place);
+        self.histogram_starts.sort_by_key(|start| start.place);
+    }
+
     /// All is read; an error gives the position that it is about.
     pub fn finish(mut self) -> Result<Push<'a>, (usize, MeaningError)> {
+        let created = self.names.created();
+        if !created.is_empty() {
+            self.take_starts(&created);
+        }
         let mut families = self.names.into_families();
-        let mut numbers = self.numbers.into_list();
-        numbers.retain(|number| number.value.is_finite());
+        let (numbers, number_starts) = only_finite(self.numbers.into_list(), self.number_starts);
         for number in &numbers {
             families[number.family].has_series = true;
             families[number.family].has_negative |= number.value < 0.0;
         }
+        let mut push = Push {
+            numbers,
+            number_starts,
+            samples: self.samples,
+            skipped: self.skipped,
+            ..Push::default()
+        };
         self.buckets
             .sort_unstable_by_key(|sent| (sent.histogram, sent.upper_bound, sent.position));
-        let (mut histograms, mut buckets) = (Vec::new(), Vec::new());
-        let mut sent = self.buckets.as_slice();
-        for (place, read) in self.histograms.into_list().into_iter().enumerate() {
-            let count = sent.partition_point(|bucket| bucket.histogram == place);
-            let (of_histogram, rest) = sent.split_at(count);
-            sent = rest;
-            let family = &mut families[read.family];
-            if let Some(histogram) = histogram(family.name, read, of_histogram, &mut buckets)? {
-                family.has_series = true;
-                histograms.push(histogram);
-            }
-        }
-        let (samples, skipped) = (self.samples, self.skipped);
-        Ok(Push {
-            families,
-            numbers,
-            histograms,
-            buckets,
-            samples,
-            skipped,
-        })
+        let histograms = self.histograms.into_list();
+        let starts = self.histogram_starts;
+        add_histograms(&mut push, &mut families, histograms, &self.buckets, &starts)?;
+        push.families = families;
+        Ok(push)
     }
 }
 
 /// Counts are never negative. Other numbers may well be: a histogram of temperatures can sum up to
 /// less than nothing.
 fn check_not_negative(named: &Named<'_>, value: f64) -> Result<(), MeaningError> {
-    let what = match (named.metric_type, named.part) {
-        (MetricType::Counter, _) => "counter",
-        (MetricType::Histogram, Part::Bucket) => "bucket",
-        (MetricType::Histogram, Part::Count) => "count",
+    let what = match named.kind {
+        Kind::Counter => "counter",
+        Kind::Histogram(Part::Bucket) => "bucket",
+        Kind::Histogram(Part::Count) => "count",
         _ => return Ok(()),
     };
-    if value < 0.0 {
+    if value < 0.0 && value.is_finite() {
         let name = Excerpt::of(named.name);
         return Err(MeaningError::Negative { name, what });
     }

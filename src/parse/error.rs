@@ -6,7 +6,6 @@ use std::fmt;
 
 use crate::excerpt::Excerpt;
 use crate::label_limits::BeyondLimit;
-use crate::metric::MetricType;
 
 /// Why a body is refused: `line 3: label value is not closed`.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +21,15 @@ pub struct ParseError {
 pub enum Place {
     /// A line of text, counted from one.
     Line(usize),
+    /// A metric family, counted from one.
+    Family(usize),
+    /// A metric of a family, counted from one.
+    Metric {
+        /// Of the family.
+        name: Excerpt,
+        /// Of the metric, within the family.
+        number: usize,
+    },
 }
 
 /// Whether the place is wrong by itself, or by what stands before it.
@@ -46,6 +54,8 @@ impl fmt::Display for Place {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Place::Line(number) => write!(to, "line {number}"),
+            Place::Family(number) => write!(to, "metric family {number}"),
+            Place::Metric { name, number } => write!(to, "metric {number} of {name}"),
         }
     }
 }
@@ -93,6 +103,16 @@ pub enum SyntaxError {
     BehindValue,
     NoType(Excerpt),
     UnknownType(Excerpt),
+    CutOff {
+        missing: u64,
+    },
+    Varint,
+    FieldNumber(u64),
+    Group,
+    WireType(&'static str),
+    Packed(&'static str),
+    BoundNotANumber,
+    SecondBound(String),
 }
 
 impl fmt::Display for SyntaxError {
@@ -142,6 +162,17 @@ impl fmt::Display for SyntaxError {
                 to,
                 "unknown type {found}, expected counter, gauge, histogram, summary or untyped"
             ),
+            E::CutOff { missing } => write!(
+                to,
+                "a protobuf message is cut off, {missing} bytes are missing"
+            ),
+            E::Varint => write!(to, "a protobuf number is cut off or has more than 64 bits"),
+            E::FieldNumber(number) => write!(to, "there is no protobuf field {number}"),
+            E::Group => write!(to, "protobuf groups and unknown wire types are not read"),
+            E::WireType(field) => write!(to, "the field `{field}` has the wrong protobuf type"),
+            E::BoundNotANumber => write!(to, "the upper bound of a bucket is not a number"),
+            E::SecondBound(bound) => write!(to, "the bucket with the bound {bound} comes twice"),
+            E::Packed(field) => write!(to, "the packed list `{field}` is cut off"),
         }
     }
 }
@@ -150,13 +181,26 @@ impl fmt::Display for SyntaxError {
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)] // the messages below say it
 pub enum MeaningError {
-    SecondType(Excerpt),
-    SecondHelp(Excerpt),
+    SecondType {
+        name: Excerpt,
+        first: &'static str,
+        first_position: usize,
+        second: &'static str,
+    },
+    OtherType {
+        name: Excerpt,
+        first: &'static str,
+        second: &'static str,
+    },
     TypeAfterSamples(Excerpt),
     Exposed {
         name: Excerpt,
         by: Excerpt,
-        metric_type: MetricType,
+        declared: &'static str,
+    },
+    NoValue {
+        name: Excerpt,
+        declared: &'static str,
     },
     ReservedLabel(Excerpt),
     SecondLabel(Excerpt),
@@ -185,23 +229,34 @@ impl fmt::Display for MeaningError {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         use MeaningError as E;
         match self {
-            E::SecondType(name) => write!(to, "second TYPE of {name}"),
-            E::SecondHelp(name) => write!(to, "second HELP of {name}"),
+            E::SecondType {
+                name,
+                first,
+                first_position,
+                second,
+            } => write!(
+                to,
+                "TYPE of {name} is {second}, but {first} in line {first_position}"
+            ),
+            E::OtherType {
+                name,
+                first,
+                second,
+            } => write!(to, "the type of {name} is {second}, but {first} before"),
             E::TypeAfterSamples(name) => {
                 write!(
                     to,
                     "TYPE of {name} comes after its samples; put it before them"
                 )
             }
-            E::Exposed {
-                name,
-                by,
-                metric_type,
-            } => {
+            E::Exposed { name, by, declared } => {
                 write!(
                     to,
-                    "the name {name} is taken: the {metric_type} {by} exposes it"
+                    "the name {name} is taken: the {declared} {by} exposes it"
                 )
+            }
+            E::NoValue { name, declared } => {
+                write!(to, "the {declared} {name} has no value of that type")
             }
             E::ReservedLabel(found) => {
                 write!(

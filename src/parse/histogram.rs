@@ -2,7 +2,7 @@
 
 use super::error::MeaningError;
 use crate::excerpt::Excerpt;
-use crate::metric::{Bucket, LabelSet, PushedHistogram, UpperBound};
+use crate::metric::{Bucket, LabelSet, Push, PushedFamily, PushedHistogram, Start, UpperBound};
 use crate::number::written;
 
 /// What was read of one histogram but for its buckets. What is NaN or infinite is kept until all
@@ -38,12 +38,42 @@ pub struct SentBucket {
     pub position: usize,
 }
 
-/// Puts the samples of one histogram together; `None` when every one of them is to be left out.
-/// `sent` are its buckets, sorted by upper bound; what they count goes to `buckets`.
+/// Puts histograms together and adds them to a push. `sent` are all their buckets, sorted by
+/// histogram and upper bound.
 ///
 /// # Errors
 /// A bucket that comes twice, or cumulative counts that decrease, with its position.
-pub fn histogram<'a>(
+pub fn add_histograms<'a>(
+    push: &mut Push<'a>,
+    families: &mut [PushedFamily<'a>],
+    histograms: Vec<HistogramParts<'a>>,
+    mut sent: &[SentBucket],
+    mut starts: &[Start],
+) -> Result<(), (usize, MeaningError)> {
+    for (place, read) in histograms.into_iter().enumerate() {
+        let count = sent.partition_point(|bucket| bucket.histogram == place);
+        let (of_histogram, rest) = sent.split_at(count);
+        sent = rest;
+        let count = starts.partition_point(|start| start.place == place);
+        let (of_start, rest) = starts.split_at(count);
+        starts = rest;
+        let family = &mut families[read.family];
+        if let Some(histogram) = histogram(family.name, read, of_histogram, &mut push.buckets)? {
+            family.has_series = true;
+            push.histogram_starts
+                .extend(of_start.first().map(|start| Start {
+                    place: push.histograms.len(),
+                    ..*start
+                }));
+            push.histograms.push(histogram);
+        }
+    }
+    Ok(())
+}
+
+/// Puts the samples of one histogram together; `None` when every one of them is to be left out.
+/// `sent` are its buckets, sorted by upper bound; what they count goes to `buckets`.
+fn histogram<'a>(
     name: &str,
     read: HistogramParts<'a>,
     sent: &[SentBucket],

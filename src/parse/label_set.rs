@@ -32,8 +32,69 @@ pub fn canonical_text<'a>(
 ) -> Cow<'a, str> {
     match as_sent {
         Some(text) if key.labels().is_empty() => text.into(),
-        _ => put_over(labels, key).into(),
+        _ => put_over(labels.iter().map(|label| (label.name, label.value)), key).into(),
     }
+}
+
+/// One label as protobuf has it.
+#[derive(Clone, Copy)]
+pub struct RawLabel<'a> {
+    /// Inside the alphabet of label names.
+    pub name: &'a str,
+    /// Not escaped; may be empty.
+    pub value: &'a str,
+}
+
+/// The canonical form of labels of protobuf, in any order, with those of the path put over them.
+///
+/// # Errors
+/// A label that comes twice, and one that is reserved.
+pub fn raw_canonical_text<'a>(
+    labels: &mut Vec<RawLabel<'a>>,
+    key: &GroupingKey,
+) -> Result<Cow<'a, str>, MeaningError> {
+    if !labels.is_sorted_by(|one, next| one.name < next.name) {
+        labels.sort_unstable_by_key(|label| label.name);
+        if let Some(pair) = labels.windows(2).find(|pair| pair[0].name == pair[1].name) {
+            return Err(MeaningError::SecondLabel(Excerpt::of(pair[0].name)));
+        }
+    }
+    if let Some(label) = labels.iter().find(|label| label.name.starts_with("__")) {
+        return Err(MeaningError::ReservedLabel(Excerpt::of(label.name)));
+    }
+    labels.retain(|label| !label.value.is_empty());
+    if labels.is_empty() && key.labels().is_empty() {
+        return Ok(Cow::Borrowed(""));
+    }
+    if labels.iter().any(|label| needs_escapes(label.value)) {
+        let escaped: Vec<_> = labels.iter().map(|label| escaped(label.value)).collect();
+        let pairs = labels.iter().map(|label| label.name);
+        return Ok(put_over(pairs.zip(escaped.iter().map(AsRef::as_ref)), key).into());
+    }
+    Ok(put_over(labels.iter().map(|label| (label.name, label.value)), key).into())
+}
+
+fn needs_escapes(value: &str) -> bool {
+    value
+        .bytes()
+        .any(|byte| matches!(byte, b'\\' | b'"' | b'\n'))
+}
+
+/// A label value as it stands in a label set.
+fn escaped(value: &str) -> Cow<'_, str> {
+    if !needs_escapes(value) {
+        return value.into();
+    }
+    let value = value.replace('\\', r"\\").replace('"', r#"\""#);
+    value.replace('\n', r"\n").into()
+}
+
+/// A HELP text as it stands in its line.
+pub fn escaped_help(help: &str) -> Cow<'_, str> {
+    if !help.contains(['\\', '\n']) {
+        return help.into();
+    }
+    help.replace('\\', r"\\").replace('\n', r"\n").into()
 }
 
 /// Name and value of each label of a canonical text.
@@ -47,17 +108,20 @@ pub fn labels_of(canonical: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// Merges labels with those of the path, both sorted; of two with one name the path's is taken.
-fn put_over(labels: &[Label<'_>], key: &GroupingKey) -> String {
-    let length = |label: &Label<'_>| label.name.len() + "=\"\",".len() + label.value.len();
-    let length = key.length() + labels.iter().map(length).sum::<usize>();
+fn put_over<'t>(
+    labels: impl Iterator<Item = (&'t str, &'t str)> + Clone,
+    key: &GroupingKey,
+) -> String {
+    let length = |(name, value): (&str, &str)| name.len() + "=\"\",".len() + value.len();
+    let length = key.length() + labels.clone().map(length).sum::<usize>();
     let mut text = String::with_capacity(length);
     let mut of_key = key.labels().iter().peekable();
-    for label in labels {
-        while let Some((name, value)) = of_key.next_if(|(name, _)| name.as_str() < label.name) {
+    for (label, value) in labels {
+        while let Some((name, value)) = of_key.next_if(|(name, _)| name.as_str() < label) {
             append(&mut text, name, value);
         }
-        if of_key.peek().is_none_or(|(name, _)| name != label.name) {
-            append(&mut text, label.name, label.value);
+        if of_key.peek().is_none_or(|(name, _)| name != label) {
+            append(&mut text, label, value);
         }
     }
     of_key.for_each(|(name, value)| append(&mut text, name, value));

@@ -32,8 +32,9 @@
 //! is linear in the line, and nothing is allocated but the caller's list and for an error.
 
 use super::error::SyntaxError;
+use super::names::Declared;
 use crate::excerpt::Excerpt;
-use crate::metric::{MetricType, label_name_length, metric_name_length};
+use crate::metric::{label_name_length, metric_name_length};
 
 /// What a line says; borrowed from it.
 #[derive(Debug, PartialEq)]
@@ -52,7 +53,7 @@ pub enum Line<'a> {
         /// Of the metric family.
         name: &'a str,
         /// `unknown` is read as untyped.
-        metric_type: MetricType,
+        declared: Declared,
     },
     /// A sample; its labels were put into the list that the caller gave.
     Sample {
@@ -74,10 +75,13 @@ pub struct Label<'a> {
     pub value: &'a str,
 }
 
-const METRIC_NAME: &str = "a metric name (letters, digits, `_`, `:`, no digit first)";
-const LABEL_NAME: &str = "a label name (letters, digits, `_`, no digit first)";
+/// What a name has to be.
+pub const METRIC_NAME: &str = "a metric name (letters, digits, `_`, `:`, no digit first)";
+/// The same of a label.
+pub const LABEL_NAME: &str = "a label name (letters, digits, `_`, no digit first)";
 
-fn expected(what: &'static str, found: &str) -> SyntaxError {
+/// The refusal of what is not as it should be.
+pub fn expected(what: &'static str, found: &str) -> SyntaxError {
     SyntaxError::Expected {
         what,
         found: Excerpt::of(found),
@@ -158,10 +162,10 @@ fn metric_type(input: &str) -> Result<Line<'_>, SyntaxError> {
     if word.is_empty() {
         return Err(SyntaxError::NoType(Excerpt::of(name)));
     }
-    let metric_type =
-        MetricType::from_word(word).ok_or_else(|| SyntaxError::UnknownType(Excerpt::of(word)))?;
+    let declared =
+        Declared::from_word(word).ok_or_else(|| SyntaxError::UnknownType(Excerpt::of(word)))?;
     match skip_blanks(rest) {
-        "" => Ok(Line::Type { name, metric_type }),
+        "" => Ok(Line::Type { name, declared }),
         found => Err(expected("the end of the line after the type", found)),
     }
 }

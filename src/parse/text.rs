@@ -6,11 +6,11 @@ use super::builder::{Builder, Labels, Sample};
 use super::error::{Cause, MeaningError, ParseError, Place};
 use super::label_set::{as_sent, canonical_text, sort_and_check};
 use super::line::{self, Label, Line, number};
-use super::names::{Named, Part};
+use super::names::{Kind, Named, Part};
 use super::plain::{PlainSample, Shape, first_line};
 use crate::excerpt::Excerpt;
 use crate::grouping_key::GroupingKey;
-use crate::metric::{MetricType, UpperBound};
+use crate::metric::UpperBound;
 
 /// About how many lines there will be, judged by the first few. What is reserved by that is at most
 /// a few times the body, and memory only where it is used.
@@ -88,8 +88,11 @@ impl<'a> Reader<'a, '_> {
         })?;
         match line {
             Line::Empty => Ok(()),
-            Line::Help { name, text } => self.builder.names.help(name, text),
-            Line::Type { name, metric_type } => self.builder.names.metric_type(name, metric_type),
+            Line::Help { name, text } => self.builder.names.help(name, text.into()),
+            Line::Type { name, declared } => {
+                let names = &mut self.builder.names;
+                names.metric_type(name, declared, line_number)
+            }
             Line::Sample {
                 name,
                 value,
@@ -110,8 +113,8 @@ impl<'a> Reader<'a, '_> {
         let labels = &mut self.labels;
         sort_and_check(labels)?;
         let named = self.builder.names.of_sample(name);
-        let le = match named.metric_type {
-            MetricType::Histogram => take_upper_bound(labels),
+        let le = match named.kind {
+            Kind::Histogram(_) => take_upper_bound(labels),
             _ => None,
         };
         let canonical = canonical_text(labels, as_sent(labels, source), self.key);
@@ -131,7 +134,10 @@ impl<'a> Reader<'a, '_> {
     /// True if the label `le` of a plain sample may be taken for a bound.
     fn may_be_plain(&mut self, sample: &PlainSample<'a>) -> bool {
         sample.upper_bound.is_none()
-            || self.builder.names.of_sample(sample.name).metric_type == MetricType::Histogram
+            || matches!(
+                self.builder.names.of_sample(sample.name).kind,
+                Kind::Histogram(_)
+            )
     }
 
     /// Takes a plain sample line; the labels are those of the sample without `le`.
@@ -173,11 +179,11 @@ fn take_upper_bound<'a>(labels: &mut Vec<Label<'a>>) -> Option<&'a str> {
 /// The bound of a bucket. The other parts of a histogram have none and cannot carry the label:
 /// their series is the buckets' series, and there it would stand twice.
 fn upper_bound(named: &Named<'_>, le: Option<&str>) -> Result<UpperBound, MeaningError> {
-    if named.metric_type != MetricType::Histogram {
+    let Kind::Histogram(part) = named.kind else {
         return Ok(UpperBound::INFINITY);
-    }
+    };
     let name = || Excerpt::of(named.name);
-    match (named.part, le) {
+    match (part, le) {
         (Part::Own, _) => Err(MeaningError::BareHistogram(name())),
         (Part::Bucket, None) => Err(MeaningError::NoUpperBound(name())),
         (Part::Bucket, Some(le)) => {

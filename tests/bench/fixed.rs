@@ -7,7 +7,7 @@ use std::hint::black_box;
 use prometheus_aggregation_gateway::aggregate::Aggregate;
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
-use prometheus_aggregation_gateway::parse::parse;
+use prometheus_aggregation_gateway::parse::{Format, parse};
 use prometheus_aggregation_gateway::render::whole_text;
 
 mod bodies;
@@ -42,7 +42,7 @@ fn main() {
 }
 
 fn add(aggregate: &mut Aggregate, body: &str, key: &GroupingKey) {
-    let push = parse(body.as_bytes(), key, LABEL_LIMITS).expect("it is valid");
+    let push = parse(Format::Text, body.as_bytes(), key, LABEL_LIMITS).expect("it is valid");
     let checked = aggregate.check(&push).expect("it fits");
     aggregate
         .check_room(&checked, SERIES_MAX)

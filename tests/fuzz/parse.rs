@@ -7,7 +7,7 @@
 use libfuzzer_sys::fuzz_target;
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
-use prometheus_aggregation_gateway::parse::parse;
+use prometheus_aggregation_gateway::parse::{Format, parse};
 
 mod valid;
 
@@ -26,8 +26,8 @@ fuzz_target!(|body: &[u8]| {
     let key = GroupingKey::default();
     let general = in_the_general_way(body);
     for limits in [LabelLimits::NONE, TIGHT] {
-        let parsed = parse(body, &key, limits);
-        assert_eq!(parsed, parse(&general, &key, limits));
+        let parsed = parse(Format::Text, body, &key, limits);
+        assert_eq!(parsed, parse(Format::Text, &general, &key, limits));
         match parsed {
             Ok(push) => valid::assert_push(&push, body),
             Err(error) => valid::assert_message(&error.to_string()),

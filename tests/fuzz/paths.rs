@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use prometheus_aggregation_gateway::gateway::Gateway;
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
-use prometheus_aggregation_gateway::parse::parse;
+use prometheus_aggregation_gateway::parse::{Format, parse};
 
 mod valid;
 
@@ -60,7 +60,7 @@ fn assert_labels_win(path: &str, key: &GroupingKey, of_key: Labels) {
     expected.retain(|_, value| !value.is_empty());
 
     let body = b"# TYPE x counter\nx{z=\"of body\",a=\"of body\",job=\"of body\"} 1\n";
-    let push = parse(body, key, LabelLimits::NONE).expect("the body is valid");
+    let push = parse(Format::Text, body, key, LabelLimits::NONE).expect("the body is valid");
     valid::assert_push(&push, body);
     let gateway = Gateway::default();
     gateway.push(path, body).expect("the body is valid");

@@ -21,7 +21,7 @@ use prometheus_aggregation_gateway::gateway::Gateway;
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::metric::{Push, PushedFamily};
-use prometheus_aggregation_gateway::parse::parse;
+use prometheus_aggregation_gateway::parse::{Format, parse};
 
 mod valid;
 
@@ -57,7 +57,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         match outcome {
             Ok(_) => {
                 let key = key(path);
-                let parsed = parse(body, &key, LabelLimits::NONE).expect("it was accepted");
+                let parsed = parse(Format::Text, body, &key, LabelLimits::NONE).expect("it was accepted");
                 valid::assert_push(&parsed, body);
                 if let Some(last) = last.replace(push) {
                     assert_commutes(last, push);
@@ -122,7 +122,7 @@ fn restored(text: &str) -> Gateway {
 fn assert_commutes(one: &(&str, &[u8]), other: &(&str, &[u8])) {
     let keys = [one, other].map(|(path, _)| key(path));
     let [first, second] = [(one, &keys[0]), (other, &keys[1])]
-        .map(|((_, body), key)| parse(body, key, LabelLimits::NONE).expect("it was accepted"));
+        .map(|((_, body), key)| parse(Format::Text, body, key, LabelLimits::NONE).expect("it was accepted"));
     let parsed = [first, second];
     if says_order_matters(&parsed) {
         return;

@@ -24,7 +24,7 @@ pub fn assert_push(push: &Push<'_>, body: &[u8]) {
     let mut names = HashSet::new();
     for (place, family) in push.families.iter().enumerate() {
         assert!(names.insert(family.name), "{} comes twice", family.name);
-        assert_reads(&family_text(family.name, family.help, ""));
+        assert_reads(&family_text(family.name, &family.help, ""));
         let mut increments = push.numbers.iter().filter(|number| number.family == place);
         let mut histograms = push.histograms.iter().filter(|one| one.family == place);
         let has_negative = increments.clone().any(|number| number.value < 0.0);

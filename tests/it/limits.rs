@@ -5,7 +5,7 @@ use prometheus_aggregation_gateway::aggregate::Aggregate;
 use prometheus_aggregation_gateway::gateway::{Gateway, Limits, Refusal};
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
-use prometheus_aggregation_gateway::parse::parse;
+use prometheus_aggregation_gateway::parse::{Format, parse};
 use rustix::process::Signal;
 
 use crate::http::{SOME, check_refusal, gateway_with_some};
@@ -37,7 +37,7 @@ fn labels_at_most(labels_max: usize, bytes_max: usize) -> Limits {
 #[track_caller]
 fn add(aggregate: &mut Aggregate, path: &str, body: &str) {
     let key = GroupingKey::from_path(path).unwrap();
-    let push = parse(body.as_bytes(), &key, LabelLimits::NONE).unwrap();
+    let push = parse(Format::Text, body.as_bytes(), &key, LabelLimits::NONE).unwrap();
     let before = aggregate.size().series;
     let checked = aggregate.check(&push).unwrap();
     let new = aggregate.new_series(&checked);

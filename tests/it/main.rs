@@ -12,6 +12,7 @@ mod decoder_laws;
 mod documents;
 mod faulty_disk;
 mod first_reader;
+mod formats;
 mod hand_over;
 mod http;
 mod journal;

@@ -3,7 +3,7 @@
 
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
-use prometheus_aggregation_gateway::parse::parse;
+use prometheus_aggregation_gateway::parse::{Format, parse};
 
 use crate::cases;
 use crate::random::broken::{broken, damaged, hostile};
@@ -145,7 +145,10 @@ fn check(body: &[u8]) {
     ] {
         let general = in_the_general_way(body);
         for limits in [LabelLimits::NONE, TIGHT, BUT_64] {
-            let (plain, general) = (parse(body, &key, limits), parse(&general, &key, limits));
+            let (plain, general) = (
+                parse(Format::Text, body, &key, limits),
+                parse(Format::Text, &general, &key, limits),
+            );
             assert_eq!(plain, general, "{}", String::from_utf8_lossy(body));
         }
     }
