@@ -287,7 +287,10 @@ impl Aggregate {
             };
             let stored = self.families.at(place);
             let has_type = stored.metric_type != MetricType::Untyped
-                || pushed.metric_type == MetricType::Untyped;
+                || matches!(
+                    pushed.metric_type,
+                    MetricType::Untyped | MetricType::Summary
+                );
             let has_help = !stored.help.is_empty() || pushed.help.is_empty();
             if has_type && has_help {
                 continue;
@@ -371,15 +374,15 @@ fn is_same_family<'a, I: Increment<'a>>(one: &I, other: &I) -> bool {
 /// A family that is both pushed and stored must be of one type; untyped gives way to counter and
 /// gauge, in both directions, as long as no counter is or becomes negative by it.
 fn check_types(pushed: &PushedFamily<'_>, stored: &Family) -> Result<(), Conflict> {
-    use MetricType::{Counter, Gauge, Untyped};
+    use MetricType::{Counter, Gauge, Summary, Untyped};
     let name = || Excerpt::of(pushed.name);
     match (pushed.metric_type, stored.metric_type) {
         (Untyped, Counter) if pushed.has_negative => Err(Conflict::NegativeCounter(name())),
         (Counter, Untyped) if stored.totals.negative_sums > 0 => {
             Err(Conflict::NegativeUntyped(name()))
         }
-        // Without series it is no more than a HELP line.
-        (Untyped, _) if !pushed.has_series => Ok(()),
+        // Without series it is no more than a HELP line, or left out whole.
+        (Untyped | Summary, _) if !pushed.has_series => Ok(()),
         (Untyped, Counter | Gauge) | (Counter | Gauge, Untyped) => Ok(()),
         (pushed, stored) if pushed == stored => Ok(()),
         (pushed, stored) => Err(Conflict::Type {

@@ -2,8 +2,9 @@
 //!
 //! Invariant: names are valid, unlike each other and sorted; values are escaped as in a label set.
 //! The rules are those of Pushgateway's README ("URL"): parts are split on `/`, then %-decoded;
-//! `name@base64/VALUE` carries any text in the URL-safe alphabet of RFC 4648 section 5, padding
-//! optional, `=` alone for the empty value.
+//! `name@base64/VALUE` carries any text in the URL-safe alphabet of RFC 4648 section 5, with any
+//! number of `=` behind it, which alone are the empty value. So is nothing behind the last slash,
+//! where a value has to come.
 
 use std::fmt;
 
@@ -97,7 +98,7 @@ impl GroupingKey {
     /// # Errors
     /// The first part that breaks a rule.
     pub fn from_path(path: &str) -> Result<GroupingKey, GroupingKeyError> {
-        let path = path.strip_suffix('/').unwrap_or(path);
+        let path = without_final_slash(path);
         let mut labels = Vec::new();
         let mut parts = path.split('/');
         while let Some(part) = parts.next().filter(|_| !path.is_empty()) {
@@ -147,6 +148,16 @@ impl GroupingKey {
     #[must_use]
     pub fn labels(&self) -> &[(String, String)] {
         &self.labels
+    }
+}
+
+/// A path without the slash at its end, unless that ends a pair whose value is empty: several
+/// clients push `/job/x/instance/` for an empty instance.
+fn without_final_slash(path: &str) -> &str {
+    let is_pair = path.split('/').count().is_multiple_of(2);
+    match path.strip_suffix('/') {
+        Some(shorter) if !is_pair || shorter.is_empty() => shorter,
+        _ => path,
     }
 }
 
@@ -209,23 +220,17 @@ fn percent_decode(part: &str) -> Result<Vec<u8>, GroupingKeyError> {
     Ok(decoded)
 }
 
-/// RFC 4648 section 5, with the padding optional.
+/// RFC 4648 section 5. Padding is cut off whatever its length, as Pushgateway does.
 fn base64_decode(encoded: &[u8]) -> Result<Vec<u8>, GroupingKeyError> {
     let invalid = || GroupingKeyError::Base64(Excerpt::of(encoded));
-    let digits = encoded;
-    let padding = digits
+    let padding = encoded
         .iter()
         .rev()
         .take_while(|&&byte| byte == b'=')
         .count();
-    let digits = &digits[..digits.len() - padding];
-    let is_padding_right = match padding {
-        0 => true,
-        1 if digits.is_empty() => true, // how Pushgateway's clients write the empty value
-        _ => padding <= 2 && (digits.len() + padding).is_multiple_of(4),
-    };
+    let digits = &encoded[..encoded.len() - padding];
     // Four digits are three bytes; two or three left over are one or two, one alone is none.
-    if !is_padding_right || digits.len() % 4 == 1 {
+    if digits.len() % 4 == 1 {
         return Err(invalid());
     }
     let mut decoded = Vec::with_capacity(digits.len() / 4 * 3 + 2);

@@ -14,6 +14,7 @@ mod label_set;
 mod line;
 mod metric_message;
 mod names;
+mod openmetrics;
 mod plain;
 mod protobuf;
 mod starts;
@@ -24,6 +25,7 @@ use crate::grouping_key::GroupingKey;
 use crate::label_limits::LabelLimits;
 use crate::metric::Push;
 use builder::Builder;
+use error::Cause;
 use names::Dialect;
 
 pub use error::{MeaningError, ParseError, Place, SyntaxError};
@@ -33,6 +35,9 @@ pub use format::{Format, UnsupportedFormat};
 /// many bytes beyond, may come of it. A short body with a long path costs what they carry.
 const PATH_LABELS_RATIO_MAX: usize = 16;
 const PATH_LABELS_BYTES_FREE: usize = 1 << 20;
+
+/// What a body that gzip has made begins with (RFC 1952 section 2.3.1).
+const GZIP: &[u8] = b"\x1f\x8b\x08";
 
 /// Reads a body in this format and puts the labels of the path on every sample.
 ///
@@ -46,6 +51,10 @@ pub fn parse<'a>(
     limits: LabelLimits,
 ) -> Result<Push<'a>, ParseError> {
     match format {
+        _ if body.starts_with(GZIP) => Err(ParseError {
+            place: Place::Body,
+            cause: Cause::Syntax(SyntaxError::Gzip),
+        }),
         Format::Text => parse_text(Dialect::Text, body, key, limits),
         Format::OpenMetrics => parse_text(Dialect::OpenMetrics, body, key, limits),
         Format::Protobuf => {
@@ -58,6 +67,15 @@ pub fn parse<'a>(
     }
 }
 
+/// Reads the text of a scrape of this gateway, in which each sample is stored as it stands: of a
+/// push, gauges that say when other series began are left out.
+///
+/// # Errors
+/// As [`parse`]; none for what this gateway has written.
+pub fn parse_snapshot<'a>(text: &'a [u8], key: &'a GroupingKey) -> Result<Push<'a>, ParseError> {
+    parse_text(Dialect::Snapshot, text, key, LabelLimits::NONE)
+}
+
 fn parse_text<'a>(
     dialect: Dialect,
     body: &'a [u8],
@@ -65,7 +83,11 @@ fn parse_text<'a>(
     limits: LabelLimits,
 ) -> Result<Push<'a>, ParseError> {
     let mut builder = builder(dialect, body, key, limits, text::expected_lines(body));
-    text::read(body, key, &mut builder)?;
+    let grammar = match dialect {
+        Dialect::Text | Dialect::Snapshot => line::line,
+        Dialect::OpenMetrics => openmetrics::line,
+    };
+    text::read(grammar, body, key, &mut builder)?;
     let push = builder.finish();
     push.map_err(|(line_number, error)| text::meaning_error(line_number, error))
 }

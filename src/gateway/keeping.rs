@@ -13,7 +13,7 @@ use crate::journal::{
     Entry, File, Journal, JournalError, Log, LogPart, Place, Replacement, Storage, Torn, Trouble,
 };
 use crate::label_limits::LabelLimits;
-use crate::parse::{Format, parse};
+use crate::parse::{Format, parse, parse_snapshot};
 use crate::render::render_pieces;
 
 /// How long an entry of a snapshot is, about. Reading one takes a few times as much memory.
@@ -252,18 +252,23 @@ fn write_snapshot(view: &View, log: &mut Log) -> io::Result<()> {
 }
 
 fn replay(aggregate: &mut Aggregate, entry: Entry<'_>) -> Result<(), String> {
-    let (labels, body) = match entry {
+    let key;
+    let push = match entry {
         Entry::Reset { .. } => {
             *aggregate = Aggregate::default();
             return Ok(());
         }
-        Entry::Push { labels, body } => (labels, body),
-        Entry::Snapshot { text } => ("", text),
+        Entry::Push { labels, body } => {
+            key = GroupingKey::from_path(labels).map_err(|error| error.to_string())?;
+            // What was acknowledged is kept, whatever the limits are now.
+            parse(Format::Text, body, &key, LabelLimits::NONE)
+        }
+        Entry::Snapshot { text } => {
+            key = GroupingKey::default();
+            parse_snapshot(text, &key)
+        }
     };
-    let key = GroupingKey::from_path(labels).map_err(|error| error.to_string())?;
-    // What was acknowledged is kept, whatever the limits are now.
-    let push =
-        parse(Format::Text, body, &key, LabelLimits::NONE).map_err(|error| error.to_string())?;
+    let push = push.map_err(|error| error.to_string())?;
     let checked = aggregate.check(&push).map_err(|error| error.to_string())?;
     aggregate.merge(&checked);
     Ok(())

@@ -19,6 +19,8 @@ pub struct ParseError {
 /// Where in a body something is wrong, in the terms of its format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
+    /// All of it.
+    Body,
     /// A line of text, counted from one.
     Line(usize),
     /// A metric family, counted from one.
@@ -37,6 +39,8 @@ pub enum Place {
 pub enum Cause {
     /// It is not in the format.
     Syntax(SyntaxError),
+    /// The same of a body without line feeds: it would be, had it those of its file.
+    NoLineFeeds(SyntaxError),
     /// It contradicts itself or another place.
     Meaning(MeaningError),
 }
@@ -45,6 +49,12 @@ impl fmt::Display for ParseError {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.cause {
             Cause::Syntax(cause) => write!(to, "{}: {cause}", self.place),
+            Cause::NoLineFeeds(cause) => write!(
+                to,
+                "{}: {cause}; the body has no line feeds, which curl -d removes: use \
+                 --data-binary",
+                self.place
+            ),
             Cause::Meaning(cause) => write!(to, "{}: {cause}", self.place),
         }
     }
@@ -53,6 +63,7 @@ impl fmt::Display for ParseError {
 impl fmt::Display for Place {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Place::Body => write!(to, "body"),
             Place::Line(number) => write!(to, "line {number}"),
             Place::Family(number) => write!(to, "metric family {number}"),
             Place::Metric { name, number } => write!(to, "metric {number} of {name}"),
@@ -88,11 +99,6 @@ pub enum SyntaxError {
         name: Excerpt,
         found: Excerpt,
     },
-    Escape {
-        place: &'static str,
-        allowed: &'static str,
-        found: Excerpt,
-    },
     LabelValueNotClosed,
     LabelsNotClosed,
     QuotedName,
@@ -101,8 +107,8 @@ pub enum SyntaxError {
     NumberTooLarge(Excerpt),
     Timestamp(Excerpt),
     BehindValue,
-    NoType(Excerpt),
     UnknownType(Excerpt),
+    HelpAlone,
     CutOff {
         missing: u64,
     },
@@ -111,6 +117,9 @@ pub enum SyntaxError {
     Group,
     WireType(&'static str),
     Packed(&'static str),
+    BehindEnd,
+    Gzip,
+    Multipart,
     BoundNotANumber,
     SecondBound(String),
 }
@@ -133,35 +142,24 @@ impl fmt::Display for SyntaxError {
                     "expected {what} after the {behind} {name}, found {found}"
                 )
             }
-            E::Escape {
-                place,
-                allowed,
-                found,
-            } => {
-                write!(to, "unknown escape {found} in {place}, expected {allowed}")
-            }
             E::LabelValueNotClosed => write!(to, "label value is not closed"),
             E::LabelsNotClosed => write!(to, "labels are not closed, expected `}}`"),
             E::QuotedName => write!(to, "quoted names are not part of this text format"),
             E::NoValue(name) => write!(to, "sample {name} has no value"),
             E::NotANumber(found) => write!(to, "value is not a number: {found}"),
             E::NumberTooLarge(found) => write!(to, "number is too large: {found}"),
-            E::Timestamp(found) => {
-                write!(
-                    to,
-                    "timestamp is not a whole number of milliseconds: {found}"
-                )
-            }
+            E::Timestamp(found) => write!(to, "timestamp is not a number: {found}"),
             E::BehindValue => write!(
                 to,
                 "only a timestamp may follow the value; comments stand on lines of their own, \
                  exemplars are not part of this text format"
             ),
-            E::NoType(name) => write!(to, "TYPE of {name} names no type"),
             E::UnknownType(found) => write!(
                 to,
-                "unknown type {found}, expected counter, gauge, histogram, summary or untyped"
+                "unknown type {found}, expected counter, gauge, histogram, summary, untyped or one of \
+                 OpenMetrics"
             ),
+            E::HelpAlone => write!(to, "there is nothing but a HELP line"),
             E::CutOff { missing } => write!(
                 to,
                 "a protobuf message is cut off, {missing} bytes are missing"
@@ -170,6 +168,16 @@ impl fmt::Display for SyntaxError {
             E::FieldNumber(number) => write!(to, "there is no protobuf field {number}"),
             E::Group => write!(to, "protobuf groups and unknown wire types are not read"),
             E::WireType(field) => write!(to, "the field `{field}` has the wrong protobuf type"),
+            E::BehindEnd => write!(to, "nothing may follow the line `# EOF`"),
+            E::Gzip => write!(
+                to,
+                "it is compressed by gzip, but there is no header `Content-Encoding: gzip`"
+            ),
+            E::Multipart => write!(
+                to,
+                "it is a multipart form, as curl -F sends; send the text alone by \
+                 curl --data-binary @FILE"
+            ),
             E::BoundNotANumber => write!(to, "the upper bound of a bucket is not a number"),
             E::SecondBound(bound) => write!(to, "the bucket with the bound {bound} comes twice"),
             E::Packed(field) => write!(to, "the packed list `{field}` is cut off"),

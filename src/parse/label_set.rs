@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::iter;
 
 use super::error::MeaningError;
-use super::line::{Label, label};
+use super::line::{Label, label, with_defined_escapes};
 use crate::excerpt::Excerpt;
 use crate::grouping_key::GroupingKey;
 
@@ -34,6 +34,15 @@ pub fn canonical_text<'a>(
         Some(text) if key.labels().is_empty() => text.into(),
         _ => put_over(labels.iter().map(|label| (label.name, label.value)), key).into(),
     }
+}
+
+/// The canonical form of sorted labels some of whose values have undefined escapes: a backslash
+/// that begins none stands for itself.
+pub fn defined_canonical_text(labels: &[Label<'_>], key: &GroupingKey) -> String {
+    let define = |label: &Label<'_>| with_defined_escapes(label.value, "\\\"n").into_owned();
+    let values: Vec<String> = labels.iter().map(define).collect();
+    let names = labels.iter().map(|label| label.name);
+    put_over(names.zip(values.iter().map(String::as_str)), key)
 }
 
 /// One label as protobuf has it.
@@ -101,9 +110,9 @@ pub fn escaped_help(help: &str) -> Cow<'_, str> {
 pub fn labels_of(canonical: &str) -> impl Iterator<Item = (&str, &str)> {
     let mut rest = canonical;
     iter::from_fn(move || {
-        let (read, behind) = label(rest).ok()?;
+        let ((label, _), behind) = label(rest).ok()?;
         rest = behind.strip_prefix(',').unwrap_or_default();
-        Some(read)
+        Some((label.name, label.value))
     })
 }
 

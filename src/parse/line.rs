@@ -2,15 +2,16 @@
 //!
 //! ```text
 //! line      = { blank } [ comment | help | type | sample ] { carriage-return }
-//! comment   = "#" anything whose first word is neither HELP nor TYPE, or is its last word
-//! help      = "#" { blank } "HELP" blanks name [ blanks text ]
+//! comment   = "#" anything that is neither help nor type
+//! help      = "#" { blank } "HELP" blanks name blanks text
 //! type      = "#" { blank } "TYPE" blanks name blanks word { blank }
 //! sample    = name ( { blank } labels { blank } | blanks ) number [ blanks timestamp ] { blank }
 //! labels    = "{" [ label { "," label } [ "," ] ] "}"       blanks anywhere between tokens
-//! label     = label-name "=" quote { character | "\\" | "\"" | "\n" } quote
+//! label     = label-name "=" quote { character | escape } quote
 //! character = any but quote, backslash and NUL
+//! escape    = "\\\\" | "\\\"" | "\n" | "\\" any other character
 //! number    = a decimal number, "Inf", "Infinity" with or without sign, or "NaN", in any case
-//! timestamp = a signed 64-bit whole number
+//! timestamp = a number that is finite
 //! blanks    = blank { blank }
 //! blank     = " " | tab
 //! ```
@@ -20,16 +21,20 @@
 //!
 //! - carriage returns at the end of a line are ignored, so CRLF is a line end;
 //! - the last line may lack its line feed: HTTP already protects against a cut body;
-//! - `unknown` is a type (as in `OpenMetrics`), and a TYPE line without a type is refused, not
-//!   ignored;
-//! - `# TYPE` and `# HELP` without a name are comments there and here;
+//! - the types of `OpenMetrics` are read, and timestamps that are fractions, as several client
+//!   libraries write them;
+//! - a TYPE line without a type is a comment, and so is a HELP line without a text;
+//! - a backslash that begins no escape stands for itself, as in `C:\dir` and in `OpenMetrics`;
 //! - a NUL in a label value or in HELP is refused, and so is a label whose name begins with `__`,
 //!   which Prometheus keeps for itself and other readers refuse;
 //! - numbers are what Rust and Go both read: no hexadecimal, no `_`, no signed NaN, nothing that
 //!   overflows to infinity.
 //!
 //! Every function is named after its rule and returns its value and what is left of the line. Time
-//! is linear in the line, and nothing is allocated but the caller's list and for an error.
+//! is linear in the line, and nothing is allocated but the caller's list, a text with undefined
+//! escapes, and for an error.
+
+use std::borrow::Cow;
 
 use super::error::SyntaxError;
 use super::names::Declared;
@@ -45,8 +50,8 @@ pub enum Line<'a> {
     Help {
         /// Of the metric family.
         name: &'a str,
-        /// May be empty.
-        text: &'a str,
+        /// Escaped as HELP of a [`crate::metric::PushedFamily`] is.
+        text: Cow<'a, str>,
     },
     /// A TYPE line.
     Type {
@@ -63,7 +68,11 @@ pub enum Line<'a> {
         value: f64,
         /// The line, of which the labels' names and values are parts.
         source: &'a str,
+        /// Whether a label value has a backslash that stands for itself.
+        has_undefined_escapes: bool,
     },
+    /// The line behind which nothing may follow.
+    End,
 }
 
 /// One label as sent. Its value is left escaped, without its quotes.
@@ -102,34 +111,51 @@ fn expected_behind(
     }
 }
 
-type Parsed<'a, T> = Result<(T, &'a str), SyntaxError>;
+/// A value, and what is left of the line.
+pub type Parsed<'a, T> = Result<(T, &'a str), SyntaxError>;
 
 /// Reads one line, given without its line feed. The labels of a sample replace what `labels` held.
 ///
 /// # Errors
 /// The first thing in the line that is not in the grammar.
 pub fn line<'a>(line: &'a [u8], labels: &mut Vec<Label<'a>>) -> Result<Line<'a>, SyntaxError> {
-    let mut line = skip_blank_bytes(line);
-    while let Some(shorter) = line.strip_suffix(b"\r") {
-        line = shorter;
-    }
+    let line = trimmed(line);
     match line.first() {
         None => Ok(Line::Empty),
-        Some(b'#') => comment(&line[1..]),
+        Some(b'#') => comment(&line[1..], help_text),
         Some(_) => sample(text(line)?, labels),
     }
 }
 
+/// A line without leading blanks and carriage returns at its end.
+pub fn trimmed(line: &[u8]) -> &[u8] {
+    let mut line = skip_blank_bytes(line);
+    while let Some(shorter) = line.strip_suffix(b"\r") {
+        line = shorter;
+    }
+    line
+}
+
 /// Only what is used of a line must be text: a comment may hold any bytes.
-fn text(line: &[u8]) -> Result<&str, SyntaxError> {
+///
+/// # Errors
+/// When it is not.
+pub fn text(line: &[u8]) -> Result<&str, SyntaxError> {
     std::str::from_utf8(line).map_err(|_| SyntaxError::NotUtf8)
 }
 
-fn comment(after_hash: &[u8]) -> Result<Line<'_>, SyntaxError> {
+/// How the text of a HELP line is escaped.
+pub type HelpText = fn(&str) -> Cow<'_, str>;
+
+/// Reads what stands behind the hash of a line.
+///
+/// # Errors
+/// When it is a HELP or TYPE line that is not in the grammar.
+pub fn comment(after_hash: &[u8], help_text: HelpText) -> Result<Line<'_>, SyntaxError> {
     let comment = skip_blank_bytes(after_hash);
-    let keyword: fn(&str) -> Result<Line<'_>, SyntaxError> = match comment.first_chunk() {
-        Some(b"HELP") => help,
-        Some(b"TYPE") => metric_type,
+    let is_help = match comment.first_chunk() {
+        Some(b"HELP") => true,
+        Some(b"TYPE") => false,
         _ => return Ok(Line::Empty),
     };
     let behind_keyword = &comment[4..];
@@ -138,30 +164,21 @@ fn comment(after_hash: &[u8]) -> Result<Line<'_>, SyntaxError> {
         // A longer word, or nothing behind the keyword: a comment.
         return Ok(Line::Empty);
     }
-    keyword(text(rest)?)
-}
-
-fn help(input: &str) -> Result<Line<'_>, SyntaxError> {
-    let (name, rest) = metric_name(input)?;
-    let text = skip_blanks(expect_blank_or_end(name, rest)?);
-    if text.contains('\0') {
-        return Err(SyntaxError::Nul);
-    }
-    check_escapes(text, "\\n").map_err(|found| SyntaxError::Escape {
-        place: "HELP",
-        allowed: "`\\\\` or `\\n`",
-        found,
-    })?;
-    Ok(Line::Help { name, text })
-}
-
-fn metric_type(input: &str) -> Result<Line<'_>, SyntaxError> {
-    let (name, rest) = metric_name(input)?;
+    let (name, rest) = metric_name(text(rest)?)?;
     let rest = skip_blanks(expect_blank_or_end(name, rest)?);
-    let (word, rest) = token(rest);
-    if word.is_empty() {
-        return Err(SyntaxError::NoType(Excerpt::of(name)));
+    match rest {
+        "" => Ok(Line::Empty),
+        text if text.contains('\0') => Err(SyntaxError::Nul),
+        text if is_help => Ok(Line::Help {
+            name,
+            text: help_text(text),
+        }),
+        _ => metric_type(name, rest),
     }
+}
+
+fn metric_type<'a>(name: &'a str, rest: &'a str) -> Result<Line<'a>, SyntaxError> {
+    let (word, rest) = token(rest);
     let declared =
         Declared::from_word(word).ok_or_else(|| SyntaxError::UnknownType(Excerpt::of(word)))?;
     match skip_blanks(rest) {
@@ -171,37 +188,58 @@ fn metric_type(input: &str) -> Result<Line<'_>, SyntaxError> {
 }
 
 fn sample<'a>(source: &'a str, labels: &mut Vec<Label<'a>>) -> Result<Line<'a>, SyntaxError> {
+    let (sample, rest) = value_of_sample(source, labels)?;
+    match rest {
+        "" => Ok(sample),
+        rest if rest.starts_with('#') => Err(SyntaxError::BehindValue),
+        rest => match timestamp(rest)? {
+            "" => Ok(sample),
+            found if found.starts_with('#') => Err(SyntaxError::BehindValue),
+            found => Err(expected("the end of the line after the timestamp", found)),
+        },
+    }
+}
+
+/// Reads a sample line up to its value, with the blanks behind that.
+///
+/// # Errors
+/// The first thing in it that is not in the grammar.
+pub fn value_of_sample<'a>(source: &'a str, labels: &mut Vec<Label<'a>>) -> Parsed<'a, Line<'a>> {
     labels.clear();
     let (name, rest) = metric_name(source)?;
-    let rest = match skip_blanks(rest).strip_prefix('{') {
+    let (has_undefined_escapes, rest) = match skip_blanks(rest).strip_prefix('{') {
         Some(rest) => label_list(rest, labels)?,
-        None => expect_blank_or_end(name, rest)?,
+        None => (false, expect_blank_or_end(name, rest)?),
     };
     let (word, rest) = token(skip_blanks(rest));
     if word.is_empty() {
         return Err(SyntaxError::NoValue(Excerpt::of(name)));
     }
-    let value = number(word)?;
-    match skip_blanks(rest) {
-        "" => {}
-        rest => timestamp(rest)?,
-    }
-    Ok(Line::Sample {
+    let sample = Line::Sample {
         name,
-        value,
+        value: number(word)?,
         source,
-    })
+        has_undefined_escapes,
+    };
+    Ok((sample, skip_blanks(rest)))
 }
 
-/// Reads the labels behind an opened brace, up to and with the closing one.
-fn label_list<'a>(input: &'a str, labels: &mut Vec<Label<'a>>) -> Result<&'a str, SyntaxError> {
+/// Reads the labels behind an opened brace, up to and with the closing one; true if a value has a
+/// backslash that stands for itself.
+///
+/// # Errors
+/// The first thing in them that is not in the grammar.
+pub fn label_list<'a>(input: &'a str, labels: &mut Vec<Label<'a>>) -> Parsed<'a, bool> {
     let mut rest = skip_blanks(input);
+    let mut has_undefined_escapes = false;
     loop {
         if let Some(rest) = rest.strip_prefix('}') {
-            return Ok(rest);
+            return Ok((has_undefined_escapes, rest));
         }
-        let ((name, value), after) = label(rest)?;
-        labels.push(Label { name, value });
+        let ((label, is_undefined), after) = label(rest)?;
+        let name = label.name;
+        labels.push(label);
+        has_undefined_escapes |= is_undefined;
         let after = skip_blanks(after);
         rest = match after.as_bytes().first() {
             Some(b',') => skip_blanks(&after[1..]),
@@ -214,11 +252,11 @@ fn label_list<'a>(input: &'a str, labels: &mut Vec<Label<'a>>) -> Result<&'a str
     }
 }
 
-/// Reads a label, and gives its name and its value, which is left escaped.
+/// Reads a label, and tells whether its value has a backslash that stands for itself.
 ///
 /// # Errors
 /// The first thing in it that is not in the grammar.
-pub fn label(input: &str) -> Parsed<'_, (&str, &str)> {
+pub fn label(input: &str) -> Parsed<'_, (Label<'_>, bool)> {
     let (name, rest) = label_name(input)?;
     let rest = skip_blanks(rest);
     let Some(rest) = rest.strip_prefix('=') else {
@@ -228,8 +266,8 @@ pub fn label(input: &str) -> Parsed<'_, (&str, &str)> {
     let Some(rest) = rest.strip_prefix('"') else {
         return Err(expected_behind("`\"`", "label name", name, rest));
     };
-    let (value, rest) = label_value(rest)?;
-    Ok(((name, value), rest))
+    let ((value, is_undefined), rest) = label_value(rest)?;
+    Ok(((Label { name, value }, is_undefined), rest))
 }
 
 fn label_name(input: &str) -> Parsed<'_, &str> {
@@ -244,23 +282,20 @@ fn label_name(input: &str) -> Parsed<'_, &str> {
     }
 }
 
-/// Reads a label value behind its opening quote, up to and with the closing one.
-fn label_value(input: &str) -> Parsed<'_, &str> {
+/// Reads a label value behind its opening quote, up to and with the closing one; true if it has a
+/// backslash that stands for itself.
+fn label_value(input: &str) -> Parsed<'_, (&str, bool)> {
     let bytes = input.as_bytes();
-    let mut at = 0;
+    let (mut at, mut is_undefined) = (0, false);
     loop {
         match bytes.get(at) {
             None => return Err(SyntaxError::LabelValueNotClosed),
-            Some(b'"') => return Ok((&input[..at], &input[at + 1..])),
+            Some(b'"') => return Ok(((&input[..at], is_undefined), &input[at + 1..])),
             Some(b'\\') => match bytes.get(at + 1) {
                 Some(b'\\' | b'"' | b'n') => at += 2,
-                None => return Err(SyntaxError::LabelValueNotClosed),
-                Some(_) => {
-                    return Err(SyntaxError::Escape {
-                        place: "a label value",
-                        allowed: "`\\\\`, `\\\"` or `\\n`",
-                        found: Excerpt::of(escape_at(input, at)),
-                    });
+                _ => {
+                    is_undefined = true;
+                    at += 1;
                 }
             },
             Some(0) => return Err(SyntaxError::Nul),
@@ -295,23 +330,21 @@ pub fn number(word: &str) -> Result<f64, SyntaxError> {
     Ok(value)
 }
 
-/// Checks a timestamp and drops it: sums have no time of their own.
-fn timestamp(input: &str) -> Result<(), SyntaxError> {
+/// Checks a timestamp and drops it: sums have no time of their own. Gives what is behind it and the
+/// blanks there.
+///
+/// # Errors
+/// When it is not a finite number.
+pub fn timestamp(input: &str) -> Result<&str, SyntaxError> {
     let (word, rest) = token(input);
-    if word.starts_with('#') {
-        return Err(SyntaxError::BehindValue);
-    }
-    if word.parse::<i64>().is_err() {
-        return Err(SyntaxError::Timestamp(Excerpt::of(word)));
-    }
-    match skip_blanks(rest) {
-        "" => Ok(()),
-        found if found.starts_with('#') => Err(SyntaxError::BehindValue),
-        found => Err(expected("the end of the line after the timestamp", found)),
+    match number(word) {
+        Ok(time) if time.is_finite() => Ok(skip_blanks(rest)),
+        _ => Err(SyntaxError::Timestamp(Excerpt::of(word))),
     }
 }
 
-fn skip_blanks(input: &str) -> &str {
+/// What is left behind leading blanks.
+pub fn skip_blanks(input: &str) -> &str {
     input.trim_start_matches([' ', '\t'])
 }
 
@@ -324,7 +357,7 @@ fn skip_blank_bytes(input: &[u8]) -> &[u8] {
 }
 
 /// Splits off what stands before the next blank.
-fn token(input: &str) -> (&str, &str) {
+pub fn token(input: &str) -> (&str, &str) {
     input.split_at(input.find([' ', '\t']).unwrap_or(input.len()))
 }
 
@@ -335,21 +368,31 @@ fn expect_blank_or_end<'a>(name: &str, rest: &'a str) -> Result<&'a str, SyntaxE
     }
 }
 
-/// Checks that every backslash is followed by one of `allowed`; gives back an escape that is not.
-fn check_escapes(text: &str, allowed: &str) -> Result<(), Excerpt> {
-    let mut rest = text;
-    while let Some(at) = rest.find('\\') {
-        match rest[at + 1..].chars().next() {
-            Some(escaped) if allowed.contains(escaped) => rest = &rest[at + 2..],
-            _ => return Err(Excerpt::of(escape_at(rest, at))),
+/// A text in which each backslash begins an escape out of `defined`: the others are doubled.
+pub fn with_defined_escapes<'a>(text: &'a str, defined: &str) -> Cow<'a, str> {
+    let mut written = Cow::Borrowed(text);
+    let mut from = 0;
+    while let Some(at) = text[from..].find('\\').map(|at| from + at) {
+        let is_defined = text[at + 1..].starts_with(|escaped| defined.contains(escaped));
+        from = at + 1 + usize::from(is_defined);
+        if !is_defined {
+            if let Cow::Borrowed(_) = written {
+                written = Cow::Owned(text[..at].to_owned());
+            }
+            written.to_mut().push('\\');
+        }
+        if let Cow::Owned(written) = &mut written {
+            written.push_str(&text[at..from]);
+            let next = text[from..]
+                .find('\\')
+                .map_or(text.len(), |next| from + next);
+            written.push_str(&text[from..next]);
         }
     }
-    Ok(())
+    written
 }
 
-/// The backslash at `at` and the character behind it, if there is one.
-fn escape_at(input: &str, at: usize) -> &str {
-    let mut characters = input[at..].chars();
-    characters.by_ref().take(2).for_each(drop);
-    &input[at..input.len() - characters.as_str().len()]
+/// The text of a HELP line.
+fn help_text(text: &str) -> Cow<'_, str> {
+    with_defined_escapes(text, "\\n")
 }

@@ -1,11 +1,11 @@
 //! The reader of text: lines to what the builder takes.
 //!
-//! Plain lines are read at once (`plain`), the others one by one (`line`).
+//! Plain lines are read at once (`plain`), the others one by one (`line`, `openmetrics`).
 
 use super::builder::{Builder, Labels, Sample};
-use super::error::{Cause, MeaningError, ParseError, Place};
-use super::label_set::{as_sent, canonical_text, sort_and_check};
-use super::line::{self, Label, Line, number};
+use super::error::{Cause, MeaningError, ParseError, Place, SyntaxError};
+use super::label_set::{as_sent, canonical_text, defined_canonical_text, sort_and_check};
+use super::line::{Label, Line, number};
 use super::names::{Kind, Named, Part};
 use super::plain::{PlainSample, Shape, first_line};
 use crate::excerpt::Excerpt;
@@ -23,31 +23,84 @@ pub fn expected_lines(body: &[u8]) -> usize {
     body.len() / line_bytes + 1
 }
 
+/// The grammar of a line.
+pub type Grammar = for<'a> fn(&'a [u8], &mut Vec<Label<'a>>) -> Result<Line<'a>, SyntaxError>;
+
 /// Reads a body line by line; the labels of the key are put on every sample.
 ///
 /// # Errors
 /// The first line that is not in the format, or that the builder refuses.
 pub fn read<'a>(
+    grammar: Grammar,
     body: &'a [u8],
     key: &'a GroupingKey,
     builder: &mut Builder<'a>,
 ) -> Result<(), ParseError> {
+    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+    if body.starts_with(b"--") {
+        return Err(ParseError {
+            place: Place::Body,
+            cause: Cause::Syntax(SyntaxError::Multipart),
+        });
+    }
     let mut reader = Reader {
+        grammar,
         key,
         builder,
         labels: Vec::new(),
+        has_ended: false,
     };
-    match std::str::from_utf8(body) {
+    let read = match std::str::from_utf8(body) {
         Ok(text) => reader.text(text),
         Err(_) => reader.bytes(body),
+    };
+    if body.contains(&b'\n') {
+        return read;
+    }
+    of_one_line(body, read)
+}
+
+/// A file whose line feeds are gone is one line. What is wrong there is then not the sender's
+/// fault; and a HELP line takes all of it for its text.
+fn of_one_line(body: &[u8], read: Result<(), ParseError>) -> Result<(), ParseError> {
+    let is_help = body.starts_with(b"# HELP ") && read.is_ok();
+    match read {
+        Err(ParseError {
+            place,
+            cause: Cause::Syntax(error),
+        }) if may_lack_line_feeds(&error) => Err(ParseError {
+            place,
+            cause: Cause::NoLineFeeds(error),
+        }),
+        Ok(()) if is_help => Err(ParseError {
+            place: Place::Line(1),
+            cause: Cause::NoLineFeeds(SyntaxError::HelpAlone),
+        }),
+        read => read,
     }
 }
 
+/// True of what is found where the next line should have begun.
+fn may_lack_line_feeds(error: &SyntaxError) -> bool {
+    use SyntaxError as E;
+    match error {
+        E::NotANumber(_) | E::Timestamp(_) | E::UnknownType(_) | E::BehindValue => true,
+        E::Expected { what, .. } => what.starts_with("the end of the line"),
+        _ => false,
+    }
+}
+
+/// What some editors write before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 struct Reader<'a, 'b> {
+    grammar: Grammar,
     key: &'a GroupingKey,
     builder: &'b mut Builder<'a>,
     /// Those of the line that is being read.
     labels: Vec<Label<'a>>,
+    /// Whether the line has come behind which nothing may follow.
+    has_ended: bool,
 }
 
 impl<'a> Reader<'a, '_> {
@@ -68,10 +121,21 @@ impl<'a> Reader<'a, '_> {
             } else {
                 let (line, behind) = first_line(text);
                 self.line(line.as_bytes(), line_number)?;
+                if self.has_ended {
+                    return self.end(behind.unwrap_or_default(), line_number + 1);
+                }
                 behind
             };
         }
         Ok(())
+    }
+
+    /// Reads what stands behind the end, where there should be nothing.
+    fn end(&mut self, behind: &'a str, line_number: usize) -> Result<(), ParseError> {
+        let lines = (line_number..).zip(behind.split('\n'));
+        lines
+            .into_iter()
+            .try_for_each(|(line_number, line)| self.line(line.as_bytes(), line_number))
     }
 
     /// Only what is used of a body must be text: its comments may hold any bytes.
@@ -82,13 +146,21 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn line(&mut self, line: &'a [u8], line_number: usize) -> Result<(), ParseError> {
-        let line = line::line(line, &mut self.labels).map_err(|error| ParseError {
+        let syntax_error = |error| ParseError {
             place: Place::Line(line_number),
             cause: Cause::Syntax(error),
-        })?;
+        };
+        if self.has_ended && !line.trim_ascii().is_empty() {
+            return Err(syntax_error(SyntaxError::BehindEnd));
+        }
+        let line = (self.grammar)(line, &mut self.labels).map_err(syntax_error)?;
         match line {
             Line::Empty => Ok(()),
-            Line::Help { name, text } => self.builder.names.help(name, text.into()),
+            Line::End => {
+                self.has_ended = true;
+                Ok(())
+            }
+            Line::Help { name, text } => self.builder.names.help(name, text),
             Line::Type { name, declared } => {
                 let names = &mut self.builder.names;
                 names.metric_type(name, declared, line_number)
@@ -97,27 +169,36 @@ impl<'a> Reader<'a, '_> {
                 name,
                 value,
                 source,
-            } => self.sample(name, source, value, line_number),
+                has_undefined_escapes,
+            } => {
+                let source = (!has_undefined_escapes).then_some(source);
+                self.sample(name, source, value, line_number)
+            }
         }
         .map_err(|error| meaning_error(line_number, error))
     }
 
-    /// Takes a sample line, of which `source` is the text that its labels are parts of.
+    /// Takes a sample line, of which `source` is the text that its labels are parts of; none where
+    /// their values have undefined escapes.
     fn sample(
         &mut self,
         name: &'a str,
-        source: &'a str,
+        source: Option<&'a str>,
         value: f64,
         position: usize,
     ) -> Result<(), MeaningError> {
         let labels = &mut self.labels;
         sort_and_check(labels)?;
-        let named = self.builder.names.of_sample(name);
+        let mut named = self.builder.names.of_sample(name);
         let le = match named.kind {
             Kind::Histogram(_) => take_upper_bound(labels),
             _ => None,
         };
-        let canonical = canonical_text(labels, as_sent(labels, source), self.key);
+        let canonical = match source {
+            Some(source) => canonical_text(labels, as_sent(labels, source), self.key),
+            None => defined_canonical_text(labels, self.key).into(),
+        };
+        let bound = upper_bound(&mut named, labels, le)?;
         let labels = Labels {
             canonical,
             sent: labels.len(),
@@ -127,8 +208,7 @@ impl<'a> Reader<'a, '_> {
             value,
             position,
         };
-        self.builder
-            .sample(&sample, labels, upper_bound(&named, le)?)
+        self.builder.sample(&sample, labels, bound)
     }
 
     /// True if the label `le` of a plain sample may be taken for a bound.
@@ -150,8 +230,8 @@ impl<'a> Reader<'a, '_> {
             canonical: canonical_text(&self.labels, sample.canonical, self.key),
             sent: self.labels.len(),
         };
-        let named = self.builder.names.of_sample(sample.name);
-        let bound = upper_bound(&named, sample.upper_bound)?;
+        let mut named = self.builder.names.of_sample(sample.name);
+        let bound = upper_bound(&mut named, &self.labels, sample.upper_bound)?;
         let sample = Sample {
             named,
             value: sample.value,
@@ -177,13 +257,22 @@ fn take_upper_bound<'a>(labels: &mut Vec<Label<'a>>) -> Option<&'a str> {
 }
 
 /// The bound of a bucket. The other parts of a histogram have none and cannot carry the label:
-/// their series is the buckets' series, and there it would stand twice.
-fn upper_bound(named: &Named<'_>, le: Option<&str>) -> Result<UpperBound, MeaningError> {
+/// their series is the buckets' series, and there it would stand twice. What has a quantile and the
+/// bare name of a histogram is taken for the summary that its sender means.
+fn upper_bound(
+    named: &mut Named<'_>,
+    labels: &[Label<'_>],
+    le: Option<&str>,
+) -> Result<UpperBound, MeaningError> {
     let Kind::Histogram(part) = named.kind else {
         return Ok(UpperBound::INFINITY);
     };
     let name = || Excerpt::of(named.name);
     match (part, le) {
+        (Part::Own, _) if labels.iter().any(|label| label.name == "quantile") => {
+            named.kind = Kind::Summary(Part::Own);
+            Ok(UpperBound::INFINITY)
+        }
         (Part::Own, _) => Err(MeaningError::BareHistogram(name())),
         (Part::Bucket, None) => Err(MeaningError::NoUpperBound(name())),
         (Part::Bucket, Some(le)) => {

@@ -33,6 +33,10 @@ mod it {
 const PUSHES_MAX: usize = 16;
 
 fuzz_target!(|input: &[u8]| -> Corpus {
+    if input.windows(8).any(|word| word == b"_created") {
+        // Of a push, such gauges may be left out; the journal reads a scrape in another way.
+        return Corpus::Reject;
+    }
     let sequence: Vec<_> = sequence(input).take(PUSHES_MAX + 1).collect();
     if sequence.len() > PUSHES_MAX {
         return Corpus::Reject;
@@ -58,7 +62,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
             Ok(_) => {
                 let key = key(path);
                 let parsed = parse(Format::Text, body, &key, LabelLimits::NONE).expect("it was accepted");
-                valid::assert_push(&parsed, body);
+                valid::assert_push_of_text(&parsed, body);
                 if let Some(last) = last.replace(push) {
                     assert_commutes(last, push);
                 }

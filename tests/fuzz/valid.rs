@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use prometheus_aggregation_gateway::metric::{MetricType, Push, UpperBound};
+use prometheus_aggregation_gateway::metric::{MetricType, Push, PushedFamily, UpperBound};
 
 use crate::it::strict;
 
@@ -17,10 +17,20 @@ pub fn assert_message(message: &str) {
     assert!(message.len() <= 300, "{} bytes: {message:?}", message.len());
 }
 
-/// A push holds what its types promise, and as many samples as its body has lines of them.
-pub fn assert_push(push: &Push<'_>, body: &[u8]) {
-    let skipped = push.skipped.not_a_number + push.skipped.infinite + push.skipped.summary;
+/// A push of text has as many samples as its body has lines of them, and is valid.
+pub fn assert_push_of_text(push: &Push<'_>, body: &[u8]) {
+    let skipped = push.skipped;
+    let skipped = skipped.not_a_number
+        + skipped.infinite
+        + skipped.summary
+        + skipped.gauge_histogram
+        + skipped.created;
     assert_eq!(push.samples + skipped, sample_lines(body));
+    assert_push(push);
+}
+
+/// A push holds what its types promise.
+pub fn assert_push(push: &Push<'_>) {
     let mut names = HashSet::new();
     for (place, family) in push.families.iter().enumerate() {
         assert!(names.insert(family.name), "{} comes twice", family.name);
@@ -32,7 +42,8 @@ pub fn assert_push(push: &Push<'_>, body: &[u8]) {
         let has_series = increments.next().is_some() || histograms.next().is_some();
         assert_eq!(family.has_series, has_series, "{family:?}");
     }
-    for family in &push.families {
+    let is_histogram = |family: &&PushedFamily<'_>| family.metric_type == MetricType::Histogram;
+    for family in push.families.iter().filter(is_histogram) {
         for suffix in family.metric_type.suffixes() {
             let exposed = format!("{}{suffix}", family.name);
             assert!(!names.contains(exposed.as_str()), "{exposed} is exposed");
@@ -101,6 +112,7 @@ fn sample_lines(body: &[u8]) -> u64 {
         let line = line.trim_ascii_start();
         !line.is_empty() && line[0] != b'#'
     };
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     body.split(|&byte| byte == b'\n')
         .map(|line| u64::from(is_sample(line)))
         .sum()

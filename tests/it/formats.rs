@@ -7,10 +7,11 @@ use prometheus_aggregation_gateway::aggregate::Aggregate;
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::metric::{SkippedSamples, Start};
-use prometheus_aggregation_gateway::parse::{Format, parse};
+use prometheus_aggregation_gateway::parse::{Format, parse, parse_snapshot};
 use prometheus_aggregation_gateway::render::whole_text;
 
 use crate::cases;
+use crate::random::{Random, encoded, push};
 use crate::strict;
 
 /// The limits of labels without flags.
@@ -58,6 +59,12 @@ fn read(path: &Path) -> Vec<u8> {
 #[test]
 fn protobuf() {
     check("protobuf", "pb", Format::Protobuf);
+}
+
+/// `name.om`, the same.
+#[test]
+fn open_metrics() {
+    check("openmetrics", "om", Format::OpenMetrics);
 }
 
 fn check(folder: &str, extension: &str, format: Format) {
@@ -155,4 +162,217 @@ fn many_short_messages() {
             let _ = Sums::default().push(Format::Protobuf, path, body);
         }
     }
+}
+
+/// What a push adds is the same in whatever format it is written.
+#[test]
+fn formats_make_the_same_push() {
+    let key = GroupingKey::default();
+    for seed in 0..500 {
+        let mut random = Random::new(seed);
+        let model = push(&mut random).model;
+        let text = model.scrape();
+        let parse = |format, body: &[u8]| {
+            // The push borrows from the body.
+            let push = parse(format, body, &key, LIMITS).map_err(|error| error.to_string());
+            push.map(|push| format!("{push:?}"))
+        };
+        let expected = parse(Format::Text, text.as_bytes());
+        let protobuf = encoded::protobuf(&mut random, &model);
+        assert_eq!(parse(Format::Protobuf, &protobuf), expected, "seed {seed}");
+        for body in [
+            text.clone(),
+            encoded::open_metrics(&mut random, &model),
+            encoded::open_metrics(&mut random, &model),
+        ] {
+            let mut sums = Sums::default();
+            let outcome = sums.push(Format::OpenMetrics, "", body.as_bytes());
+            assert_eq!(outcome.err(), None, "{body}");
+            assert_eq!(sums.scrape(), text, "{body}");
+        }
+    }
+}
+
+/// Bytes that are damaged in any way are read or refused, in one short line, and without a panic.
+#[test]
+fn damaged_bodies_are_survived() {
+    for seed in 0..4000 {
+        let mut random = Random::new(seed);
+        let model = push(&mut random).model;
+        let (format, mut body) = if random.percent(50) {
+            (Format::Protobuf, encoded::protobuf(&mut random, &model))
+        } else {
+            let body = encoded::open_metrics(&mut random, &model);
+            (Format::OpenMetrics, body.into_bytes())
+        };
+        for _ in 0..random.below(4) {
+            let from = random.below(body.len() + 1);
+            let to = (from + random.below(3)).min(body.len());
+            let piece = random.bits().to_le_bytes();
+            body.splice(from..to, piece[..random.below(4)].iter().copied());
+        }
+        let mut sums = Sums::default();
+        if let Err(message) = sums.push(format, "", &body) {
+            let is_printable = message.chars().all(|character| !character.is_control());
+            assert!(is_printable && message.len() <= 300, "{message:?}");
+        }
+        sums.scrape();
+    }
+}
+
+/// What a sender does wrong with the body as a whole is told with what to do instead.
+#[test]
+fn hints() {
+    #[track_caller]
+    fn check(body: &[u8], expected: &str) {
+        for format in [Format::Text, Format::OpenMetrics] {
+            let refused = Sums::default().push(format, "", body);
+            assert_eq!(refused, Err(expected.to_owned()));
+        }
+    }
+    let no_line_feeds = "; the body has no line feeds, which curl -d removes: use --data-binary";
+    check(
+        b"# TYPE a counterb{q=\"x\"} 1",
+        &format!(
+            "line 1: unknown type `counterb{q}`, expected counter, gauge, histogram, summary, \
+             untyped or one of OpenMetrics{no_line_feeds}",
+            q = "{q=\"x\"}"
+        ),
+    );
+    check(
+        b"a 1b 2",
+        &format!("line 1: value is not a number: `1b`{no_line_feeds}"),
+    );
+    check(
+        b"a{b=\"c\"} 1a{b=\"d\"} 2",
+        &format!(
+            "line 1: value is not a number: `1a{q}`{no_line_feeds}",
+            q = "{b=\"d\"}"
+        ),
+    );
+    check(
+        b"# HELP a texta 1",
+        &format!("line 1: there is nothing but a HELP line{no_line_feeds}"),
+    );
+    check(
+        b"--ab\r\nContent-Disposition: form-data\r\n\r\na 1\r\n--ab--\r\n",
+        "body: it is a multipart form, as curl -F sends; send the text alone by curl \
+         --data-binary @FILE",
+    );
+    let gzip = "body: it is compressed by gzip, but there is no header `Content-Encoding: gzip`";
+    check(b"\x1f\x8b\x08\0\0", gzip);
+    let refused = Sums::default().push(Format::Protobuf, "", b"\x1f\x8b\x08\0\0");
+    assert_eq!(refused, Err(gzip.to_owned()));
+}
+
+/// A type that says enough is believed; otherwise the last line decides.
+#[test]
+fn format_of_a_body() {
+    #[track_caller]
+    fn check(content_type: &str, plain: Format, with_end: Format) {
+        let content_type = Some(content_type).filter(|text| !text.is_empty());
+        assert_eq!(Format::of(content_type, b"a 1\n"), Ok(plain));
+        assert_eq!(Format::of(content_type, b"a 1\n# EOF"), Ok(with_end));
+        assert_eq!(Format::of(content_type, b"a 1\r\n# EOF\r\n"), Ok(with_end));
+    }
+    use Format::{OpenMetrics, Protobuf, Text};
+    for generic in [
+        "",
+        "text/plain",
+        "Text/Plain; charset=utf-8",
+        "text/plain; version=",
+        "application/x-www-form-urlencoded",
+        "application/octet-stream",
+        "application/json",
+        ";",
+    ] {
+        check(generic, Text, OpenMetrics);
+    }
+    for text in [
+        "text/plain; version=0.0.4",
+        "text/plain;charset=utf-8;Version = \"0.0.4\"",
+        "text/plain; version=1.0.0; escaping=allow-utf-8",
+    ] {
+        check(text, Text, Text);
+    }
+    for open_metrics in [
+        "application/openmetrics-text",
+        "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        "application/openmetrics-text; version=0.0.1;;",
+    ] {
+        check(open_metrics, OpenMetrics, OpenMetrics);
+    }
+    for protobuf in [
+        "application/vnd.google.protobuf",
+        "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; \
+         encoding=delimited",
+        "application/vnd.google.protobuf;  proto=io.prometheus.client.MetricFamily;;\
+         ENCODING=\"Delimited\"; escaping=underscores;",
+    ] {
+        check(protobuf, Protobuf, Protobuf);
+    }
+}
+
+#[test]
+fn formats_that_are_not_read() {
+    #[track_caller]
+    fn check(content_type: &str, expected: &str) {
+        let refused = Format::of(Some(content_type), b"").map_err(|error| error.to_string());
+        assert_eq!(refused, Err(expected.to_owned()));
+    }
+    check(
+        "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=text",
+        "protobuf with encoding=`text` is not read here, expected encoding=delimited or the text \
+         format",
+    );
+    check(
+        "application/vnd.google.protobuf; proto=prometheus.WriteRequest",
+        "protobuf with proto=`prometheus.WriteRequest` is not read here, expected \
+         proto=io.prometheus.client.MetricFamily or the text format",
+    );
+    check(
+        "application/openmetrics-protobuf; version=1.0.0",
+        "the type `application/openmetrics-protobuf` is not read here, expected the text format, \
+         OpenMetrics 1.0 or application/vnd.google.protobuf with delimited messages MetricFamily",
+    );
+    check(
+        "application/openmetrics-text; version=2.0.0",
+        "OpenMetrics with version=`2.0.0` is not read here, expected version=1.0.0 or the text \
+         format",
+    );
+}
+
+#[test]
+fn codes_of_formats() {
+    for (format, code) in [
+        (Format::Text, b't'),
+        (Format::OpenMetrics, b'o'),
+        (Format::Protobuf, b'p'),
+    ] {
+        assert_eq!(format.code(), code);
+        assert_eq!(Format::from_code(code), Some(format));
+    }
+    assert_eq!(Format::from_code(b'x'), None);
+}
+
+/// Starts are those of the series with the same labels; what begins nothing is no series either.
+#[test]
+fn starts_of_text() {
+    let body = "# TYPE x_created gauge\nx_created{a=\"1\"} 1.5\nx_created{a=\"9\"} 1\n\
+                x_created{a=\"2\"} NaN\n# TYPE x_total counter\nx_total{a=\"0\"} NaN\n\
+                x_total{a=\"1\"} 1\nx_total{a=\"2\"} 1\n# TYPE h histogram\nh_sum{a=\"0\"} NaN\n\
+                h_count{a=\"1\"} 1\n# TYPE h_created gauge\nh_created{a=\"1\"} 2.25\n";
+    let key = GroupingKey::default();
+    let push = parse(Format::Text, body.as_bytes(), &key, LIMITS).expect("it is valid");
+    let start = |place, milliseconds| Start {
+        place,
+        milliseconds,
+    };
+    assert_eq!(push.numbers.len(), 2);
+    assert_eq!(push.number_starts, [start(0, 1500)]);
+    assert_eq!(push.histogram_starts, [start(0, 2250)]);
+    assert_eq!((push.samples, push.skipped.created), (3, 3));
+    // A snapshot is what was stored.
+    let push = parse_snapshot(body.as_bytes(), &key).expect("it is valid");
+    assert_eq!((push.numbers.len(), push.number_starts.len()), (5, 0));
 }

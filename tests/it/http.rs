@@ -112,6 +112,15 @@ fn path_labels() {
         r#"some{job="x"}"#,
     );
     check(
+        "/job/x/instance/",
+        r#"some{instance="y"}"#,
+        r#"some{job="x"}"#,
+    );
+    check("/job/x/", "some", r#"some{job="x"}"#);
+    // Padding of any length.
+    check("/job@base64/YQ=", "some", r#"some{job="a"}"#);
+    check("/job@base64/YWFh====", "some", r#"some{job="aaa"}"#);
+    check(
         "/job/x/instance//zone/z",
         "some",
         r#"some{job="x",zone="z"}"#,
@@ -132,10 +141,7 @@ fn path_labels_refused() {
         "/job",
         "path: expected /<label>/<value> pairs, `job` has no value",
     );
-    check_path_refusal(
-        "/job/",
-        "path: expected /<label>/<value> pairs, `job` has no value",
-    );
+    check_path_refusal("/job/", "path: the job name is empty");
     check_path_refusal(
         "/job/x/y",
         "path: expected /<label>/<value> pairs, `y` has no value",
@@ -195,9 +201,7 @@ fn path_labels_not_in_base64_are_refused() {
     let expected = "path: expected URL-safe base64 (RFC 4648 section 5), found";
     check_path_refusal("/job@base64/a", &format!("{expected} `a`"));
     check_path_refusal("/job@base64/ab+d", &format!("{expected} `ab+d`"));
-    check_path_refusal("/job@base64/YQ=", &format!("{expected} `YQ=`"));
     check_path_refusal("/job@base64/Y=Q=", &format!("{expected} `Y=Q=`"));
-    check_path_refusal("/job@base64/YWFh====", &format!("{expected} `YWFh====`"));
 }
 
 #[test]
@@ -497,4 +501,18 @@ fn own_metrics() {
     // Pushed and own metrics are never mixed.
     assert!(!gateway.scrape().contains("aggregation_gateway_"));
     assert!(!gateway.get("/-/metrics").body.contains("some"));
+    let body = "# TYPE g gaugehistogram\ng_gcount 1\n# TYPE x_total counter\nx_total 1\n\
+                # TYPE x_created gauge\nx_created 1\n";
+    gateway.push("/metrics", body);
+    check(
+        &gateway,
+        "samples_skipped_total{reason=\"gauge_histogram\"}",
+        1.0,
+    );
+    check(&gateway, "samples_skipped_total{reason=\"created\"}", 1.0);
+    check(
+        &gateway,
+        "samples_skipped_total{reason=\"native_histogram\"}",
+        0.0,
+    );
 }

@@ -11,6 +11,7 @@
 //! - Where neither `+Inf` nor `_count` is there, both are what the highest bucket says, or 0.
 
 pub mod broken;
+pub mod encoded;
 pub mod model;
 mod spelling;
 
