@@ -4,13 +4,15 @@
 //! The rules are those of Pushgateway's README ("URL"): parts are split on `/`, then %-decoded;
 //! `name@base64/VALUE` carries any text in the URL-safe alphabet of RFC 4648 section 5, with any
 //! number of `=` behind it, which alone are the empty value. So is nothing behind the last slash,
-//! where a value has to come.
+//! where a value has to come. A name that begins with `U__` is one of any text, escaped as
+//! Prometheus escapes names as `values`: `U__my_2e_name` for `my.name`.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::excerpt::Excerpt;
 use crate::label_limits::{BeyondLimit, LabelLimits};
-use crate::metric::label_name_length;
+use crate::metric::{label_name_length, written_label_name};
 
 /// The labels that a path puts on every sample of its push; they win over the body's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -144,7 +146,8 @@ impl GroupingKey {
         self.labels.iter().map(length).sum()
     }
 
-    /// Name and escaped value of each label, sorted by name. An empty value takes the label away.
+    /// Name, as it stands in a label set, and escaped value of each label, sorted by name. An empty
+    /// value takes the label away.
     #[must_use]
     pub fn labels(&self) -> &[(String, String)] {
         &self.labels
@@ -168,11 +171,14 @@ fn label(name: &[u8], value: Vec<u8>) -> Result<(String, String), GroupingKeyErr
         None => (name, value),
     };
     let name = match std::str::from_utf8(name) {
-        Ok(valid) if !name.is_empty() && label_name_length(name) == name.len() => valid,
+        Ok(valid) if !name.is_empty() && label_name_length(name) == name.len() => {
+            unescaped_name(valid)
+        }
         _ => {
             return Err(GroupingKeyError::NoLabelName(Excerpt::of(name)));
         }
     };
+    let name = name.as_ref();
     if name.starts_with("__") {
         return Err(GroupingKeyError::ReservedLabelName(Excerpt::of(name)));
     }
@@ -191,7 +197,31 @@ fn label(name: &[u8], value: Vec<u8>) -> Result<(String, String), GroupingKeyErr
         .replace('\\', r"\\")
         .replace('"', r#"\""#)
         .replace('\n', r"\n");
-    Ok((name.to_owned(), escaped))
+    Ok((written_label_name(name).into_owned(), escaped))
+}
+
+/// The name that a label name of a path stands for. What begins like an escaped one but is none
+/// stands for itself.
+fn unescaped_name(name: &str) -> Cow<'_, str> {
+    let unescape = || {
+        let mut rest = name.strip_prefix("U__")?;
+        let mut unescaped = String::with_capacity(rest.len());
+        while let Some((before, behind)) = rest.split_once('_') {
+            unescaped.push_str(before);
+            let (digits, behind) = behind.split_once('_')?;
+            unescaped.push(match digits {
+                "" => '_',
+                digits if digits.len() <= 6 && !digits.starts_with('+') => {
+                    char::from_u32(u32::from_str_radix(digits, 16).ok()?)?
+                }
+                _ => return None,
+            });
+            rest = behind;
+        }
+        unescaped.push_str(rest);
+        (!unescaped.is_empty() && !unescaped.contains('\0')).then_some(unescaped)
+    };
+    unescape().map_or(name.into(), Cow::Owned)
 }
 
 /// RFC 3986 section 2.1; `+` stands for itself.

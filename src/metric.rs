@@ -82,6 +82,33 @@ pub fn label_name_length(input: &[u8]) -> usize {
     name_length(input, |byte| byte.is_ascii_alphabetic() || byte == b'_')
 }
 
+/// True of a name that Prometheus 3 takes for a metric and that can be written in quotes as it is:
+/// any text without a quote, a backslash or a control character.
+#[must_use]
+pub fn is_metric_name(name: &str) -> bool {
+    let is_outside = |character: char| matches!(character, '"' | '\\') || character.is_control();
+    !name.is_empty() && (is_plain_metric_name(name) || !name.contains(is_outside))
+}
+
+/// True of a metric name inside the alphabet: it needs no quotes.
+#[must_use]
+pub fn is_plain_metric_name(name: &str) -> bool {
+    metric_name_length(name.as_bytes()) == name.len()
+}
+
+/// A label name as it stands in a label set: beyond the alphabet in quotes, escaped as values are.
+#[must_use]
+pub fn written_label_name(name: &str) -> Cow<'_, str> {
+    if label_name_length(name.as_bytes()) == name.len() {
+        return name.into();
+    }
+    let escaped = name
+        .replace('\\', r"\\")
+        .replace('"', r#"\""#)
+        .replace('\n', r"\n");
+    format!("\"{escaped}\"").into()
+}
+
 fn name_length(input: &[u8], may_begin: impl Fn(u8) -> bool) -> usize {
     if !input.first().is_some_and(|&first| may_begin(first)) {
         return 0;
@@ -102,7 +129,9 @@ pub fn base_names(name: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The labels of a series in their one canonical form, which is its identity: `a="1",b="x\"y"`,
-/// sorted by name, without labels of empty value, values escaped as the exposition format says.
+/// sorted by name, without labels of empty value, values escaped as the exposition format says. A
+/// name beyond the alphabet stands in quotes and is escaped in the same way; it is sorted as it is
+/// written.
 ///
 /// The escapes of that format are a bijection (`\\`, `\"`, `\n` and nothing else is accepted), so
 /// two values are equal exactly when their escaped forms are, and nobody needs to unescape.
@@ -238,7 +267,7 @@ pub struct Start {
 /// What a push says of one family. It may have no series: then it only declares.
 #[derive(Debug, PartialEq)]
 pub struct PushedFamily<'a> {
-    /// The metric name.
+    /// The metric name; one beyond the alphabet is as it would be written in quotes.
     pub name: &'a str,
     /// The escaped text of its HELP line; empty when there is none.
     pub help: Cow<'a, str>,

@@ -8,7 +8,7 @@
 use std::ops::ControlFlow;
 
 use crate::aggregate::{Family, Histogram, Position, Series, View};
-use crate::metric::UpperBound;
+use crate::metric::{UpperBound, is_plain_metric_name};
 use crate::number;
 
 /// How far an exposition has been rendered: it can be gone on with at any time, as long as the view
@@ -34,6 +34,7 @@ pub fn render(
 ) -> Option<Cursor> {
     let mut bounds = Bounds::default();
     let family = view.visit_families_from(from.family, |name, family| {
+        let name = &Name::of(name);
         if !from.is_within_family {
             render_head(name, family, text);
             from.is_within_family = true;
@@ -51,7 +52,7 @@ pub fn render(
 
 /// Renders series of one family; gives the position of the first one that is not done.
 fn render_series(
-    name: &str,
+    name: &Name<'_>,
     family: &Family,
     from: &mut Cursor,
     bounds: &mut Bounds,
@@ -63,7 +64,7 @@ fn render_series(
             if text.len() >= text_bytes {
                 return ControlFlow::Break(());
             }
-            render_sample(&[name], labels, *value, text);
+            render_sample(name, "", labels, *value, text);
             ControlFlow::Continue(())
         }),
         Series::Histograms(histograms) => {
@@ -97,6 +98,7 @@ pub fn render_pieces<E>(
     let mut text = Vec::new();
     let mut bounds = Bounds::default();
     for (name, family) in view.families() {
+        let name = &Name::of(name);
         let mut full = |text: &mut Vec<u8>| {
             if text.len() < piece_bytes {
                 return Ok(());
@@ -110,7 +112,7 @@ pub fn render_pieces<E>(
         render_head(name, family, &mut text);
         match &family.series {
             Series::Numbers(numbers) => numbers.iter().try_for_each(|(labels, value)| {
-                render_sample(&[name], labels, *value, &mut text);
+                render_sample(name, "", labels, *value, &mut text);
                 full(&mut text)
             })?,
             Series::Histograms(histograms) => {
@@ -131,29 +133,68 @@ pub fn render_pieces<E>(
     }
 }
 
-fn render_head(name: &str, family: &Family, text: &mut Vec<u8>) {
+fn render_head(name: &Name<'_>, family: &Family, text: &mut Vec<u8>) {
     match family.help.as_ref() {
         "" => {}
-        help => append(text, &["# HELP ", name, " ", help, "\n"]),
+        help => append(
+            text,
+            &[
+                "# HELP ", name.quote, name.text, name.quote, " ", help, "\n",
+            ],
+        ),
     }
     render_type(name, family, text);
 }
 
-fn render_type(name: &str, family: &Family, text: &mut Vec<u8>) {
+fn render_type(name: &Name<'_>, family: &Family, text: &mut Vec<u8>) {
+    let word = family.metric_type.as_str();
     append(
         text,
-        &["# TYPE ", name, " ", family.metric_type.as_str(), "\n"],
+        &[
+            "# TYPE ", name.quote, name.text, name.quote, " ", word, "\n",
+        ],
     );
 }
 
-fn render_sample(name: &[&str], labels: &str, value: f64, text: &mut Vec<u8>) {
-    append(text, name);
+fn render_sample(name: &Name<'_>, suffix: &str, labels: &str, value: f64, text: &mut Vec<u8>) {
+    append(text, &[name.before, name.text, suffix]);
     match labels {
-        "" => append(text, &[" "]),
-        labels => append(text, &["{", labels, "} "]),
+        "" => append(text, &[name.alone]),
+        labels => append(text, &[name.behind, labels, "} "]),
     }
     number::append(value, text);
     text.push(b'\n');
+}
+
+/// The name of a family, and what stands around it in a line. Beyond the alphabet it is quoted,
+/// and stands among the labels of a sample (text format 1.0.0).
+struct Name<'a> {
+    text: &'a str,
+    /// Around it in a HELP or TYPE line.
+    quote: &'static str,
+    /// Before it in a sample.
+    before: &'static str,
+    /// Between it and its labels.
+    behind: &'static str,
+    /// Between it and the value, without labels.
+    alone: &'static str,
+}
+
+impl Name<'_> {
+    fn of(text: &str) -> Name<'_> {
+        let (quote, before, behind, alone) = if is_plain_metric_name(text) {
+            ("", "", "{", " ")
+        } else {
+            ("\"", "{\"", "\",", "\"} ")
+        };
+        Name {
+            text,
+            quote,
+            before,
+            behind,
+            alone,
+        }
+    }
 }
 
 /// The bounds of more buckets than that are written for each histogram: keeping them would take
@@ -189,7 +230,7 @@ impl Bounds {
 /// Renders a histogram, from the cursor's bucket on; breaks off before the first line that begins
 /// beyond `text_bytes`.
 fn render_histogram(
-    name: &str,
+    name: &Name<'_>,
     labels: &str,
     histogram: &Histogram,
     bounds: &Bounds,
@@ -207,7 +248,8 @@ fn render_histogram(
         // negative, a + ((a + b) - a) == a + b holds in floats too, though the parts are rounded.
         // At the upper end that asks for an even last digit, which the largest float has not.
         from.cumulative_count = (from.cumulative_count + count).min(f64::MAX.next_down());
-        append(text, &[name, "_bucket{", labels, comma, "le=\""]);
+        append(text, &[name.before, name.text, "_bucket", name.behind]);
+        append(text, &[labels, comma, "le=\""]);
         bounds.append(from.buckets, bound, text);
         append(text, &["\"} "]);
         number::append(from.cumulative_count, text);
@@ -217,8 +259,8 @@ fn render_histogram(
     if text.len() >= text_bytes {
         return ControlFlow::Break(());
     }
-    render_sample(&[name, "_sum"], labels, histogram.sum, text);
-    render_sample(&[name, "_count"], labels, histogram.count, text);
+    render_sample(name, "_sum", labels, histogram.sum, text);
+    render_sample(name, "_count", labels, histogram.count, text);
     (from.buckets, from.cumulative_count) = (0, 0.0);
     ControlFlow::Continue(())
 }

@@ -14,6 +14,7 @@ use super::exchange::{CHUNK_HEAD_BYTES, EXCHANGE, Exchange, Exchanges, PIECE_BYT
 use super::route::Route;
 use crate::excerpt::Excerpt;
 use crate::gateway::Refusal;
+use crate::parse::Format;
 use crate::render::render;
 use crate::status::PushResult;
 
@@ -98,7 +99,7 @@ fn field<'a>(request: &'a Request, name: &'static str) -> Option<&'a str> {
 }
 
 fn push(request: &Request, site: &Site, labels: &str, body: &[u8]) -> Answer {
-    let (result, answer) = match check_format(request) {
+    let (result, answer) = match check_format(request, body) {
         Ok(()) => merge(site, labels, body),
         Err(answer) => (PushResult::Unsupported, answer),
     };
@@ -139,15 +140,18 @@ fn accepted(next_reset: Option<i64>) -> Answer {
     Answer::json(body)
 }
 
-/// Refuses bodies that are certainly not text, with the line that makes the sender send text.
-fn check_format(request: &Request) -> Result<(), Answer> {
-    let content_type = field(request, "Content-Type").unwrap_or_default();
-    if content_type.to_ascii_lowercase().contains("protobuf") {
-        return Err(Answer::refusal(
-            415,
-            "protobuf is not read here, send the text format: Go .Format(expfmt.FmtText), \
-             Java .format(Format.PROMETHEUS_TEXT), Rust POST of a TextEncoder's output",
-        ));
+/// Refuses bodies that are not read here, with what makes the sender send another.
+fn check_format(request: &Request, body: &[u8]) -> Result<(), Answer> {
+    match Format::of(field(request, "Content-Type"), body) {
+        Ok(Format::Text | Format::OpenMetrics) => {}
+        Ok(Format::Protobuf) => {
+            return Err(Answer::refusal(
+                415,
+                "protobuf is not read here, send the text format: Go .Format(expfmt.FmtText), \
+                 Java .format(Format.PROMETHEUS_TEXT), Rust POST of a TextEncoder's output",
+            ));
+        }
+        Err(unsupported) => return Err(Answer::refusal(415, unsupported)),
     }
     match field(request, "Content-Encoding").unwrap_or_default() {
         encoding if encoding.is_empty() || encoding.eq_ignore_ascii_case("identity") => Ok(()),

@@ -151,6 +151,7 @@ impl<'a> Builder<'a> {
     ///
     /// # Errors
     /// When it is beyond the limits, cannot be negative, or its series was there before.
+    #[inline]
     pub fn sample(
         &mut self,
         sample: &Sample<'a>,
@@ -181,6 +182,7 @@ impl<'a> Builder<'a> {
     ///
     /// # Errors
     /// When it is beyond them, or those of the path have become too long for so many samples.
+    #[inline]
     pub fn check_labels(&mut self, name: &str, labels: &Labels<'a>) -> Result<(), MeaningError> {
         let left = self
             .path_label_bytes_left

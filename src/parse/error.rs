@@ -6,6 +6,7 @@ use std::fmt;
 
 use crate::excerpt::Excerpt;
 use crate::label_limits::BeyondLimit;
+use crate::number::written;
 
 /// Why a body is refused: `line 3: label value is not closed`.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,7 +83,7 @@ impl ParseError {
 }
 
 /// Why a line is not in the format.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)] // the messages below say it
 pub enum SyntaxError {
     NotUtf8,
@@ -102,6 +103,10 @@ pub enum SyntaxError {
     LabelValueNotClosed,
     LabelsNotClosed,
     QuotedName,
+    SecondName(Excerpt),
+    MetricName(Excerpt),
+    EscapeInName(Excerpt),
+    NameNotClosed,
     NoValue(Excerpt),
     NotANumber(Excerpt),
     NumberTooLarge(Excerpt),
@@ -109,19 +114,10 @@ pub enum SyntaxError {
     BehindValue,
     UnknownType(Excerpt),
     HelpAlone,
-    CutOff {
-        missing: u64,
-    },
-    Varint,
-    FieldNumber(u64),
-    Group,
-    WireType(&'static str),
-    Packed(&'static str),
     BehindEnd,
     Gzip,
     Multipart,
-    BoundNotANumber,
-    SecondBound(String),
+    Message(MessageError),
 }
 
 impl fmt::Display for SyntaxError {
@@ -144,7 +140,15 @@ impl fmt::Display for SyntaxError {
             }
             E::LabelValueNotClosed => write!(to, "label value is not closed"),
             E::LabelsNotClosed => write!(to, "labels are not closed, expected `}}`"),
-            E::QuotedName => write!(to, "quoted names are not part of this text format"),
+            E::QuotedName => write!(to, "a quoted metric name stands between braces"),
+            E::SecondName(name) => write!(to, "the sample has a second name, {name}"),
+            E::MetricName(found) => write!(
+                to,
+                "a metric name is a text without quotes, backslashes and control characters, \
+                 found {found}"
+            ),
+            E::EscapeInName(name) => write!(to, "unknown escape in the name {name}"),
+            E::NameNotClosed => write!(to, "name is not closed"),
             E::NoValue(name) => write!(to, "sample {name} has no value"),
             E::NotANumber(found) => write!(to, "value is not a number: {found}"),
             E::NumberTooLarge(found) => write!(to, "number is too large: {found}"),
@@ -156,18 +160,10 @@ impl fmt::Display for SyntaxError {
             ),
             E::UnknownType(found) => write!(
                 to,
-                "unknown type {found}, expected counter, gauge, histogram, summary, untyped or one of \
-                 OpenMetrics"
+                "unknown type {found}, expected counter, gauge, histogram, summary, untyped or one \
+                 of OpenMetrics"
             ),
             E::HelpAlone => write!(to, "there is nothing but a HELP line"),
-            E::CutOff { missing } => write!(
-                to,
-                "a protobuf message is cut off, {missing} bytes are missing"
-            ),
-            E::Varint => write!(to, "a protobuf number is cut off or has more than 64 bits"),
-            E::FieldNumber(number) => write!(to, "there is no protobuf field {number}"),
-            E::Group => write!(to, "protobuf groups and unknown wire types are not read"),
-            E::WireType(field) => write!(to, "the field `{field}` has the wrong protobuf type"),
             E::BehindEnd => write!(to, "nothing may follow the line `# EOF`"),
             E::Gzip => write!(
                 to,
@@ -178,8 +174,53 @@ impl fmt::Display for SyntaxError {
                 "it is a multipart form, as curl -F sends; send the text alone by \
                  curl --data-binary @FILE"
             ),
+            E::Message(cause) => cause.fmt(to),
+        }
+    }
+}
+
+/// Why a protobuf message is not in the format. It is small: each field that is read may give one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(missing_docs)] // the messages below say it
+pub enum MessageError {
+    NotUtf8,
+    Nul,
+    LabelName,
+    CutOff { missing: u64 },
+    Varint,
+    FieldNumber(u64),
+    Group,
+    WireType(&'static str),
+    Packed(&'static str),
+    UnknownType(i32),
+    BoundNotANumber,
+    SecondBound(f64),
+}
+
+impl fmt::Display for MessageError {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use MessageError as E;
+        match self {
+            E::NotUtf8 => SyntaxError::NotUtf8.fmt(to),
+            E::Nul => SyntaxError::Nul.fmt(to),
+            E::LabelName => write!(to, "a label has no name"),
+            E::UnknownType(number) => write!(to, "there is no metric type {number}"),
+            E::CutOff { missing } => write!(
+                to,
+                "a protobuf message is cut off, {missing} bytes are missing"
+            ),
+            E::Varint => write!(to, "a protobuf number is cut off or has more than 64 bits"),
+            E::FieldNumber(number) => write!(to, "there is no protobuf field {number}"),
+            E::Group => write!(to, "protobuf groups and unknown wire types are not read"),
+            E::WireType(field) => write!(to, "the field `{field}` has the wrong protobuf type"),
             E::BoundNotANumber => write!(to, "the upper bound of a bucket is not a number"),
-            E::SecondBound(bound) => write!(to, "the bucket with the bound {bound} comes twice"),
+            E::SecondBound(bound) => {
+                write!(
+                    to,
+                    "the bucket with the bound {} comes twice",
+                    written(*bound)
+                )
+            }
             E::Packed(field) => write!(to, "the packed list `{field}` is cut off"),
         }
     }
@@ -192,7 +233,7 @@ pub enum MeaningError {
     SecondType {
         name: Excerpt,
         first: &'static str,
-        first_position: usize,
+        first_position: u32,
         second: &'static str,
     },
     OtherType {

@@ -17,10 +17,15 @@ pub fn sort_and_check(labels: &mut [Label<'_>]) -> Result<(), MeaningError> {
     if let Some(pair) = labels.windows(2).find(|pair| pair[0].name == pair[1].name) {
         return Err(MeaningError::SecondLabel(Excerpt::of(pair[0].name)));
     }
-    match labels.iter().find(|label| label.name.starts_with("__")) {
+    match labels.iter().find(|label| is_reserved(label.name)) {
         Some(label) => Err(MeaningError::ReservedLabel(Excerpt::of(label.name))),
         None => Ok(()),
     }
+}
+
+/// True of a label name, with its quotes if it has them, that Prometheus keeps for itself.
+fn is_reserved(name: &str) -> bool {
+    name.starts_with("__") || name.starts_with("\"__")
 }
 
 /// The canonical form of sorted labels with those of the path put over them. `as_sent` is that of
@@ -46,12 +51,13 @@ pub fn defined_canonical_text(labels: &[Label<'_>], key: &GroupingKey) -> String
 }
 
 /// One label as protobuf has it.
-#[derive(Clone, Copy)]
 pub struct RawLabel<'a> {
-    /// Inside the alphabet of label names.
-    pub name: &'a str,
+    /// As it stands in a label set.
+    pub name: Cow<'a, str>,
     /// Not escaped; may be empty.
     pub value: &'a str,
+    /// False if there may be something to escape.
+    pub is_plain: bool,
 }
 
 /// The canonical form of labels of protobuf, in any order, with those of the path put over them.
@@ -63,35 +69,29 @@ pub fn raw_canonical_text<'a>(
     key: &GroupingKey,
 ) -> Result<Cow<'a, str>, MeaningError> {
     if !labels.is_sorted_by(|one, next| one.name < next.name) {
-        labels.sort_unstable_by_key(|label| label.name);
+        labels.sort_unstable_by(|one, next| one.name.cmp(&next.name));
         if let Some(pair) = labels.windows(2).find(|pair| pair[0].name == pair[1].name) {
-            return Err(MeaningError::SecondLabel(Excerpt::of(pair[0].name)));
+            return Err(MeaningError::SecondLabel(Excerpt::of(&*pair[0].name)));
         }
     }
-    if let Some(label) = labels.iter().find(|label| label.name.starts_with("__")) {
-        return Err(MeaningError::ReservedLabel(Excerpt::of(label.name)));
+    if let Some(label) = labels.iter().find(|label| is_reserved(&label.name)) {
+        return Err(MeaningError::ReservedLabel(Excerpt::of(&*label.name)));
     }
     labels.retain(|label| !label.value.is_empty());
     if labels.is_empty() && key.labels().is_empty() {
         return Ok(Cow::Borrowed(""));
     }
-    if labels.iter().any(|label| needs_escapes(label.value)) {
+    let names = labels.iter().map(|label| &*label.name);
+    if !labels.iter().all(|label| label.is_plain) {
         let escaped: Vec<_> = labels.iter().map(|label| escaped(label.value)).collect();
-        let pairs = labels.iter().map(|label| label.name);
-        return Ok(put_over(pairs.zip(escaped.iter().map(AsRef::as_ref)), key).into());
+        return Ok(put_over(names.zip(escaped.iter().map(AsRef::as_ref)), key).into());
     }
-    Ok(put_over(labels.iter().map(|label| (label.name, label.value)), key).into())
-}
-
-fn needs_escapes(value: &str) -> bool {
-    value
-        .bytes()
-        .any(|byte| matches!(byte, b'\\' | b'"' | b'\n'))
+    Ok(put_over(names.zip(labels.iter().map(|label| label.value)), key).into())
 }
 
 /// A label value as it stands in a label set.
 fn escaped(value: &str) -> Cow<'_, str> {
-    if !needs_escapes(value) {
+    if !value.contains(['\\', '"', '\n']) {
         return value.into();
     }
     let value = value.replace('\\', r"\\").replace('"', r#"\""#);

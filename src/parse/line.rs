@@ -7,7 +7,8 @@
 //! type      = "#" { blank } "TYPE" blanks name blanks word { blank }
 //! sample    = name ( { blank } labels { blank } | blanks ) number [ blanks timestamp ] { blank }
 //! labels    = "{" [ label { "," label } [ "," ] ] "}"       blanks anywhere between tokens
-//! label     = label-name "=" quote { character | escape } quote
+//! label     = ( label-name | quoted ) "=" quote { character | escape } quote
+//! quoted    = quote { character | escape, but the last } quote
 //! character = any but quote, backslash and NUL
 //! escape    = "\\\\" | "\\\"" | "\n" | "\\" any other character
 //! number    = a decimal number, "Inf", "Infinity" with or without sign, or "NaN", in any case
@@ -24,11 +25,17 @@
 //! - the types of `OpenMetrics` are read, and timestamps that are fractions, as several client
 //!   libraries write them;
 //! - a TYPE line without a type is a comment, and so is a HELP line without a text;
+//! - a HELP text may go on over lines that are in no format, up to the TYPE line of the same name;
 //! - a backslash that begins no escape stands for itself, as in `C:\dir` and in `OpenMetrics`;
 //! - a NUL in a label value or in HELP is refused, and so is a label whose name begins with `__`,
 //!   which Prometheus keeps for itself and other readers refuse;
 //! - numbers are what Rust and Go both read: no hexadecimal, no `_`, no signed NaN, nothing that
 //!   overflows to infinity.
+//!
+//! Since version 1.0.0, names may be any text. Beyond the alphabet they are quoted: a label name
+//! where it stands, a metric name in HELP and TYPE, and in a sample among its labels, as the one
+//! without a value. A metric name has no escapes here. A name inside the alphabet is the same
+//! name with quotes and without.
 //!
 //! Every function is named after its rule and returns its value and what is left of the line. Time
 //! is linear in the line, and nothing is allocated but the caller's list, a text with undefined
@@ -39,7 +46,7 @@ use std::borrow::Cow;
 use super::error::SyntaxError;
 use super::names::Declared;
 use crate::excerpt::Excerpt;
-use crate::metric::{label_name_length, metric_name_length};
+use crate::metric::{is_metric_name, label_name_length, metric_name_length};
 
 /// What a line says; borrowed from it.
 #[derive(Debug, PartialEq)]
@@ -164,7 +171,11 @@ pub fn comment(after_hash: &[u8], help_text: HelpText) -> Result<Line<'_>, Synta
         // A longer word, or nothing behind the keyword: a comment.
         return Ok(Line::Empty);
     }
-    let (name, rest) = metric_name(text(rest)?)?;
+    let rest = text(rest)?;
+    let (name, rest) = match rest.strip_prefix('"') {
+        Some(rest) => quoted_metric_name(rest)?,
+        None => metric_name(rest)?,
+    };
     let rest = skip_blanks(expect_blank_or_end(name, rest)?);
     match rest {
         "" => Ok(Line::Empty),
@@ -206,10 +217,24 @@ fn sample<'a>(source: &'a str, labels: &mut Vec<Label<'a>>) -> Result<Line<'a>, 
 /// The first thing in it that is not in the grammar.
 pub fn value_of_sample<'a>(source: &'a str, labels: &mut Vec<Label<'a>>) -> Parsed<'a, Line<'a>> {
     labels.clear();
-    let (name, rest) = metric_name(source)?;
-    let (has_undefined_escapes, rest) = match skip_blanks(rest).strip_prefix('{') {
-        Some(rest) => label_list(rest, labels)?,
-        None => (false, expect_blank_or_end(name, rest)?),
+    let (name, behind) = match source.starts_with('{') {
+        true => (None, source),
+        false => {
+            let (name, behind) = metric_name(source)?;
+            (Some(name), behind)
+        }
+    };
+    let ((name, has_undefined_escapes), rest) = match (name, skip_blanks(behind).strip_prefix('{'))
+    {
+        (name, Some(rest)) => {
+            let ((name, has_undefined_escapes), rest) = label_list(name, rest, labels)?;
+            let name = name.ok_or_else(|| expected(METRIC_NAME, source))?;
+            ((name, has_undefined_escapes), rest)
+        }
+        (name, None) => {
+            let name = name.unwrap_or_default();
+            ((name, false), expect_blank_or_end(name, behind)?)
+        }
     };
     let (word, rest) = token(skip_blanks(rest));
     if word.is_empty() {
@@ -224,31 +249,74 @@ pub fn value_of_sample<'a>(source: &'a str, labels: &mut Vec<Label<'a>>) -> Pars
     Ok((sample, skip_blanks(rest)))
 }
 
-/// Reads the labels behind an opened brace, up to and with the closing one; true if a value has a
-/// backslash that stands for itself.
+/// Reads the labels behind an opened brace, up to and with the closing one. Gives the metric name,
+/// which is quoted among them if it has not come before, and true if a value has a backslash that
+/// stands for itself.
 ///
 /// # Errors
 /// The first thing in them that is not in the grammar.
-pub fn label_list<'a>(input: &'a str, labels: &mut Vec<Label<'a>>) -> Parsed<'a, bool> {
+pub fn label_list<'a>(
+    mut name: Option<&'a str>,
+    input: &'a str,
+    labels: &mut Vec<Label<'a>>,
+) -> Parsed<'a, (Option<&'a str>, bool)> {
     let mut rest = skip_blanks(input);
     let mut has_undefined_escapes = false;
     loop {
         if let Some(rest) = rest.strip_prefix('}') {
-            return Ok((has_undefined_escapes, rest));
+            return Ok(((name, has_undefined_escapes), rest));
         }
-        let ((label, is_undefined), after) = label(rest)?;
-        let name = label.name;
-        labels.push(label);
-        has_undefined_escapes |= is_undefined;
+        let (what, after) = if let Some((quoted, after)) = name_alone(rest)? {
+            if name.replace(quoted).is_some() {
+                return Err(SyntaxError::SecondName(Excerpt::of(quoted)));
+            }
+            (quoted, after)
+        } else {
+            let ((label, is_undefined), after) = label(rest)?;
+            labels.push(label);
+            has_undefined_escapes |= is_undefined;
+            (label.name, after)
+        };
         let after = skip_blanks(after);
         rest = match after.as_bytes().first() {
             Some(b',') => skip_blanks(&after[1..]),
             Some(b'}') => after,
             None => return Err(SyntaxError::LabelsNotClosed),
             Some(_) => {
-                return Err(expected_behind("`,` or `}`", "label", name, after));
+                return Err(expected_behind("`,` or `}`", "label", what, after));
             }
         };
+    }
+}
+
+/// The quoted metric name at the begin of `input`, if what stands there is no label.
+fn name_alone(input: &str) -> Result<Option<(&str, &str)>, SyntaxError> {
+    let Some(behind) = input.strip_prefix('"') else {
+        return Ok(None);
+    };
+    let (_, after) = quoted(behind)?;
+    if skip_blanks(after).starts_with('=') {
+        return Ok(None);
+    }
+    quoted_metric_name(behind).map(Some)
+}
+
+/// Reads a metric name behind its opening quote.
+fn quoted_metric_name(input: &str) -> Parsed<'_, &str> {
+    let (name, rest) = quoted(input)?;
+    if !is_metric_name(name) {
+        return Err(SyntaxError::MetricName(Excerpt::of(name)));
+    }
+    Ok((name, rest))
+}
+
+/// Reads a name behind its opening quote, up to and with the closing one; it is left escaped.
+fn quoted(input: &str) -> Parsed<'_, &str> {
+    match label_value(input) {
+        Ok(((name, false), rest)) => Ok((name, rest)),
+        Ok(((name, true), _)) => Err(SyntaxError::EscapeInName(Excerpt::of(name))),
+        Err(SyntaxError::LabelValueNotClosed) => Err(SyntaxError::NameNotClosed),
+        Err(error) => Err(error),
     }
 }
 
@@ -270,14 +338,22 @@ pub fn label(input: &str) -> Parsed<'_, (Label<'_>, bool)> {
     Ok(((Label { name, value }, is_undefined), rest))
 }
 
+/// Reads a label name; one that is beyond the alphabet is given with its quotes.
 fn label_name(input: &str) -> Parsed<'_, &str> {
     match label_name_length(input.as_bytes()) {
-        0 => Err(match input.as_bytes().first() {
-            None => SyntaxError::LabelsNotClosed,
-            Some(b',') => expected("a label", ","),
-            Some(b'"') => SyntaxError::QuotedName,
-            Some(_) => expected(LABEL_NAME, input),
-        }),
+        0 => match input.as_bytes().first() {
+            None => Err(SyntaxError::LabelsNotClosed),
+            Some(b',') => Err(expected("a label", ",")),
+            Some(b'"') => {
+                let (name, rest) = quoted(&input[1..])?;
+                match label_name_length(name.as_bytes()) {
+                    0 if name.is_empty() => Err(expected(LABEL_NAME, name)),
+                    length if length == name.len() => Ok((name, rest)),
+                    _ => Ok((&input[..name.len() + 2], rest)),
+                }
+            }
+            Some(_) => Err(expected(LABEL_NAME, input)),
+        },
         length => Ok(input.split_at(length)),
     }
 }
@@ -306,7 +382,7 @@ fn label_value(input: &str) -> Parsed<'_, (&str, bool)> {
 
 fn metric_name(input: &str) -> Parsed<'_, &str> {
     match metric_name_length(input.as_bytes()) {
-        0 if input.starts_with(['"', '{']) && input.contains('"') => Err(SyntaxError::QuotedName),
+        0 if input.starts_with('"') => Err(SyntaxError::QuotedName),
         0 => Err(expected(METRIC_NAME, input)),
         length => Ok(input.split_at(length)),
     }

@@ -1,12 +1,13 @@
 //! A metric of protobuf: its labels and its value. See `protobuf` for what is read of it.
 
-use super::error::SyntaxError;
+use std::borrow::Cow;
+
+use super::error::MessageError;
 use super::label_set::RawLabel;
-use super::line::{LABEL_NAME, expected};
 use super::names::Declared;
+use super::plain::is_plain_value;
 use super::wire::{Value, field, varint};
-use crate::metric::{MetricType, UpperBound, label_name_length};
-use crate::number::written;
+use crate::metric::{MetricType, UpperBound, label_name_length, written_label_name};
 
 /// A metric as far as its family's type says what to look for.
 #[derive(Default)]
@@ -43,7 +44,7 @@ impl<'a> Metric<'a> {
     ///
     /// # Errors
     /// The first field that is not in the format.
-    pub fn read(&mut self, declared: Declared, message: &'a [u8]) -> Result<(), SyntaxError> {
+    pub fn read(&mut self, declared: Declared, message: &'a [u8]) -> Result<(), MessageError> {
         self.labels.clear();
         self.values.clear();
         self.buckets.clear();
@@ -74,7 +75,7 @@ impl<'a> Metric<'a> {
         Ok(())
     }
 
-    fn histogram(&mut self, message: &'a [u8]) -> Result<(), SyntaxError> {
+    fn histogram(&mut self, message: &'a [u8]) -> Result<(), MessageError> {
         let mut rest = message;
         while let Some((number, value)) = field(&mut rest)? {
             match number {
@@ -82,7 +83,7 @@ impl<'a> Metric<'a> {
                     let (bound, count) = bucket(value.bytes("bucket")?)?;
                     // An empty message is a bucket of two bytes: millions of them are refused here.
                     if self.buckets.last().is_some_and(|&(last, _)| last == bound) {
-                        return Err(SyntaxError::SecondBound(written(bound.value())));
+                        return Err(MessageError::SecondBound(bound.value()));
                     }
                     self.buckets.push((bound, count));
                 }
@@ -95,7 +96,7 @@ impl<'a> Metric<'a> {
 
 impl Aggregated {
     /// A gauge, a counter or an untyped value.
-    fn number(&mut self, message: &[u8]) -> Result<(), SyntaxError> {
+    fn number(&mut self, message: &[u8]) -> Result<(), MessageError> {
         let mut rest = message;
         while let Some((number, value)) = field(&mut rest)? {
             match number {
@@ -108,7 +109,7 @@ impl Aggregated {
         Ok(())
     }
 
-    fn summary(&mut self, message: &[u8]) -> Result<(), SyntaxError> {
+    fn summary(&mut self, message: &[u8]) -> Result<(), MessageError> {
         let mut rest = message;
         while let Some((number, _)) = field(&mut rest)? {
             self.quantiles += u64::from(number == 3);
@@ -118,7 +119,7 @@ impl Aggregated {
 
     /// Takes a field of a histogram that is no classic bucket. What makes a histogram a native one
     /// is Prometheus' rule, but for a float count of zeros, which that takes for a classic one.
-    fn histogram_field(&mut self, number: u64, value: Value<'_>) -> Result<(), SyntaxError> {
+    fn histogram_field(&mut self, number: u64, value: Value<'_>) -> Result<(), MessageError> {
         match number {
             1 => self.count = value.integer("sample_count")?,
             2 => self.sum = value.double("sample_sum")?,
@@ -156,30 +157,30 @@ fn float_count(count: u64, as_float: f64) -> f64 {
 }
 
 /// A repeated number, one by itself or packed with others.
-fn check_integers(value: Value<'_>) -> Result<(), SyntaxError> {
+fn check_integers(value: Value<'_>) -> Result<(), MessageError> {
     match value {
         Value::Varint(_) => Ok(()),
         Value::Bytes(mut packed) => {
             while !packed.is_empty() {
-                varint(&mut packed).map_err(|_| SyntaxError::Packed("delta"))?;
+                varint(&mut packed).map_err(|_| MessageError::Packed("delta"))?;
             }
             Ok(())
         }
-        _ => Err(SyntaxError::WireType("delta")),
+        _ => Err(MessageError::WireType("delta")),
     }
 }
 
 /// The same of `double`.
-fn check_doubles(value: Value<'_>) -> Result<(), SyntaxError> {
+fn check_doubles(value: Value<'_>) -> Result<(), MessageError> {
     match value {
         Value::Fixed64(_) => Ok(()),
         Value::Bytes(packed) if packed.len().is_multiple_of(8) => Ok(()),
-        Value::Bytes(_) => Err(SyntaxError::Packed("count")),
-        _ => Err(SyntaxError::WireType("count")),
+        Value::Bytes(_) => Err(MessageError::Packed("count")),
+        _ => Err(MessageError::WireType("count")),
     }
 }
 
-fn label(message: &[u8]) -> Result<RawLabel<'_>, SyntaxError> {
+fn label(message: &[u8]) -> Result<RawLabel<'_>, MessageError> {
     let (mut name, mut value) = (&b""[..], &b""[..]);
     let mut rest = message;
     while let Some((number, found)) = field(&mut rest)? {
@@ -189,20 +190,22 @@ fn label(message: &[u8]) -> Result<RawLabel<'_>, SyntaxError> {
             _ => {}
         }
     }
-    let length = label_name_length(name);
-    // What is in the alphabet is text.
-    match std::str::from_utf8(name) {
-        Ok(name) if length == name.len() && length > 0 => Ok(RawLabel {
-            name,
-            value: text(value)?,
-        }),
-        Ok(name) => Err(expected(LABEL_NAME, name)),
-        Err(_) => Err(SyntaxError::NotUtf8),
+    if name.is_empty() {
+        return Err(MessageError::LabelName);
     }
+    let is_plain = is_plain_value(value);
+    Ok(RawLabel {
+        name: match label_name_length(name) == name.len() {
+            true => Cow::Borrowed(utf8(name)?),
+            false => written_label_name(text(name)?),
+        },
+        value: if is_plain { utf8(value) } else { text(value) }?,
+        is_plain,
+    })
 }
 
 /// The bound and the cumulative count of a bucket. A bound that is NaN is refused.
-fn bucket(message: &[u8]) -> Result<(UpperBound, f64), SyntaxError> {
+fn bucket(message: &[u8]) -> Result<(UpperBound, f64), MessageError> {
     let (mut count, mut count_as_float, mut bound) = (0, 0.0, 0.0);
     let mut rest = message;
     while let Some((number, value)) = field(&mut rest)? {
@@ -213,12 +216,12 @@ fn bucket(message: &[u8]) -> Result<(UpperBound, f64), SyntaxError> {
             _ => {}
         }
     }
-    let bound = UpperBound::new(bound).ok_or(SyntaxError::BoundNotANumber)?;
+    let bound = UpperBound::new(bound).ok_or(MessageError::BoundNotANumber)?;
     Ok((bound, float_count(count, count_as_float)))
 }
 
 /// A time, in milliseconds since the begin of 1970; none if it says nothing.
-fn start(message: &[u8]) -> Result<Option<i64>, SyntaxError> {
+fn start(message: &[u8]) -> Result<Option<i64>, MessageError> {
     let (mut seconds, mut nanoseconds) = (0, 0);
     let mut rest = message;
     while let Some((number, value)) = field(&mut rest)? {
@@ -238,10 +241,14 @@ fn start(message: &[u8]) -> Result<Option<i64>, SyntaxError> {
 ///
 /// # Errors
 /// When it is not valid UTF-8 or contains a NUL byte.
-pub fn text(bytes: &[u8]) -> Result<&str, SyntaxError> {
-    let text = std::str::from_utf8(bytes).map_err(|_| SyntaxError::NotUtf8)?;
+pub fn text(bytes: &[u8]) -> Result<&str, MessageError> {
+    let text = utf8(bytes)?;
     if bytes.contains(&0) {
-        return Err(SyntaxError::Nul);
+        return Err(MessageError::Nul);
     }
     Ok(text)
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str, MessageError> {
+    std::str::from_utf8(bytes).map_err(|_| MessageError::NotUtf8)
 }

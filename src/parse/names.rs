@@ -83,10 +83,10 @@ impl Declared {
 /// A family, and what has been said of it so far.
 struct Family<'a> {
     pushed: PushedFamily<'a>,
-    /// Its type, and where that stands.
-    declared: Option<(Declared, usize)>,
-    /// The family that was declared for this one by another name.
-    base: Option<usize>,
+    /// Its type, and where that stands. (A body of short names is mostly this.)
+    declared: Option<(Declared, u32)>,
+    /// The place of the family that was declared for this one by another name.
+    base: Option<u32>,
     has_samples: bool,
 }
 
@@ -206,7 +206,7 @@ impl<'a> Names<'a> {
         if let Some((first, first_position)) = family.declared {
             return match base {
                 _ if first == declared => Ok(()),
-                Some(base) => Err(self.exposed_by(name, base)),
+                Some(base) => Err(self.exposed_by(name, base as usize)),
                 None => Err(MeaningError::SecondType {
                     name: Excerpt::of(name),
                     first: first.as_str(),
@@ -219,7 +219,7 @@ impl<'a> Names<'a> {
             return Err(MeaningError::TypeAfterSamples(Excerpt::of(name)));
         }
         let family = self.families.at(place);
-        family.declared = Some((declared, position));
+        family.declared = Some((declared, u32::try_from(position).unwrap_or(u32::MAX)));
         family.pushed.metric_type = declared.stored();
         self.check_exposed(name, place, declared)
     }
@@ -321,7 +321,8 @@ impl<'a> Names<'a> {
             let family = self.families.at(place);
             family.pushed.metric_type = metric_type;
             family.declared = declared.map(|(_, position)| (Declared::Type(metric_type), position));
-            family.base = Some(base);
+            // The places of a body are fewer, as `Distinct` has them.
+            family.base = u32::try_from(base).ok();
         }
         (place, Part::Own)
     }
@@ -329,11 +330,12 @@ impl<'a> Names<'a> {
     /// The declared family that a name extends. All suffixes begin with their only underscore.
     fn suffixed(&self, name: &str) -> Option<(usize, Suffixed)> {
         let (base, suffix) = name.rsplit_once('_')?;
-        let in_open_metrics = self.dialect == Dialect::OpenMetrics;
-        if !matches!(
-            suffix,
-            "bucket" | "sum" | "count" | "gsum" | "gcount" | "info" | "total"
-        ) {
+        let may_be = match suffix {
+            "bucket" | "sum" | "count" | "gsum" | "gcount" | "info" => true,
+            "total" => self.dialect == Dialect::OpenMetrics,
+            _ => false,
+        };
+        if !may_be {
             return None;
         }
         let place = self.find(base)?;
@@ -348,7 +350,7 @@ impl<'a> Names<'a> {
             (Declared::GaugeHistogram, "gsum") => Suffixed::Part(Part::Sum),
             (Declared::GaugeHistogram, "gcount") => Suffixed::Part(Part::Count),
             (Declared::Info, "info") => Suffixed::Family(Gauge),
-            (Declared::Type(Counter), "total") if in_open_metrics => Suffixed::Family(Counter),
+            (Declared::Type(Counter), "total") => Suffixed::Family(Counter),
             _ => return None,
         };
         Some((place, suffixed))
@@ -420,7 +422,7 @@ impl<'a> Names<'a> {
                 continue;
             };
             if families[place].pushed.help.is_empty() {
-                families[place].pushed.help = families[base].pushed.help.clone();
+                families[place].pushed.help = families[base as usize].pushed.help.clone();
             }
         }
         let pushed = families.into_iter().map(|family| {

@@ -78,7 +78,8 @@ fn exemplar(input: &str) -> Result<(), SyntaxError> {
     let Some(rest) = input.strip_prefix('{') else {
         return Err(expected("the labels of an exemplar", input));
     };
-    let (_, rest) = label_list(rest, &mut Vec::new())?;
+    // Its labels have no name among them.
+    let (_, rest) = label_list(Some(""), rest, &mut Vec::new())?;
     let (word, rest) = token(skip_blanks(rest));
     number(word)?;
     match skip_blanks(rest) {

@@ -25,16 +25,15 @@
 //! sum, the count and the classic buckets are read.
 
 use super::builder::{Builder, Labels, Sample};
-use super::error::{Cause, MeaningError, ParseError, Place, SyntaxError};
+use super::error::{Cause, MeaningError, MessageError, ParseError, Place, SyntaxError};
 use super::histogram::SentBucket;
 use super::label_set::{escaped_help, raw_canonical_text};
-use super::line::{METRIC_NAME, expected};
 use super::metric_message::{Aggregated, Metric, text};
 use super::names::{Declared, Kind, Named, Part};
 use super::wire::{Value, delimited, field};
 use crate::excerpt::Excerpt;
 use crate::grouping_key::GroupingKey;
-use crate::metric::{LabelSet, MetricType, UpperBound, metric_name_length};
+use crate::metric::{LabelSet, MetricType, UpperBound, is_metric_name};
 
 /// About how many samples there will be; few metrics take less.
 pub fn expected_samples(body: &[u8]) -> usize {
@@ -66,8 +65,12 @@ pub fn read<'a>(
             place: Place::Family(number),
             cause,
         };
-        let message = delimited(&mut rest).map_err(|error| at(Cause::Syntax(error)))?;
-        let family = Family::of(message).map_err(|error| at(Cause::Syntax(error)))?;
+        let message = delimited(&mut rest).map_err(|error| at(message_error(error)))?;
+        let family = Family::of(message).map_err(|error| at(message_error(error)))?;
+        if !is_metric_name(family.name) {
+            let found = Excerpt::of(family.name);
+            return Err(at(Cause::Syntax(SyntaxError::MetricName(found))));
+        }
         reader.declare(&family, message).map_err(at)?;
         reader.metrics(&family, message)?;
     }
@@ -80,6 +83,10 @@ pub fn meaning_error(body: &[u8], position: usize, error: MeaningError) -> Parse
         place: place(body, position),
         cause: Cause::Meaning(error),
     }
+}
+
+fn message_error(error: MessageError) -> Cause {
+    Cause::Syntax(SyntaxError::Message(error))
 }
 
 /// The family and the number of the metric at an offset.
@@ -121,7 +128,7 @@ struct Family<'a> {
 }
 
 impl<'a> Family<'a> {
-    fn of(message: &'a [u8]) -> Result<Family<'a>, SyntaxError> {
+    fn of(message: &'a [u8]) -> Result<Family<'a>, MessageError> {
         let mut family = Family {
             name: "",
             help: "",
@@ -137,15 +144,11 @@ impl<'a> Family<'a> {
                 _ => {}
             }
         }
-        if family.name.is_empty() || metric_name_length(family.name.as_bytes()) < family.name.len()
-        {
-            return Err(expected(METRIC_NAME, family.name));
-        }
         Ok(family)
     }
 }
 
-fn declared(number: u64) -> Result<Declared, SyntaxError> {
+fn declared(number: u64) -> Result<Declared, MessageError> {
     // An enum has 32 bits.
     #[allow(clippy::cast_possible_truncation)]
     Ok(match number as u32 {
@@ -155,10 +158,7 @@ fn declared(number: u64) -> Result<Declared, SyntaxError> {
         3 => Declared::Type(MetricType::Untyped),
         4 => Declared::Type(MetricType::Histogram),
         5 => Declared::GaugeHistogram,
-        other => {
-            let number = other.cast_signed().to_string();
-            return Err(SyntaxError::UnknownType(Excerpt::of(number)));
-        }
+        other => return Err(MessageError::UnknownType(other.cast_signed())),
     })
 }
 
@@ -221,7 +221,7 @@ impl<'a> Reader<'a, '_> {
     ) -> Result<(), Cause> {
         self.metric
             .read(family.declared, message)
-            .map_err(Cause::Syntax)?;
+            .map_err(message_error)?;
         if self.metric.values.is_empty() {
             return Err(Cause::Meaning(MeaningError::NoValue {
                 name: Excerpt::of(family.name),

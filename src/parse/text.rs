@@ -37,7 +37,7 @@ pub fn read<'a>(
     builder: &mut Builder<'a>,
 ) -> Result<(), ParseError> {
     let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
-    if body.starts_with(b"--") {
+    if body.trim_ascii_start().starts_with(b"--") {
         return Err(ParseError {
             place: Place::Body,
             cause: Cause::Syntax(SyntaxError::Multipart),
@@ -49,6 +49,7 @@ pub fn read<'a>(
         builder,
         labels: Vec::new(),
         has_ended: false,
+        help: None,
     };
     let read = match std::str::from_utf8(body) {
         Ok(text) => reader.text(text),
@@ -63,7 +64,7 @@ pub fn read<'a>(
 /// A file whose line feeds are gone is one line. What is wrong there is then not the sender's
 /// fault; and a HELP line takes all of it for its text.
 fn of_one_line(body: &[u8], read: Result<(), ParseError>) -> Result<(), ParseError> {
-    let is_help = body.starts_with(b"# HELP ") && read.is_ok();
+    let is_help = body.trim_ascii_start().starts_with(b"# HELP ") && read.is_ok();
     match read {
         Err(ParseError {
             place,
@@ -101,6 +102,8 @@ struct Reader<'a, 'b> {
     labels: Vec<Label<'a>>,
     /// Whether the line has come behind which nothing may follow.
     has_ended: bool,
+    /// The name in the last HELP line, and the number of the last line of its text.
+    help: Option<(&'a str, usize)>,
 }
 
 impl<'a> Reader<'a, '_> {
@@ -120,7 +123,12 @@ impl<'a> Reader<'a, '_> {
                 Some(behind)
             } else {
                 let (line, behind) = first_line(text);
-                self.line(line.as_bytes(), line_number)?;
+                let read = self.line(line.as_bytes(), line_number);
+                if read.is_err() && self.is_help(line_number, behind.unwrap_or_default()) {
+                    self.help = self.help.map(|(name, _)| (name, line_number));
+                } else {
+                    read?;
+                }
                 if self.has_ended {
                     return self.end(behind.unwrap_or_default(), line_number + 1);
                 }
@@ -128,6 +136,20 @@ impl<'a> Reader<'a, '_> {
             };
         }
         Ok(())
+    }
+
+    /// True of a line that is in no format but goes on with the text of a HELP line: two client
+    /// libraries write line feeds there as they are, and the TYPE of the same name behind the text.
+    fn is_help(&self, line_number: usize, behind: &str) -> bool {
+        /// In that many lines at most.
+        const LINES_MAX: usize = 8;
+        let Some((name, last)) = self.help else {
+            return false;
+        };
+        let mut lines = behind.split('\n').take(LINES_MAX);
+        let comment = lines.find(|line| line.starts_with('#'));
+        let typed = comment.and_then(|line| line.strip_prefix("# TYPE ")?.strip_prefix(name));
+        last + 1 == line_number && typed.is_some_and(|rest| rest.starts_with(' '))
     }
 
     /// Reads what stands behind the end, where there should be nothing.
@@ -160,7 +182,10 @@ impl<'a> Reader<'a, '_> {
                 self.has_ended = true;
                 Ok(())
             }
-            Line::Help { name, text } => self.builder.names.help(name, text),
+            Line::Help { name, text } => {
+                self.help = Some((name, line_number));
+                self.builder.names.help(name, text)
+            }
             Line::Type { name, declared } => {
                 let names = &mut self.builder.names;
                 names.metric_type(name, declared, line_number)
@@ -198,7 +223,10 @@ impl<'a> Reader<'a, '_> {
             Some(source) => canonical_text(labels, as_sent(labels, source), self.key),
             None => defined_canonical_text(labels, self.key).into(),
         };
-        let bound = upper_bound(&mut named, labels, le)?;
+        let bound = match named.kind {
+            Kind::Histogram(part) => upper_bound(&mut named, part, labels, le)?,
+            _ => UpperBound::INFINITY,
+        };
         let labels = Labels {
             canonical,
             sent: labels.len(),
@@ -231,7 +259,12 @@ impl<'a> Reader<'a, '_> {
             sent: self.labels.len(),
         };
         let mut named = self.builder.names.of_sample(sample.name);
-        let bound = upper_bound(&mut named, &self.labels, sample.upper_bound)?;
+        let bound = match named.kind {
+            Kind::Histogram(part) => {
+                upper_bound(&mut named, part, &self.labels, sample.upper_bound)?
+            }
+            _ => UpperBound::INFINITY,
+        };
         let sample = Sample {
             named,
             value: sample.value,
@@ -261,12 +294,10 @@ fn take_upper_bound<'a>(labels: &mut Vec<Label<'a>>) -> Option<&'a str> {
 /// bare name of a histogram is taken for the summary that its sender means.
 fn upper_bound(
     named: &mut Named<'_>,
+    part: Part,
     labels: &[Label<'_>],
     le: Option<&str>,
 ) -> Result<UpperBound, MeaningError> {
-    let Kind::Histogram(part) = named.kind else {
-        return Ok(UpperBound::INFINITY);
-    };
     let name = || Excerpt::of(named.name);
     match (part, le) {
         (Part::Own, _) if labels.iter().any(|label| label.name == "quantile") => {

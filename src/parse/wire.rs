@@ -4,7 +4,7 @@
 //! a field that is a message is bytes, for the caller to read. Groups (wire types 3 and 4), which
 //! the messages read here never had, are refused.
 
-use super::error::SyntaxError;
+use super::error::MessageError;
 
 /// The value of a field, by its wire type.
 #[derive(Clone, Copy)]
@@ -21,26 +21,26 @@ pub enum Value<'a> {
 
 impl<'a> Value<'a> {
     /// The value of a field of this name, which is a string or a message.
-    pub fn bytes(self, field: &'static str) -> Result<&'a [u8], SyntaxError> {
+    pub fn bytes(self, field: &'static str) -> Result<&'a [u8], MessageError> {
         match self {
             Value::Bytes(bytes) => Ok(bytes),
-            _ => Err(SyntaxError::WireType(field)),
+            _ => Err(MessageError::WireType(field)),
         }
     }
 
     /// The value of a field of this name, which is an integer.
-    pub fn integer(self, field: &'static str) -> Result<u64, SyntaxError> {
+    pub fn integer(self, field: &'static str) -> Result<u64, MessageError> {
         match self {
             Value::Varint(number) => Ok(number),
-            _ => Err(SyntaxError::WireType(field)),
+            _ => Err(MessageError::WireType(field)),
         }
     }
 
     /// The value of a field of this name, which is a `double`.
-    pub fn double(self, field: &'static str) -> Result<f64, SyntaxError> {
+    pub fn double(self, field: &'static str) -> Result<f64, MessageError> {
         match self {
             Value::Fixed64(bytes) => Ok(f64::from_le_bytes(bytes)),
-            _ => Err(SyntaxError::WireType(field)),
+            _ => Err(MessageError::WireType(field)),
         }
     }
 }
@@ -50,7 +50,7 @@ impl<'a> Value<'a> {
 /// # Errors
 /// When it is cut off or not in the format.
 #[inline]
-pub fn field<'a>(rest: &mut &'a [u8]) -> Result<Option<(u64, Value<'a>)>, SyntaxError> {
+pub fn field<'a>(rest: &mut &'a [u8]) -> Result<Option<(u64, Value<'a>)>, MessageError> {
     /// Numbers of fields have 29 bits.
     const FIELD_NUMBER_MAX: u64 = (1 << 29) - 1;
     if rest.is_empty() {
@@ -59,7 +59,7 @@ pub fn field<'a>(rest: &mut &'a [u8]) -> Result<Option<(u64, Value<'a>)>, Syntax
     let key = varint(rest)?;
     let number = key >> 3;
     if number == 0 || number > FIELD_NUMBER_MAX {
-        return Err(SyntaxError::FieldNumber(number));
+        return Err(MessageError::FieldNumber(number));
     }
     let value = match key & 7 {
         0 => Value::Varint(varint(rest)?),
@@ -69,7 +69,7 @@ pub fn field<'a>(rest: &mut &'a [u8]) -> Result<Option<(u64, Value<'a>)>, Syntax
             let _: [u8; 4] = fixed(rest)?;
             Value::Fixed32
         }
-        _ => return Err(SyntaxError::Group),
+        _ => return Err(MessageError::Group),
     };
     Ok(Some((number, value)))
 }
@@ -79,12 +79,12 @@ pub fn field<'a>(rest: &mut &'a [u8]) -> Result<Option<(u64, Value<'a>)>, Syntax
 /// # Errors
 /// When there are not so many bytes.
 #[inline]
-pub fn delimited<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], SyntaxError> {
+pub fn delimited<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], MessageError> {
     let length = varint(rest)?;
     let there = rest.len() as u64;
     if length > there {
         let missing = length - there;
-        return Err(SyntaxError::CutOff { missing });
+        return Err(MessageError::CutOff { missing });
     }
     // It is at most the length of what is there.
     let (bytes, behind) = rest.split_at(usize::try_from(length).unwrap_or(rest.len()));
@@ -97,7 +97,7 @@ pub fn delimited<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], SyntaxError> {
 /// # Errors
 /// When it is cut off, or longer than ten bytes or 64 bits.
 #[inline]
-pub fn varint(rest: &mut &[u8]) -> Result<u64, SyntaxError> {
+pub fn varint(rest: &mut &[u8]) -> Result<u64, MessageError> {
     if let [byte @ ..0x80, behind @ ..] = *rest {
         *rest = behind;
         return Ok(u64::from(*byte));
@@ -105,7 +105,7 @@ pub fn varint(rest: &mut &[u8]) -> Result<u64, SyntaxError> {
     long_varint(rest)
 }
 
-fn long_varint(rest: &mut &[u8]) -> Result<u64, SyntaxError> {
+fn long_varint(rest: &mut &[u8]) -> Result<u64, MessageError> {
     const BYTES_MAX: usize = 10;
     let mut number = 0_u64;
     for (at, &byte) in rest.iter().enumerate().take(BYTES_MAX) {
@@ -118,13 +118,13 @@ fn long_varint(rest: &mut &[u8]) -> Result<u64, SyntaxError> {
             return Ok(number);
         }
     }
-    Err(SyntaxError::Varint)
+    Err(MessageError::Varint)
 }
 
-fn fixed<const BYTES: usize>(rest: &mut &[u8]) -> Result<[u8; BYTES], SyntaxError> {
+fn fixed<const BYTES: usize>(rest: &mut &[u8]) -> Result<[u8; BYTES], MessageError> {
     let Some((bytes, behind)) = rest.split_first_chunk() else {
         let missing = (BYTES - rest.len()) as u64;
-        return Err(SyntaxError::CutOff { missing });
+        return Err(MessageError::CutOff { missing });
     };
     *rest = behind;
     Ok(*bytes)

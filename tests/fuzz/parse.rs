@@ -41,10 +41,8 @@ fuzz_target!(|body: &[u8]| {
 
 /// The body with a blank before each line, behind the mark of byte order.
 fn in_the_general_way(body: &[u8]) -> Vec<u8> {
-    if let Some(body) = body.strip_prefix(b"\xef\xbb\xbf") {
-        return [b"\xef\xbb\xbf".to_vec(), in_the_general_way(body)].concat();
-    }
+    let (mark, body) = body.split_at(if body.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 });
     let lines = body.split(|&byte| byte == b'\n');
     let lines: Vec<Vec<u8>> = lines.map(|line| [b" ", line].concat()).collect();
-    lines.join(&b'\n')
+    [mark, &lines.join(&b'\n')].concat()
 }

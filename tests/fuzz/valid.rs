@@ -120,15 +120,19 @@ fn sample_lines(body: &[u8]) -> u64 {
 
 /// The exposition of a family with one sample.
 fn family_text(name: &str, help: &str, labels: &str) -> String {
+    let is_plain = prometheus_aggregation_gateway::metric::is_plain_metric_name(name);
+    let quote = if is_plain { "" } else { "\"" };
     let help = match help {
         "" => String::new(),
-        help => format!("# HELP {name} {help}\n"),
+        help => format!("# HELP {quote}{name}{quote} {help}\n"),
     };
-    let labels = match labels {
-        "" => String::new(),
-        labels => format!("{{{labels}}}"),
+    let sample = match (is_plain, labels) {
+        (true, "") => name.to_owned(),
+        (true, labels) => format!("{name}{{{labels}}}"),
+        (false, "") => format!("{{\"{name}\"}}"),
+        (false, labels) => format!("{{\"{name}\",{labels}}}"),
     };
-    format!("{help}# TYPE {name} untyped\n{name}{labels} 1\n")
+    format!("{help}# TYPE {quote}{name}{quote} untyped\n{sample} 1\n")
 }
 
 /// The families of a text that the strict reader accepts.

@@ -164,6 +164,35 @@ fn many_short_messages() {
     }
 }
 
+/// One thing has one identity, and another one beside it takes nothing from it.
+#[test]
+fn one_identity() {
+    let mut sums = Sums::default();
+    let mut push = |format, body: &[u8]| {
+        let outcome = sums.push(format, "", body);
+        assert_eq!(outcome.err(), None);
+    };
+    push(Format::Text, b"# TYPE x gauge\nx 5\n");
+    push(Format::Text, b"# TYPE x_total counter\nx_total 1\n");
+    push(
+        Format::OpenMetrics,
+        b"# TYPE x counter\n# HELP x Of x.\nx_total 2 1.5 # {t=\"1\"} 2\nx_created 1.5e9\n# EOF",
+    );
+    push(
+        Format::Protobuf,
+        b"\x16\x0a\x07x_total\x22\x0b\x1a\x09\x09\0\0\0\0\0\0\x10\x40",
+    );
+    // What declares without samples stands for nothing yet.
+    push(
+        Format::OpenMetrics,
+        b"# TYPE x counter\n# HELP x Of another.\n",
+    );
+    push(Format::OpenMetrics, b"# TYPE x info\nx_info 1\n");
+    let expected = "# TYPE x gauge\nx 5\n# TYPE x_info gauge\nx_info 1\n\
+                    # HELP x_total Of x.\n# TYPE x_total counter\nx_total 7\n";
+    assert_eq!(sums.scrape(), expected);
+}
+
 /// What a push adds is the same in whatever format it is written.
 #[test]
 fn formats_make_the_same_push() {

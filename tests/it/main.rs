@@ -19,6 +19,7 @@ mod journal;
 mod laws;
 mod limits;
 mod memory_disk;
+mod path_labels;
 mod pieces;
 mod plain;
 mod process;

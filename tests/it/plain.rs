@@ -127,13 +127,15 @@ const BUT_64: LabelLimits = LabelLimits {
 
 const TYPES: &str = "# TYPE c counter\n# TYPE h histogram\n# TYPE s summary\n";
 
-/// Every sample line with a blank before it.
+/// Every sample line with a blank before it; the mark of byte order stays at the begin.
 fn in_the_general_way(body: &[u8]) -> Vec<u8> {
+    const MARK: &[u8] = b"\xef\xbb\xbf";
+    let (mark, body) = body.split_at(if body.starts_with(MARK) { 3 } else { 0 });
     let lines: Vec<Vec<u8>> = body
         .split(|&byte| byte == b'\n')
         .map(|line| [b" ", line].concat())
         .collect();
-    lines.join(&b'\n')
+    [mark, &lines.join(&b'\n')].concat()
 }
 
 #[track_caller]

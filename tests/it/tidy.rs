@@ -64,6 +64,7 @@ const MODULES: &[(&str, Room, &[&str])] = &[
             "excerpt",
             "gateway",
             "listen",
+            "parse",
             "render",
             "status",
         ],
