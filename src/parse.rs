@@ -28,7 +28,7 @@ use builder::Builder;
 use error::Cause;
 use names::Dialect;
 
-pub use error::{MeaningError, ParseError, Place, SyntaxError};
+pub use error::{Location, MeaningError, ParseError, SyntaxError};
 pub use format::{Format, UnsupportedFormat};
 
 /// The labels of the path are put on every sample: so many times the length of the body, and so
@@ -52,7 +52,7 @@ pub fn parse<'a>(
 ) -> Result<Push<'a>, ParseError> {
     match format {
         _ if body.starts_with(GZIP) => Err(ParseError {
-            place: Place::Body,
+            location: Location::Body,
             cause: Cause::Syntax(SyntaxError::Gzip),
         }),
         Format::Text => parse_text(Dialect::Text, body, key, limits),

@@ -12,14 +12,14 @@ use crate::number::written;
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParseError {
     /// Where.
-    pub place: Place,
+    pub location: Location,
     /// What is wrong there.
     pub cause: Cause,
 }
 
 /// Where in a body something is wrong, in the terms of its format.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Location {
     /// All of it.
     Body,
     /// A line of text, counted from one.
@@ -49,25 +49,25 @@ pub enum Cause {
 impl fmt::Display for ParseError {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.cause {
-            Cause::Syntax(cause) => write!(to, "{}: {cause}", self.place),
+            Cause::Syntax(cause) => write!(to, "{}: {cause}", self.location),
             Cause::NoLineFeeds(cause) => write!(
                 to,
                 "{}: {cause}; the body has no line feeds, which curl -d removes: use \
                  --data-binary",
-                self.place
+                self.location
             ),
-            Cause::Meaning(cause) => write!(to, "{}: {cause}", self.place),
+            Cause::Meaning(cause) => write!(to, "{}: {cause}", self.location),
         }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::Body => write!(to, "body"),
-            Place::Line(number) => write!(to, "line {number}"),
-            Place::Family(number) => write!(to, "metric family {number}"),
-            Place::Metric { name, number } => write!(to, "metric {number} of {name}"),
+            Location::Body => write!(to, "body"),
+            Location::Line(number) => write!(to, "line {number}"),
+            Location::Family(number) => write!(to, "metric family {number}"),
+            Location::Metric { name, number } => write!(to, "metric {number} of {name}"),
         }
     }
 }

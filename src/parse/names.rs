@@ -80,23 +80,26 @@ impl Declared {
     }
 }
 
-/// A family, and what has been said of it so far.
+/// A family, and what has been said of it so far. A body of short names is mostly these: they are
+/// kept small, and the few texts of HELP apart from them.
 struct Family<'a> {
-    pushed: PushedFamily<'a>,
-    /// Its type, and where that stands. (A body of short names is mostly this.)
+    name: &'a str,
+    metric_type: MetricType,
+    /// Its type, and where that stands.
     declared: Option<(Declared, u32)>,
     /// The place of the family that was declared for this one by another name.
     base: Option<u32>,
+    has_help: bool,
     has_samples: bool,
 }
 
 impl Distinguishable for Family<'_> {
     fn hash(&self) -> KeyedHash {
-        KeyedHash::of(self.pushed.name)
+        KeyedHash::of(self.name)
     }
 
     fn is(&self, other: &Self) -> bool {
-        self.pushed.name == other.pushed.name
+        self.name == other.name
     }
 }
 
@@ -152,6 +155,8 @@ pub struct Names<'a> {
     dialect: Dialect,
     limits: LabelLimits,
     families: Distinct<Family<'a>>,
+    /// The texts of HELP, by the places of their families.
+    helps: Vec<(usize, Cow<'a, str>)>,
     /// The name of the sample before, as the next one mostly has it too; TYPE may change what it
     /// stands for.
     last: Option<Named<'a>>,
@@ -172,6 +177,7 @@ impl<'a> Names<'a> {
             dialect,
             limits,
             families: Distinct::expecting(1),
+            helps: Vec::new(),
             last: None,
         }
     }
@@ -183,8 +189,9 @@ impl<'a> Names<'a> {
     pub fn help(&mut self, name: &'a str, text: Cow<'a, str>) -> Result<(), MeaningError> {
         let place = self.declare(name)?;
         let family = self.families.at(place);
-        if family.pushed.help.is_empty() {
-            family.pushed.help = text;
+        if !family.has_help && !text.is_empty() {
+            family.has_help = true;
+            self.helps.push((place, text));
         }
         Ok(())
     }
@@ -220,7 +227,7 @@ impl<'a> Names<'a> {
         }
         let family = self.families.at(place);
         family.declared = Some((declared, u32::try_from(position).unwrap_or(u32::MAX)));
-        family.pushed.metric_type = declared.stored();
+        family.metric_type = declared.stored();
         self.check_exposed(name, place, declared)
     }
 
@@ -248,7 +255,7 @@ impl<'a> Names<'a> {
             if other.has_samples && other.declared.is_none() {
                 return Err(MeaningError::TypeAfterSamples(Excerpt::of(name)));
             }
-            let is_same = other.declared.is_none() || Some(other.pushed.metric_type) == other_type;
+            let is_same = other.declared.is_none() || Some(other.metric_type) == other_type;
             if other_type.is_none() || !is_same {
                 return Err(self.exposed_by(&exposed, place));
             }
@@ -263,7 +270,7 @@ impl<'a> Names<'a> {
             .map_or("family", |(declared, _)| declared.as_str());
         MeaningError::Exposed {
             name: Excerpt::of(name),
-            by: Excerpt::of(by.pushed.name),
+            by: Excerpt::of(by.name),
             declared,
         }
     }
@@ -277,14 +284,14 @@ impl<'a> Names<'a> {
         if part == Part::Own {
             return Ok(place);
         }
-        if self.families.at(place).pushed.metric_type == MetricType::Histogram {
+        if self.families.at(place).metric_type == MetricType::Histogram {
             return Err(self.exposed_by(name, place));
         }
         Ok(self.begin(name))
     }
 
     fn find(&self, name: &str) -> Option<usize> {
-        let has_name = |family: &Family<'_>| family.pushed.name == name;
+        let has_name = |family: &Family<'_>| family.name == name;
         self.families.find(KeyedHash::of(name), has_name)
     }
 
@@ -319,7 +326,7 @@ impl<'a> Names<'a> {
         if let Some((base, Suffixed::Family(metric_type))) = suffixed {
             let declared = self.families.at(base).declared;
             let family = self.families.at(place);
-            family.pushed.metric_type = metric_type;
+            family.metric_type = metric_type;
             family.declared = declared.map(|(_, position)| (Declared::Type(metric_type), position));
             // The places of a body are fewer, as `Distinct` has them.
             family.base = u32::try_from(base).ok();
@@ -359,15 +366,11 @@ impl<'a> Names<'a> {
     /// Begins a family without a type.
     fn begin(&mut self, name: &'a str) -> usize {
         self.families.place(Family {
-            pushed: PushedFamily {
-                name,
-                help: Cow::Borrowed(""),
-                metric_type: MetricType::Untyped,
-                has_series: false,
-                has_negative: false,
-            },
+            name,
+            metric_type: MetricType::Untyped,
             declared: None,
             base: None,
+            has_help: false,
             has_samples: false,
         })
     }
@@ -380,7 +383,7 @@ impl<'a> Names<'a> {
         let mut created = Vec::new();
         for place in 0..self.families.len() {
             let family = self.families.get(place);
-            let Some(base) = family.pushed.name.strip_suffix("_created") else {
+            let Some(base) = family.name.strip_suffix("_created") else {
                 continue;
             };
             let may_be = match family.declared {
@@ -416,37 +419,50 @@ impl<'a> Names<'a> {
     /// say nothing.
     pub fn into_families(self) -> Vec<PushedFamily<'a>> {
         let in_open_metrics = self.dialect == Dialect::OpenMetrics;
-        let mut families = self.families.into_list();
-        for place in 0..families.len() {
-            let Some(base) = families[place].base else {
-                continue;
-            };
-            if families[place].pushed.help.is_empty() {
-                families[place].pushed.help = families[base as usize].pushed.help.clone();
-            }
-        }
-        let pushed = families.into_iter().map(|family| {
+        let families = self.families.into_list();
+        let pushed = families.iter().map(|family| {
             let stands_for_another = match family.declared {
                 Some((Declared::Info, _)) => true,
                 Some((Declared::Type(MetricType::Counter), _)) => in_open_metrics,
                 _ => false,
             };
-            if !stands_for_another || family.has_samples {
-                return family.pushed;
-            }
+            let is_alone = stands_for_another && !family.has_samples;
             PushedFamily {
+                name: family.name,
                 help: Cow::Borrowed(""),
-                metric_type: MetricType::Untyped,
-                ..family.pushed
+                metric_type: if is_alone {
+                    MetricType::Untyped
+                } else {
+                    family.metric_type
+                },
+                has_series: false,
+                has_negative: false,
             }
         });
-        pushed.collect()
+        let mut pushed: Vec<PushedFamily<'a>> = pushed.collect();
+        for (place, text) in self.helps {
+            pushed[place].help = text;
+        }
+        let based = (0..)
+            .zip(&families)
+            .filter_map(|(place, family)| Some((place, family.base?)));
+        for (place, base) in based {
+            if pushed[place].help.is_empty() {
+                pushed[place].help = pushed[base as usize].help.clone();
+            }
+        }
+        for (pushed, family) in pushed.iter_mut().zip(&families) {
+            if pushed.metric_type != family.metric_type {
+                pushed.help = Cow::Borrowed("");
+            }
+        }
+        pushed
     }
 }
 
 impl Family<'_> {
     fn kind(&self, part: Part) -> Kind {
-        match (self.declared, self.pushed.metric_type) {
+        match (self.declared, self.metric_type) {
             (Some((Declared::GaugeHistogram, _)), _) => Kind::GaugeHistogram,
             (_, MetricType::Counter) => Kind::Counter,
             (_, MetricType::Gauge | MetricType::Untyped) => Kind::Number,

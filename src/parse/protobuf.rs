@@ -25,7 +25,7 @@
 //! sum, the count and the classic buckets are read.
 
 use super::builder::{Builder, Labels, Sample};
-use super::error::{Cause, MeaningError, MessageError, ParseError, Place, SyntaxError};
+use super::error::{Cause, Location, MeaningError, MessageError, ParseError, SyntaxError};
 use super::histogram::SentBucket;
 use super::label_set::{escaped_help, raw_canonical_text};
 use super::metric_message::{Aggregated, Metric, text};
@@ -62,7 +62,7 @@ pub fn read<'a>(
             break;
         }
         let at = |cause| ParseError {
-            place: Place::Family(number),
+            location: Location::Family(number),
             cause,
         };
         let message = delimited(&mut rest).map_err(|error| at(message_error(error)))?;
@@ -80,7 +80,7 @@ pub fn read<'a>(
 /// The refusal of a metric at a position that the reader gave to the builder: its offset.
 pub fn meaning_error(body: &[u8], position: usize, error: MeaningError) -> ParseError {
     ParseError {
-        place: place(body, position),
+        location: location(body, position),
         cause: Cause::Meaning(error),
     }
 }
@@ -90,7 +90,7 @@ fn message_error(error: MessageError) -> Cause {
 }
 
 /// The family and the number of the metric at an offset.
-fn place(body: &[u8], position: usize) -> Place {
+fn location(body: &[u8], position: usize) -> Location {
     let mut rest = body;
     let mut families = 0;
     while let Ok(message) = delimited(&mut rest) {
@@ -110,9 +110,9 @@ fn place(body: &[u8], position: usize) -> Place {
             }
         }
         let name = Excerpt::of(name);
-        return Place::Metric { name, number };
+        return Location::Metric { name, number };
     }
-    Place::Family(families)
+    Location::Family(families)
 }
 
 /// Where a part of the body begins.
@@ -206,7 +206,7 @@ impl<'a> Reader<'a, '_> {
             let position = offset(self.body, metric);
             self.metric(family, named, metric)
                 .map_err(|cause| ParseError {
-                    place: place(self.body, position),
+                    location: location(self.body, position),
                     cause,
                 })?;
         }

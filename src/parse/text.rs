@@ -3,9 +3,9 @@
 //! Plain lines are read at once (`plain`), the others one by one (`line`, `openmetrics`).
 
 use super::builder::{Builder, Labels, Sample};
-use super::error::{Cause, MeaningError, ParseError, Place, SyntaxError};
+use super::error::{Cause, Location, MeaningError, ParseError, SyntaxError};
 use super::label_set::{as_sent, canonical_text, defined_canonical_text, sort_and_check};
-use super::line::{Label, Line, number};
+use super::line::{Label, Line, METRIC_NAME, number, skip_blanks};
 use super::names::{Kind, Named, Part};
 use super::plain::{PlainSample, Shape, first_line};
 use crate::excerpt::Excerpt;
@@ -39,7 +39,7 @@ pub fn read<'a>(
     let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
     if body.trim_ascii_start().starts_with(b"--") {
         return Err(ParseError {
-            place: Place::Body,
+            location: Location::Body,
             cause: Cause::Syntax(SyntaxError::Multipart),
         });
     }
@@ -67,14 +67,14 @@ fn of_one_line(body: &[u8], read: Result<(), ParseError>) -> Result<(), ParseErr
     let is_help = body.trim_ascii_start().starts_with(b"# HELP ") && read.is_ok();
     match read {
         Err(ParseError {
-            place,
+            location,
             cause: Cause::Syntax(error),
         }) if may_lack_line_feeds(&error) => Err(ParseError {
-            place,
+            location,
             cause: Cause::NoLineFeeds(error),
         }),
         Ok(()) if is_help => Err(ParseError {
-            place: Place::Line(1),
+            location: Location::Line(1),
             cause: Cause::NoLineFeeds(SyntaxError::HelpAlone),
         }),
         read => read,
@@ -124,7 +124,8 @@ impl<'a> Reader<'a, '_> {
             } else {
                 let (line, behind) = first_line(text);
                 let read = self.line(line.as_bytes(), line_number);
-                if read.is_err() && self.is_help(line_number, behind.unwrap_or_default()) {
+                let is_help = |error| self.is_help(error, line, line_number, behind);
+                if read.as_ref().is_err_and(is_help) {
                     self.help = self.help.map(|(name, _)| (name, line_number));
                 } else {
                     read?;
@@ -138,18 +139,38 @@ impl<'a> Reader<'a, '_> {
         Ok(())
     }
 
-    /// True of a line that is in no format but goes on with the text of a HELP line: two client
+    /// True of a line without name and number that goes on with the text of a HELP line: two client
     /// libraries write line feeds there as they are, and the TYPE of the same name behind the text.
-    fn is_help(&self, line_number: usize, behind: &str) -> bool {
+    fn is_help(
+        &self,
+        error: &ParseError,
+        line: &str,
+        line_number: usize,
+        behind: Option<&str>,
+    ) -> bool {
         /// In that many lines at most.
         const LINES_MAX: usize = 8;
         let Some((name, last)) = self.help else {
             return false;
         };
-        let mut lines = behind.split('\n').take(LINES_MAX);
-        let comment = lines.find(|line| line.starts_with('#'));
+        let is_nameless = matches!(
+            error.cause,
+            Cause::Syntax(SyntaxError::Expected {
+                what: METRIC_NAME,
+                ..
+            })
+        );
+        let word = line
+            .split_ascii_whitespace()
+            .next_back()
+            .unwrap_or_default();
+        if last + 1 != line_number || !is_nameless || number(word).is_ok() {
+            return false;
+        }
+        let lines = behind.unwrap_or_default().split('\n').take(LINES_MAX);
+        let comment = lines.map(skip_blanks).find(|line| line.starts_with('#'));
         let typed = comment.and_then(|line| line.strip_prefix("# TYPE ")?.strip_prefix(name));
-        last + 1 == line_number && typed.is_some_and(|rest| rest.starts_with(' '))
+        typed.is_some_and(|rest| rest.starts_with(' '))
     }
 
     /// Reads what stands behind the end, where there should be nothing.
@@ -169,7 +190,7 @@ impl<'a> Reader<'a, '_> {
 
     fn line(&mut self, line: &'a [u8], line_number: usize) -> Result<(), ParseError> {
         let syntax_error = |error| ParseError {
-            place: Place::Line(line_number),
+            location: Location::Line(line_number),
             cause: Cause::Syntax(error),
         };
         if self.has_ended && !line.trim_ascii().is_empty() {
@@ -277,7 +298,7 @@ impl<'a> Reader<'a, '_> {
 /// The refusal of a line that contradicts itself or another one.
 pub fn meaning_error(line_number: usize, error: MeaningError) -> ParseError {
     ParseError {
-        place: Place::Line(line_number),
+        location: Location::Line(line_number),
         cause: Cause::Meaning(error),
     }
 }
