@@ -151,7 +151,6 @@ impl<'a> Builder<'a> {
     ///
     /// # Errors
     /// When it is beyond the limits, cannot be negative, or its series was there before.
-    #[inline]
     pub fn sample(
         &mut self,
         sample: &Sample<'a>,
@@ -211,6 +210,7 @@ impl<'a> Builder<'a> {
         checked.map_err(|limit| beyond(name, limit))
     }
 
+    #[inline]
     fn number(&mut self, sample: &Sample<'a>, labels: LabelSet<'a>) -> Result<(), MeaningError> {
         self.count_sample(sample.value);
         let number = PushedNumber {
@@ -240,6 +240,7 @@ impl<'a> Builder<'a> {
     }
 
     /// The place of the histogram with this label set.
+    #[inline]
     fn histogram(&mut self, family: usize, labels: Cow<'a, str>) -> usize {
         let place = match self.last_histogram {
             // The samples of one histogram mostly come in a row.
@@ -255,6 +256,7 @@ impl<'a> Builder<'a> {
         place
     }
 
+    #[inline]
     fn histogram_part(
         &mut self,
         sample: &Sample<'a>,
@@ -340,6 +342,7 @@ impl<'a> Builder<'a> {
         });
     }
 
+    #[inline]
     fn push_bucket(&mut self, bucket: SentBucket) {
         if self.buckets.is_empty() {
             self.buckets.reserve_exact(self.expected_samples);
@@ -347,6 +350,7 @@ impl<'a> Builder<'a> {
         self.buckets.push(bucket);
     }
 
+    #[inline]
     fn count_sample(&mut self, value: f64) {
         if value.is_nan() {
             self.skipped.not_a_number += 1;
@@ -364,12 +368,12 @@ impl<'a> Builder<'a> {
             let Ok(found) = created.binary_search_by_key(&number.family, |pair| pair.family) else {
                 continue;
             };
-            let start = created[found].of.zip(milliseconds(number.value));
+            let family = created[found].of;
             if number.value.is_finite() {
                 self.samples -= 1;
                 self.skipped.created += 1;
             }
-            if let Some((family, milliseconds)) = start {
+            if let Some(milliseconds) = milliseconds(number.value) {
                 let (hash, labels) = (series_hash(family, &number.labels), &number.labels);
                 let is_begun =
                     |other: &PushedNumber<'_>| other.family == family && other.labels == *labels;

@@ -217,12 +217,11 @@ fn sample<'a>(source: &'a str, labels: &mut Vec<Label<'a>>) -> Result<Line<'a>, 
 /// The first thing in it that is not in the grammar.
 pub fn value_of_sample<'a>(source: &'a str, labels: &mut Vec<Label<'a>>) -> Parsed<'a, Line<'a>> {
     labels.clear();
-    let (name, behind) = match source.starts_with('{') {
-        true => (None, source),
-        false => {
-            let (name, behind) = metric_name(source)?;
-            (Some(name), behind)
-        }
+    let (name, behind) = if source.starts_with('{') {
+        (None, source)
+    } else {
+        let (name, behind) = metric_name(source)?;
+        (Some(name), behind)
     };
     let ((name, has_undefined_escapes), rest) = match (name, skip_blanks(behind).strip_prefix('{'))
     {
@@ -367,13 +366,11 @@ fn label_value(input: &str) -> Parsed<'_, (&str, bool)> {
         match bytes.get(at) {
             None => return Err(SyntaxError::LabelValueNotClosed),
             Some(b'"') => return Ok(((&input[..at], is_undefined), &input[at + 1..])),
-            Some(b'\\') => match bytes.get(at + 1) {
-                Some(b'\\' | b'"' | b'n') => at += 2,
-                _ => {
-                    is_undefined = true;
-                    at += 1;
-                }
-            },
+            Some(b'\\') => {
+                let is_escape = matches!(bytes.get(at + 1), Some(b'\\' | b'"' | b'n'));
+                is_undefined |= !is_escape;
+                at += 1 + usize::from(is_escape);
+            }
             Some(0) => return Err(SyntaxError::Nul),
             Some(_) => at += 1,
         }

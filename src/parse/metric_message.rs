@@ -180,7 +180,40 @@ fn check_doubles(value: Value<'_>) -> Result<(), MessageError> {
     }
 }
 
+/// Reads a label, which nearly always is two short strings in their order.
 fn label(message: &[u8]) -> Result<RawLabel<'_>, MessageError> {
+    if let Some((name, value)) = short_label(message)
+        && label_name_length(name.as_bytes()) == name.len()
+        && !name.is_empty()
+        && is_plain_value(value.as_bytes())
+    {
+        return Ok(RawLabel {
+            name: Cow::Borrowed(name),
+            value,
+            is_plain: true,
+        });
+    }
+    any_label(message)
+}
+
+/// Name and value of a label whose lengths are single bytes. The keys and lengths are ASCII then,
+/// so that all of it is text if both strings are.
+fn short_label(message: &[u8]) -> Option<(&str, &str)> {
+    let [0x0a, name_length @ ..0x80, ..] = message else {
+        return None;
+    };
+    let (name, behind) = std::str::from_utf8(message)
+        .ok()?
+        .get(2..)?
+        .split_at_checked(usize::from(*name_length))?;
+    let [0x12, value_length @ ..0x80, ..] = behind.as_bytes() else {
+        return None;
+    };
+    let value = behind.get(2..)?;
+    (value.len() == usize::from(*value_length)).then_some((name, value))
+}
+
+fn any_label(message: &[u8]) -> Result<RawLabel<'_>, MessageError> {
     let (mut name, mut value) = (&b""[..], &b""[..]);
     let mut rest = message;
     while let Some((number, found)) = field(&mut rest)? {
@@ -195,10 +228,7 @@ fn label(message: &[u8]) -> Result<RawLabel<'_>, MessageError> {
     }
     let is_plain = is_plain_value(value);
     Ok(RawLabel {
-        name: match label_name_length(name) == name.len() {
-            true => Cow::Borrowed(utf8(name)?),
-            false => written_label_name(text(name)?),
-        },
+        name: written_label_name(text(name)?),
         value: if is_plain { utf8(value) } else { text(value) }?,
         is_plain,
     })

@@ -146,8 +146,8 @@ pub struct Named<'a> {
 pub struct Created {
     /// Its place.
     pub family: usize,
-    /// The place of the other, if that is stored.
-    pub of: Option<usize>,
+    /// The place of the other; of a summary, no series are stored.
+    pub of: usize,
 }
 
 /// The families of a body in order of arrival.
@@ -336,6 +336,7 @@ impl<'a> Names<'a> {
 
     /// The declared family that a name extends. All suffixes begin with their only underscore.
     fn suffixed(&self, name: &str) -> Option<(usize, Suffixed)> {
+        use MetricType::{Counter, Gauge, Histogram, Summary};
         let (base, suffix) = name.rsplit_once('_')?;
         let may_be = match suffix {
             "bucket" | "sum" | "count" | "gsum" | "gcount" | "info" => true,
@@ -347,15 +348,15 @@ impl<'a> Names<'a> {
         }
         let place = self.find(base)?;
         let (declared, _) = self.families.get(place).declared?;
-        use MetricType::{Counter, Gauge, Histogram, Summary};
         let suffixed = match (declared, suffix) {
             (Declared::Type(Histogram) | Declared::GaugeHistogram, "bucket") => {
                 Suffixed::Part(Part::Bucket)
             }
-            (Declared::Type(Histogram | Summary), "sum") => Suffixed::Part(Part::Sum),
-            (Declared::Type(Histogram | Summary), "count") => Suffixed::Part(Part::Count),
-            (Declared::GaugeHistogram, "gsum") => Suffixed::Part(Part::Sum),
-            (Declared::GaugeHistogram, "gcount") => Suffixed::Part(Part::Count),
+            (Declared::Type(Histogram | Summary), "sum") | (Declared::GaugeHistogram, "gsum") => {
+                Suffixed::Part(Part::Sum)
+            }
+            (Declared::Type(Histogram | Summary), "count")
+            | (Declared::GaugeHistogram, "gcount") => Suffixed::Part(Part::Count),
             (Declared::Info, "info") => Suffixed::Family(Gauge),
             (Declared::Type(Counter), "total") => Suffixed::Family(Counter),
             _ => return None,
@@ -399,17 +400,15 @@ impl<'a> Names<'a> {
     }
 
     /// The family whose series the samples of `base_created` begin.
-    fn begun_by(&self, base: &str) -> Option<Option<usize>> {
+    fn begun_by(&self, base: &str) -> Option<usize> {
         for name in [&format!("{base}_total"), base] {
             let Some(place) = self.find(name) else {
                 continue;
             };
             match self.families.get(place).declared {
-                Some((Declared::Type(MetricType::Summary), _)) => return Some(None),
-                Some((Declared::Type(MetricType::Histogram | MetricType::Counter), _)) => {
-                    return Some(Some(place));
-                }
-                _ => {}
+                Some((Declared::Type(MetricType::Gauge | MetricType::Untyped), _)) | None => {}
+                Some((Declared::Type(_), _)) => return Some(place),
+                Some(_) => {}
             }
         }
         None
@@ -448,7 +447,8 @@ impl<'a> Names<'a> {
             .filter_map(|(place, family)| Some((place, family.base?)));
         for (place, base) in based {
             if pushed[place].help.is_empty() {
-                pushed[place].help = pushed[base as usize].help.clone();
+                let help = pushed[base as usize].help.clone();
+                pushed[place].help = help;
             }
         }
         for (pushed, family) in pushed.iter_mut().zip(&families) {

@@ -14,10 +14,11 @@
 //! start        = seconds 1, nanoseconds 2
 //! ```
 //!
-//! The source is prometheus/client_model, `io/prometheus/client/metrics.proto`, and for what that
-//! leaves open, Prometheus' own reader. What is absent is zero, so a family without a type is a
-//! counter; of a number that comes twice the last counts, and the fields of a message that comes
-//! twice are those of one. A `..._float` replaces its integer where it is above zero.
+//! The source is `io/prometheus/client/metrics.proto` of the repository `prometheus/client_model`,
+//! and for what that leaves open, Prometheus' own reader. What is absent is zero, so a family
+//! without a type is a counter; of a number that comes twice the last counts, and the fields of a
+//! message that comes twice are those of one. A `..._float` replaces its integer where it is above
+//! zero.
 //!
 //! The format itself checks nothing. Here names, labels and texts are held to the rules of text; a
 //! known field of another wire type, an unknown type, and a metric without the message of its
@@ -201,10 +202,10 @@ impl<'a> Reader<'a, '_> {
             let (4, Value::Bytes(metric)) = (number, value) else {
                 continue;
             };
-            let names = &mut self.builder.names;
-            let named = *named.get_or_insert_with(|| names.of_sample(family.name));
+            let builder = &mut *self.builder;
+            let found = *named.get_or_insert_with(|| builder.names.of_sample(family.name));
             let position = offset(self.body, metric);
-            self.metric(family, named, metric)
+            self.metric(family, found, metric)
                 .map_err(|cause| ParseError {
                     location: location(self.body, position),
                     cause,

@@ -3,10 +3,10 @@
 use crate::metric::{PushedNumber, Start};
 
 /// Leaves out what is NaN or infinite, and moves the starts with what stays.
-pub fn only_finite<'a>(
-    mut numbers: Vec<PushedNumber<'a>>,
+pub fn only_finite(
+    mut numbers: Vec<PushedNumber<'_>>,
     mut starts: Vec<Start>,
-) -> (Vec<PushedNumber<'a>>, Vec<Start>) {
+) -> (Vec<PushedNumber<'_>>, Vec<Start>) {
     if !starts.is_empty() {
         let mut places = Vec::with_capacity(numbers.len());
         let mut kept = 0;

@@ -122,25 +122,37 @@ impl<'a> Reader<'a, '_> {
             } else if let Some(behind) = text.strip_prefix('\n') {
                 Some(behind)
             } else {
-                let (line, behind) = first_line(text);
-                let read = self.line(line.as_bytes(), line_number);
-                let is_help = |error| self.is_help(error, line, line_number, behind);
-                if read.as_ref().is_err_and(is_help) {
-                    self.help = self.help.map(|(name, _)| (name, line_number));
-                } else {
-                    read?;
-                }
-                if self.has_ended {
-                    return self.end(behind.unwrap_or_default(), line_number + 1);
-                }
-                behind
+                self.any_line(text, line_number)?
             };
         }
         Ok(())
     }
 
-    /// True of a line without name and number that goes on with the text of a HELP line: two client
-    /// libraries write line feeds there as they are, and the TYPE of the same name behind the text.
+    /// Reads the first line of `text`, which is not a plain one, and gives what is left behind it.
+    /// Apart from the plain ones, whose loop is the shorter for it.
+    #[inline(never)]
+    fn any_line(
+        &mut self,
+        text: &'a str,
+        line_number: usize,
+    ) -> Result<Option<&'a str>, ParseError> {
+        let (line, behind) = first_line(text);
+        let read = self.line(line.as_bytes(), line_number);
+        let is_help = |error| self.is_help(error, line, line_number, behind);
+        if read.as_ref().is_err_and(is_help) {
+            self.help = self.help.map(|(name, _)| (name, line_number));
+        } else {
+            read?;
+        }
+        if !self.has_ended {
+            return Ok(behind);
+        }
+        self.end(behind.unwrap_or_default(), line_number + 1)?;
+        Ok(None)
+    }
+
+    /// True of a line without hash, name and number that goes on with the text of a HELP line: two
+    /// client libraries write line feeds there as they are, and the TYPE of the same name behind.
     fn is_help(
         &self,
         error: &ParseError,
@@ -164,7 +176,8 @@ impl<'a> Reader<'a, '_> {
             .split_ascii_whitespace()
             .next_back()
             .unwrap_or_default();
-        if last + 1 != line_number || !is_nameless || number(word).is_ok() {
+        let is_text = !skip_blanks(line).starts_with('#') && number(word).is_err();
+        if last + 1 != line_number || !is_nameless || !is_text {
             return false;
         }
         let lines = behind.unwrap_or_default().split('\n').take(LINES_MAX);
@@ -313,6 +326,7 @@ fn take_upper_bound<'a>(labels: &mut Vec<Label<'a>>) -> Option<&'a str> {
 /// The bound of a bucket. The other parts of a histogram have none and cannot carry the label:
 /// their series is the buckets' series, and there it would stand twice. What has a quantile and the
 /// bare name of a histogram is taken for the summary that its sender means.
+#[inline]
 fn upper_bound(
     named: &mut Named<'_>,
     part: Part,

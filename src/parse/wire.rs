@@ -6,6 +6,9 @@
 
 use super::error::MessageError;
 
+/// Numbers of fields have 29 bits.
+const FIELD_NUMBER_MAX: u64 = (1 << 29) - 1;
+
 /// The value of a field, by its wire type.
 #[derive(Clone, Copy)]
 pub enum Value<'a> {
@@ -51,8 +54,18 @@ impl<'a> Value<'a> {
 /// When it is cut off or not in the format.
 #[inline]
 pub fn field<'a>(rest: &mut &'a [u8]) -> Result<Option<(u64, Value<'a>)>, MessageError> {
-    /// Numbers of fields have 29 bits.
-    const FIELD_NUMBER_MAX: u64 = (1 << 29) - 1;
+    // Nearly all are strings and messages of less than 128 bytes, with small numbers.
+    if let [key @ 0x08..0x80, length @ ..0x80, behind @ ..] = *rest
+        && key & 7 == 2
+        && let Some((bytes, behind)) = behind.split_at_checked(usize::from(*length))
+    {
+        *rest = behind;
+        return Ok(Some((u64::from(key >> 3), Value::Bytes(bytes))));
+    }
+    any_field(rest)
+}
+
+fn any_field<'a>(rest: &mut &'a [u8]) -> Result<Option<(u64, Value<'a>)>, MessageError> {
     if rest.is_empty() {
         return Ok(None);
     }

@@ -150,6 +150,7 @@ fn message(field: u8, value: &[u8]) -> Vec<u8> {
     [&[field << 3 | 2][..], &varint(value.len()), value].concat()
 }
 
+#[allow(clippy::cast_possible_truncation)] // the rest is for the next byte
 fn varint(mut value: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     while value >= 0x80 {

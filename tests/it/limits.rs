@@ -203,7 +203,7 @@ fn long_labels_are_refused() {
     accept("", "# HELP name Longer.\n# TYPE name gauge\n");
     let name = "has 5 bytes in its name";
     refuse("", "name1 1\n", &format!("line 1: `name1` {name}"));
-    refuse("", "# HELP name1 \n", &format!("line 1: `name1` {name}"));
+    refuse("", "# HELP name1 x\n", &format!("line 1: `name1` {name}"));
     let histogram = "# TYPE h histogram\nh_sum 1\n";
     refuse("", histogram, &format!("line 2: `h_sum` {name}"));
     let value = "line 2: `x` has 5 bytes in the value of the label `b`";

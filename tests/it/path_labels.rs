@@ -3,18 +3,19 @@
 use crate::http::{SOME, check_refusal, gateway_with_some};
 use crate::running_gateway::RunningGateway;
 
+#[track_caller]
+fn check(path: &str, body: &str, series: &str) {
+    let gateway = RunningGateway::start(&[]);
+    let reply = gateway.push(&format!("/metrics{path}"), &format!("{body} 1\n"));
+    assert_eq!((reply.code, reply.body.as_str()), (200, "{}"));
+    assert_eq!(
+        gateway.scrape(),
+        format!("# TYPE some untyped\n{series} 1\n")
+    );
+}
+
 #[test]
 fn path_labels() {
-    #[track_caller]
-    fn check(path: &str, body: &str, series: &str) {
-        let gateway = RunningGateway::start(&[]);
-        let reply = gateway.push(&format!("/metrics{path}"), &format!("{body} 1\n"));
-        assert_eq!((reply.code, reply.body.as_str()), (200, "{}"));
-        assert_eq!(
-            gateway.scrape(),
-            format!("# TYPE some untyped\n{series} 1\n")
-        );
-    }
     check("/job/x", "some", r#"some{job="x"}"#);
     check("/job/x/", "some", r#"some{job="x"}"#);
     check("/job/x/instance/y", "some", r#"some{instance="y",job="x"}"#);
@@ -33,6 +34,10 @@ fn path_labels() {
     check("/job/a%2Fb%20c+d", "some", r#"some{job="a/b c+d"}"#);
     check("/job/%C3%BC%0A%22%5C", "some", r#"some{job="ü\n\"\\"}"#);
     check("/%6Aob/x", "some", r#"some{job="x"}"#);
+}
+
+#[test]
+fn path_labels_of_any_text() {
     // base64, padded or not; the URL-safe alphabet; the empty value takes the label away.
     check(
         "/job@base64/L3Zhci90bXA=",
