@@ -292,7 +292,10 @@ impl Aggregate {
             let Some(place) = *place else { continue };
             let stored = self.families.at(place);
             let has_type = stored.metric_type != MetricType::Untyped
-                || pushed.metric_type == MetricType::Untyped;
+                || matches!(
+                    pushed.metric_type,
+                    MetricType::Untyped | MetricType::Summary
+                );
             let has_help = !stored.help.is_empty() || pushed.help.is_empty();
             if has_type && has_help {
                 continue;
@@ -303,7 +306,7 @@ impl Aggregate {
                 stored.totals.mode = pushed.mode;
             }
             if !has_help {
-                stored.help = pushed.help.into();
+                stored.help = pushed.help.as_ref().into();
             }
         }
     }

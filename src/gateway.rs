@@ -21,7 +21,7 @@ use crate::idempotency::{Keys, TooManyKeys};
 use crate::journal::{Framed, Journal, KeyRecord, PushRecord, Record, Trouble};
 use crate::label_limits::{BeyondLimit, LabelLimits};
 use crate::metric::{LabelSet, Push, SkippedSamples};
-use crate::parse::{ParseError, parse};
+use crate::parse::{Format, ParseError, parse};
 use crate::render::whole_text;
 use crate::rules::Rules;
 use crate::stable_hash::HashKey;
@@ -32,9 +32,6 @@ use keys::KeyCounters;
 pub use keys::KeyCounts;
 pub use removing::DeleteError;
 pub use replay::ReplayedBy;
-
-/// The code of the text format in the journal.
-const TEXT: u8 = b't';
 
 /// What a push is held to, so that what is stored stays small. What is stored already is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +103,9 @@ pub struct PushRequest<'a> {
     pub labels: &'a str,
     /// Its idempotency key, if it has one; at most [`KEY_BYTES_MAX`] bytes.
     pub key: Option<&'a [u8]>,
-    /// In the Prometheus text format.
+    /// That of the body.
+    pub format: Format,
+    /// Not compressed.
     pub body: &'a [u8],
     /// When it came, in unix milliseconds.
     pub time_millis: u64,
@@ -223,17 +222,20 @@ impl Gateway {
     /// # Errors
     /// A refused push has changed nothing.
     pub fn push(&self, request: &PushRequest<'_>) -> Result<Accepted, Refusal> {
-        let PushRequest { labels, body, .. } = *request;
+        let PushRequest {
+            labels,
+            format,
+            body,
+            ..
+        } = *request;
         let grouping_key = GroupingKey::from_path(labels).map_err(Refusal::Path)?;
         grouping_key
             .check(self.limits.labels)
             .map_err(Refusal::Path)?;
-        let push = self.parse(body, &grouping_key)?;
-        let key = request
-            .key
-            .map(|key| (key, self.known_key(key, labels, body)));
+        let push = self.parse(format, body, &grouping_key)?;
+        let key = request.key.map(|key| (key, self.known_key(key, request)));
         let record = PushRecord {
-            format: TEXT,
+            format: format.code(),
             labels,
             key: key.map(|(key, known)| KeyRecord {
                 key,
@@ -271,7 +273,12 @@ impl Gateway {
     }
 
     /// Reads a body and applies the rules. The limits hold for the labels that are not dropped.
-    fn parse<'a>(&self, body: &'a [u8], key: &'a GroupingKey) -> Result<Push<'a>, Refusal> {
+    fn parse<'a>(
+        &self,
+        format: Format,
+        body: &'a [u8],
+        key: &'a GroupingKey,
+    ) -> Result<Push<'a>, Refusal> {
         let limits = self.limits.labels;
         let has_dropped = !self.rules.dropped_labels().is_empty();
         let limits_of_sent = if has_dropped {
@@ -279,7 +286,7 @@ impl Gateway {
         } else {
             limits
         };
-        let mut push = parse(body, key, limits_of_sent).map_err(Refusal::Invalid)?;
+        let mut push = parse(format, body, key, limits_of_sent).map_err(Refusal::Invalid)?;
         self.rules.apply(&mut push);
         if has_dropped {
             check_labels(&push, limits)?;

@@ -2,14 +2,17 @@
 //!
 //! Invariant: names are valid, unlike each other and sorted; values are escaped as in a label set.
 //! The rules are those of Pushgateway's README ("URL"): parts are split on `/`, then %-decoded;
-//! `name@base64/VALUE` carries any text in the URL-safe alphabet of RFC 4648 section 5, padding
-//! optional, `=` alone for the empty value.
+//! `name@base64/VALUE` carries any text in the URL-safe alphabet of RFC 4648 section 5, with any
+//! number of `=` behind it, which alone are the empty value. So is nothing behind the last slash,
+//! where a value has to come. A name that begins with `U__` is one of any text, escaped as
+//! Prometheus escapes names as `values`: `U__my_2e_name` for `my.name`.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::excerpt::Excerpt;
 use crate::label_limits::{BeyondLimit, LabelLimits};
-use crate::metric::label_name_length;
+use crate::metric::{label_name_length, written_label_name};
 use crate::percent_encoding::percent_decode;
 
 /// The labels that a path puts on every sample of its push; they win over the body's.
@@ -101,7 +104,7 @@ impl GroupingKey {
     /// # Errors
     /// The first part that breaks a rule.
     pub fn from_path(path: &str) -> Result<GroupingKey, GroupingKeyError> {
-        let path = path.strip_suffix('/').unwrap_or(path);
+        let path = without_final_slash(path);
         let mut labels = Vec::new();
         let mut parts = path.split('/');
         while let Some(part) = parts.next().filter(|_| !path.is_empty()) {
@@ -147,10 +150,21 @@ impl GroupingKey {
         self.labels.iter().map(length).sum()
     }
 
-    /// Name and escaped value of each label, sorted by name. An empty value takes the label away.
+    /// Name, as it stands in a label set, and escaped value of each label, sorted by name. An empty
+    /// value takes the label away.
     #[must_use]
     pub fn labels(&self) -> &[(String, String)] {
         &self.labels
+    }
+}
+
+/// A path without the slash at its end, unless that ends a pair whose value is empty: several
+/// clients push `/job/x/instance/` for an empty instance.
+fn without_final_slash(path: &str) -> &str {
+    let is_pair = path.split('/').count().is_multiple_of(2);
+    match path.strip_suffix('/') {
+        Some(shorter) if !is_pair || shorter.is_empty() => shorter,
+        _ => path,
     }
 }
 
@@ -161,11 +175,14 @@ fn label(name: &[u8], value: Vec<u8>) -> Result<(String, String), GroupingKeyErr
         None => (name, value),
     };
     let name = match std::str::from_utf8(name) {
-        Ok(valid) if !name.is_empty() && label_name_length(name) == name.len() => valid,
+        Ok(valid) if !name.is_empty() && label_name_length(name) == name.len() => {
+            unescaped_name(valid)
+        }
         _ => {
             return Err(GroupingKeyError::NoLabelName(Excerpt::of(name)));
         }
     };
+    let name = name.as_ref();
     if name.starts_with("__") {
         return Err(GroupingKeyError::ReservedLabelName(Excerpt::of(name)));
     }
@@ -184,30 +201,48 @@ fn label(name: &[u8], value: Vec<u8>) -> Result<(String, String), GroupingKeyErr
         .replace('\\', r"\\")
         .replace('"', r#"\""#)
         .replace('\n', r"\n");
-    Ok((name.to_owned(), escaped))
+    Ok((written_label_name(name).into_owned(), escaped))
+}
+
+/// The name that a label name of a path stands for. What begins like an escaped one but is none
+/// stands for itself.
+fn unescaped_name(name: &str) -> Cow<'_, str> {
+    let unescape = || {
+        let mut rest = name.strip_prefix("U__")?;
+        let mut unescaped = String::with_capacity(rest.len());
+        while let Some((before, behind)) = rest.split_once('_') {
+            unescaped.push_str(before);
+            let (digits, behind) = behind.split_once('_')?;
+            unescaped.push(match digits {
+                "" => '_',
+                digits if digits.len() <= 6 && !digits.starts_with('+') => {
+                    char::from_u32(u32::from_str_radix(digits, 16).ok()?)?
+                }
+                _ => return None,
+            });
+            rest = behind;
+        }
+        unescaped.push_str(rest);
+        (!unescaped.is_empty() && !unescaped.contains('\0')).then_some(unescaped)
+    };
+    unescape().map_or(name.into(), Cow::Owned)
 }
 
 fn decoded(part: &str) -> Result<Vec<u8>, GroupingKeyError> {
     percent_decode(part).ok_or_else(|| GroupingKeyError::PercentEncoding(Excerpt::of(part)))
 }
 
-/// RFC 4648 section 5, with the padding optional.
+/// RFC 4648 section 5. Padding is cut off whatever its length, as Pushgateway does.
 fn base64_decode(encoded: &[u8]) -> Result<Vec<u8>, GroupingKeyError> {
     let invalid = || GroupingKeyError::Base64(Excerpt::of(encoded));
-    let digits = encoded;
-    let padding = digits
+    let padding = encoded
         .iter()
         .rev()
         .take_while(|&&byte| byte == b'=')
         .count();
-    let digits = &digits[..digits.len() - padding];
-    let is_padding_right = match padding {
-        0 => true,
-        1 if digits.is_empty() => true, // how Pushgateway's clients write the empty value
-        _ => padding <= 2 && (digits.len() + padding).is_multiple_of(4),
-    };
+    let digits = &encoded[..encoded.len() - padding];
     // Four digits are three bytes; two or three left over are one or two, one alone is none.
-    if !is_padding_right || digits.len() % 4 == 1 {
+    if digits.len() % 4 == 1 {
         return Err(invalid());
     }
     let mut decoded = Vec::with_capacity(digits.len() / 4 * 3 + 2);

@@ -32,6 +32,7 @@ pub mod head;
 pub mod held;
 mod idempotency_key;
 mod pace;
+mod push;
 mod query;
 pub mod response;
 pub mod route;

@@ -149,6 +149,33 @@ pub fn label_name_length(input: &[u8]) -> usize {
     name_length(input, |byte| byte.is_ascii_alphabetic() || byte == b'_')
 }
 
+/// True of a name that Prometheus 3 takes for a metric and that can be written in quotes as it is:
+/// any text without a quote, a backslash or a control character.
+#[must_use]
+pub fn is_metric_name(name: &str) -> bool {
+    let is_outside = |character: char| matches!(character, '"' | '\\') || character.is_control();
+    !name.is_empty() && (is_plain_metric_name(name) || !name.contains(is_outside))
+}
+
+/// True of a metric name inside the alphabet: it needs no quotes.
+#[must_use]
+pub fn is_plain_metric_name(name: &str) -> bool {
+    metric_name_length(name.as_bytes()) == name.len()
+}
+
+/// A label name as it stands in a label set: beyond the alphabet in quotes, escaped as values are.
+#[must_use]
+pub fn written_label_name(name: &str) -> Cow<'_, str> {
+    if label_name_length(name.as_bytes()) == name.len() {
+        return name.into();
+    }
+    let escaped = name
+        .replace('\\', r"\\")
+        .replace('"', r#"\""#)
+        .replace('\n', r"\n");
+    format!("\"{escaped}\"").into()
+}
+
 fn name_length(input: &[u8], may_begin: impl Fn(u8) -> bool) -> usize {
     if !input.first().is_some_and(|&first| may_begin(first)) {
         return 0;
@@ -169,7 +196,9 @@ pub fn base_names(name: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The labels of a series in their one canonical form, which is its identity: `a="1",b="x\"y"`,
-/// sorted by name, without labels of empty value, values escaped as the exposition format says.
+/// sorted by name, without labels of empty value, values escaped as the exposition format says. A
+/// name beyond the alphabet stands in quotes and is escaped in the same way; it is sorted as it is
+/// written.
 ///
 /// The escapes of that format are a bijection (`\\`, `\"`, `\n` and nothing else is accepted), so
 /// two values are equal exactly when their escaped forms are, and nobody needs to unescape.
@@ -210,12 +239,16 @@ impl<'a> LabelSet<'a> {
 pub fn canonical_labels(text: &str) -> impl Iterator<Item = CanonicalLabel<'_>> {
     let mut rest = text;
     iter::from_fn(move || {
-        let name = &rest[..rest.find("=\"")?];
+        let name_length = match rest.strip_prefix('"') {
+            Some(quoted) => escaped_length(quoted) + "\"\"".len(),
+            None => rest.find('=')?,
+        };
+        let name = rest.get(..name_length)?;
         let value_start = name.len() + "=\"".len();
-        let value_end = value_start + escaped_length(&rest[value_start..]);
+        let value_end = value_start + escaped_length(rest.get(value_start..)?);
         let label = CanonicalLabel {
             name,
-            value: &rest[value_start..value_end],
+            value: rest.get(value_start..value_end)?,
             text: rest.get(..=value_end)?,
         };
         rest = rest.get(value_end + "\",".len()..).unwrap_or_default();
@@ -226,7 +259,7 @@ pub fn canonical_labels(text: &str) -> impl Iterator<Item = CanonicalLabel<'_>> 
 /// One label of a canonical text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CanonicalLabel<'a> {
-    /// Its name.
+    /// Its name; one beyond the alphabet is in quotes.
     pub name: &'a str,
     /// Its value, escaped.
     pub value: &'a str,
@@ -318,6 +351,10 @@ pub struct Push<'a> {
     pub number_seconds: Vec<u32>,
     /// The same of the histograms.
     pub histogram_seconds: Vec<u32>,
+    /// When some of the numbers began, as their senders say; in the order of their places.
+    pub number_starts: Vec<Start>,
+    /// The same of histograms.
+    pub histogram_starts: Vec<Start>,
     /// How many sample lines all these are made of.
     pub samples: u64,
     /// How many sample lines were left out, by reason.
@@ -340,13 +377,22 @@ impl Push<'_> {
     }
 }
 
+/// When a series began to count from zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// The place of its increment in the push's list of numbers, or of histograms.
+    pub place: usize,
+    /// Since the begin of 1970, UTC.
+    pub milliseconds: i64,
+}
+
 /// What a push says of one family. It may have no series: then it only declares.
 #[derive(Debug, PartialEq)]
 pub struct PushedFamily<'a> {
-    /// The metric name.
+    /// The metric name; one beyond the alphabet is as it would be written in quotes.
     pub name: &'a str,
     /// The escaped text of its HELP line; empty when there is none.
-    pub help: &'a str,
+    pub help: Cow<'a, str>,
     /// Its increments are among the push's histograms exactly when this says `Histogram`.
     pub metric_type: MetricType,
     /// How its values are merged if it is a gauge; `parse` leaves it at the default.
@@ -393,4 +439,10 @@ pub struct SkippedSamples {
     pub infinite: u64,
     /// Lines of a summary: quantiles cannot be added up.
     pub summary: u64,
+    /// Native histograms, whose sum, count and classic buckets, if there are any, are added.
+    pub native_histogram: u64,
+    /// Lines of a gauge histogram.
+    pub gauge_histogram: u64,
+    /// Lines that say when a series began.
+    pub created: u64,
 }

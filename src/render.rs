@@ -10,10 +10,11 @@
 //! histogram on the line of `_count` alone. A scrape never does: Prometheus would take it for the
 //! time of the sample.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use crate::aggregate::{Family, Histogram, Position, Series, View};
-use crate::metric::UpperBound;
+use crate::metric::{UpperBound, is_plain_metric_name};
 use crate::number;
 
 /// In a second.
@@ -42,6 +43,7 @@ pub fn render(
 ) -> Option<Cursor> {
     let mut bounds = Bounds::default();
     let family = view.visit_families_from(from.family, |name, family| {
+        let name = &Name::of(name);
         if !from.is_within_family {
             render_head(name, family, text);
             from.is_within_family = true;
@@ -59,7 +61,7 @@ pub fn render(
 
 /// Renders series of one family; gives the position of the first one that is not done.
 fn render_series(
-    name: &str,
+    name: &Name<'_>,
     family: &Family,
     from: &mut Cursor,
     bounds: &mut Bounds,
@@ -71,7 +73,7 @@ fn render_series(
             if text.len() >= text_bytes {
                 return ControlFlow::Break(());
             }
-            render_sample(&[name], labels, *value, text);
+            render_sample(name, &[&name.start], labels, *value, text);
             text.push(b'\n');
             ControlFlow::Continue(())
         }),
@@ -109,6 +111,7 @@ pub fn render_pieces<E>(
     let mut text = Vec::new();
     let mut bounds = Bounds::default();
     for (name, family) in view.families() {
+        let name = &Name::of(name);
         let mut full = |text: &mut Vec<u8>| {
             if text.len() < piece_bytes {
                 return Ok(());
@@ -123,7 +126,7 @@ pub fn render_pieces<E>(
         match &family.series {
             Series::Numbers(numbers) => {
                 for (labels, value, second) in numbers.iter_with_seconds() {
-                    render_sample(&[name], labels, *value, &mut text);
+                    render_sample(name, &[&name.start], labels, *value, &mut text);
                     end_line(view.silent_since(second), &mut text);
                     full(&mut text)?;
                 }
@@ -147,27 +150,35 @@ pub fn render_pieces<E>(
     }
 }
 
-fn render_head(name: &str, family: &Family, text: &mut Vec<u8>) {
+fn render_head(name: &Name<'_>, family: &Family, text: &mut Vec<u8>) {
     match family.help.as_ref() {
         "" => {}
-        help => append(text, &["# HELP ", name, " ", help, "\n"]),
+        help => append(
+            text,
+            &[
+                "# HELP ", name.quote, name.text, name.quote, " ", help, "\n",
+            ],
+        ),
     }
     render_type(name, family, text);
 }
 
-fn render_type(name: &str, family: &Family, text: &mut Vec<u8>) {
+fn render_type(name: &Name<'_>, family: &Family, text: &mut Vec<u8>) {
+    let word = family.metric_type.as_str();
     append(
         text,
-        &["# TYPE ", name, " ", family.metric_type.as_str(), "\n"],
+        &[
+            "# TYPE ", name.quote, name.text, name.quote, " ", word, "\n",
+        ],
     );
 }
 
-/// Renders a sample line but for its end.
-fn render_sample(name: &[&str], labels: &str, value: f64, text: &mut Vec<u8>) {
-    append(text, name);
+/// Renders a sample line but for its end; `whole` is the start of the name and the suffix.
+fn render_sample(name: &Name<'_>, whole: &[&str], labels: &str, value: f64, text: &mut Vec<u8>) {
+    append(text, whole);
     match labels {
-        "" => append(text, &[" "]),
-        labels => append(text, &["{", labels, "} "]),
+        "" => append(text, &[name.alone]),
+        labels => append(text, &[name.behind, labels, "} "]),
     }
     number::append(value, text);
 }
@@ -179,6 +190,45 @@ fn end_line(second: Option<u32>, text: &mut Vec<u8>) {
         number::append(f64::from(second) * MILLISECONDS, text);
     }
     text.push(b'\n');
+}
+
+/// The name of a family, and what stands around it in a line. Beyond the alphabet it is quoted,
+/// and stands among the labels of a sample (text format 1.0.0).
+struct Name<'a> {
+    text: &'a str,
+    /// Around it in a HELP or TYPE line.
+    quote: &'static str,
+    /// It, with what stands before it in a sample.
+    start: Cow<'a, str>,
+    /// Between it and its labels.
+    behind: &'static str,
+    /// The same of a bucket, with its suffix.
+    behind_bucket: &'static str,
+    /// Between it and the value, without labels.
+    alone: &'static str,
+}
+
+impl Name<'_> {
+    fn of(text: &str) -> Name<'_> {
+        if is_plain_metric_name(text) {
+            return Name {
+                text,
+                quote: "",
+                start: Cow::Borrowed(text),
+                behind: "{",
+                behind_bucket: "_bucket{",
+                alone: " ",
+            };
+        }
+        Name {
+            text,
+            quote: "\"",
+            start: Cow::Owned(format!("{{\"{text}")),
+            behind: "\",",
+            behind_bucket: "_bucket\",",
+            alone: "\"} ",
+        }
+    }
 }
 
 /// The bounds of more buckets than that are written for each histogram: keeping them would take
@@ -214,7 +264,7 @@ impl Bounds {
 /// Renders a histogram but for the end of its last line, from the cursor's bucket on; breaks off
 /// before the first line that begins beyond `text_bytes`.
 fn render_histogram(
-    name: &str,
+    name: &Name<'_>,
     labels: &str,
     histogram: &Histogram,
     bounds: &Bounds,
@@ -232,7 +282,8 @@ fn render_histogram(
         // negative, a + ((a + b) - a) == a + b holds in floats too, though the parts are rounded.
         // At the upper end that asks for an even last digit, which the largest float has not.
         from.cumulative_count = (from.cumulative_count + count).min(f64::MAX.next_down());
-        append(text, &[name, "_bucket{", labels, comma, "le=\""]);
+        let start = &name.start;
+        append(text, &[start, name.behind_bucket, labels, comma, "le=\""]);
         bounds.append(from.buckets, bound, text);
         append(text, &["\"} "]);
         number::append(from.cumulative_count, text);
@@ -242,9 +293,15 @@ fn render_histogram(
     if text.len() >= text_bytes {
         return ControlFlow::Break(());
     }
-    render_sample(&[name, "_sum"], labels, histogram.sum, text);
+    render_sample(name, &[&name.start, "_sum"], labels, histogram.sum, text);
     text.push(b'\n');
-    render_sample(&[name, "_count"], labels, histogram.count, text);
+    render_sample(
+        name,
+        &[&name.start, "_count"],
+        labels,
+        histogram.count,
+        text,
+    );
     (from.buckets, from.cumulative_count) = (0, 0.0);
     ControlFlow::Continue(())
 }

@@ -135,7 +135,7 @@ impl Rules {
     pub fn apply(&self, push: &mut Push<'_>) {
         for family in &mut push.families {
             if family.help.len() > self.help_bytes_max {
-                family.help = help::cut(family.help, self.help_bytes_max);
+                help::cut(&mut family.help, self.help_bytes_max);
                 push.cut_help_texts += 1;
             }
             let is_number = matches!(family.metric_type, MetricType::Gauge | MetricType::Untyped);

@@ -157,6 +157,9 @@ pub struct Status {
     skipped_summary: AtomicU64,
     cut_help_texts: AtomicU64,
     expired_series: AtomicU64,
+    skipped_native_histogram: AtomicU64,
+    skipped_gauge_histogram: AtomicU64,
+    skipped_created: AtomicU64,
     resets: AtomicU64,
     last_reset_timestamp_seconds: AtomicI64,
     next_reset_timestamp_seconds: AtomicI64,
@@ -189,6 +192,9 @@ impl Status {
             skipped_summary: AtomicU64::new(0),
             cut_help_texts: AtomicU64::new(0),
             expired_series: AtomicU64::new(0),
+            skipped_native_histogram: AtomicU64::new(0),
+            skipped_gauge_histogram: AtomicU64::new(0),
+            skipped_created: AtomicU64::new(0),
             resets: AtomicU64::new(0),
             last_reset_timestamp_seconds: AtomicI64::new(NEVER),
             next_reset_timestamp_seconds: AtomicI64::new(NEVER),
@@ -239,10 +245,18 @@ impl Status {
         duration: Duration,
     ) {
         self.samples.fetch_add(samples, Relaxed);
-        self.skipped_not_a_number
-            .fetch_add(skipped.not_a_number, Relaxed);
-        self.skipped_infinite.fetch_add(skipped.infinite, Relaxed);
-        self.skipped_summary.fetch_add(skipped.summary, Relaxed);
+        for (counter, lines) in [
+            (&self.skipped_not_a_number, skipped.not_a_number),
+            (&self.skipped_infinite, skipped.infinite),
+            (&self.skipped_summary, skipped.summary),
+            (&self.skipped_native_histogram, skipped.native_histogram),
+            (&self.skipped_gauge_histogram, skipped.gauge_histogram),
+            (&self.skipped_created, skipped.created),
+        ] {
+            if lines > 0 {
+                counter.fetch_add(lines, Relaxed);
+            }
+        }
         self.push_bytes.observe(body_bytes as u64);
         let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         self.push_duration_nanoseconds.observe(nanoseconds);

@@ -66,15 +66,15 @@ impl std::error::Error for Conflict {}
 /// A family that is both pushed and stored must be of one type; untyped gives way to counter and
 /// gauge, in both directions, as long as no counter is or becomes negative by it.
 pub(super) fn check_types(pushed: &PushedFamily<'_>, stored: &Family) -> Result<(), Conflict> {
-    use MetricType::{Counter, Gauge, Untyped};
+    use MetricType::{Counter, Gauge, Summary, Untyped};
     let name = || Excerpt::of(pushed.name);
     match (pushed.metric_type, stored.metric_type) {
         (Untyped, Counter) if pushed.has_negative => Err(Conflict::NegativeCounter(name())),
         (Counter, Untyped) if stored.totals.negative_sums > 0 => {
             Err(Conflict::NegativeUntyped(name()))
         }
-        // Without series it is no more than a HELP line.
-        (Untyped, _) if !pushed.has_series => Ok(()),
+        // Without series it is no more than a HELP line, or left out whole.
+        (Untyped | Summary, _) if !pushed.has_series => Ok(()),
         (Untyped, Counter | Gauge) | (Counter | Gauge, Untyped) => Ok(()),
         (pushed, stored) if pushed == stored => Ok(()),
         (pushed, stored) => Err(Conflict::Type {

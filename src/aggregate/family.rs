@@ -63,7 +63,7 @@ impl Family {
     pub(super) fn new(pushed: &PushedFamily<'_>, number: u64) -> Family {
         let family = Family::empty(pushed.metric_type, pushed.mode, number);
         Family {
-            help: pushed.help.into(),
+            help: pushed.help.as_ref().into(),
             ..family
         }
     }

@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::keys::{KeyCounters, write_keys};
 use super::replay::{Replay, Replayed, ReplayedBy};
-use super::{Gateway, Limits, NotKept, TEXT, Writers};
+use super::{Gateway, Limits, NotKept, Writers};
 use crate::aggregate::{Aggregate, View};
 use crate::idempotency::{Keys, KeysView};
 use crate::journal::{
     Beginning, File, Journal, JournalError, Log, LogPart, Place, Preface, Record, Replacement,
     Storage, Torn, Trouble,
 };
+use crate::parse::Format;
 use crate::render::render_pieces;
 use crate::rules::Rules;
 use crate::stable_hash::HashKey;
@@ -406,7 +407,7 @@ impl Snapshot {
         write_keys(&self.keys, &mut write)?;
         render_pieces(&self.view, SNAPSHOT_RECORD_BYTES, |text| {
             write(Record::Snapshot {
-                format: TEXT,
+                format: Format::Text.code(),
                 body: text,
             })
         })

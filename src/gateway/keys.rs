@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-use super::{Gateway, Refusal, TEXT, Writers};
+use super::{Gateway, PushRequest, Refusal, Writers};
 use crate::idempotency::{Keys, KeysView, KnownKey};
 use crate::journal::{Framed, Record};
 use crate::stable_hash::StableHash;
@@ -14,12 +14,11 @@ const SNAPSHOT_KEYS_MAX: usize = 1 << 15;
 const KEY_BYTES: usize = 24;
 
 impl Gateway {
-    pub(super) fn known_key(&self, key: &[u8], labels: &str, body: &[u8]) -> KnownKey {
+    pub(super) fn known_key(&self, key: &[u8], request: &PushRequest<'_>) -> KnownKey {
+        let (labels, format) = (request.labels.as_bytes(), request.format.code());
         KnownKey {
             hash: self.hash_key.hash(&[key]),
-            fingerprint: self
-                .hash_key
-                .short_hash(&[labels.as_bytes(), &[TEXT], body]),
+            fingerprint: self.hash_key.short_hash(&[labels, &[format], request.body]),
         }
     }
 

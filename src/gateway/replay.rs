@@ -9,14 +9,14 @@ use crate::idempotency::{Keys, KnownKey};
 use crate::journal::{KeyRecord, PushRecord, Record};
 use crate::label_limits::LabelLimits;
 use crate::metric::Push;
-use crate::parse::{parse, parse_snapshot};
+use crate::parse::{Format, parse, parse_snapshot};
 use crate::render::render_pieces;
 use crate::rules::{Rules, RulesError};
 use crate::stable_hash::HashKey;
 
 use super::keeping::SNAPSHOT_RECORD_BYTES;
 use super::keys::read_keys;
-use super::{TEXT, seconds};
+use super::seconds;
 
 /// What was replayed so far.
 #[derive(Debug)]
@@ -83,12 +83,11 @@ impl Replay {
                 drop(self.aggregate.reset());
                 Ok(())
             }
-            Record::Snapshot { format, body } => {
-                check_format(format)?;
-                restore(&mut self.aggregate, rules, body, second)
-            }
+            Record::Snapshot { format, body } => match known_format(format)? {
+                Format::Text => restore(&mut self.aggregate, rules, body, second),
+                _ => Err("its snapshot is not text".to_owned()),
+            },
             Record::Push(push) => {
-                check_format(push.format)?;
                 if let Some(KeyRecord { key, fingerprint }) = push.key {
                     let hash = self.hash_key.hash(&[key]);
                     self.keys.note(KnownKey { hash, fingerprint }, time_millis);
@@ -188,13 +187,9 @@ impl Replay {
     }
 }
 
-fn check_format(format: u8) -> Result<(), String> {
-    if format == TEXT {
-        return Ok(());
-    }
-    Err(format!(
-        "the format of a body is {format}, which this program does not know"
-    ))
+fn known_format(code: u8) -> Result<Format, String> {
+    let unknown = || format!("the format of a body is {code}, which this program does not know");
+    Format::from_code(code).ok_or_else(unknown)
 }
 
 /// Merges a push of this second, in unix seconds.
@@ -206,7 +201,13 @@ fn merge(
 ) -> Result<(), String> {
     let key = GroupingKey::from_path(record.labels).map_err(|error| error.to_string())?;
     // What was acknowledged is kept, whatever the limits are now.
-    let push = parse(record.body, &key, LabelLimits::NONE).map_err(|error| error.to_string())?;
+    let push = parse(
+        known_format(record.format)?,
+        record.body,
+        &key,
+        LabelLimits::NONE,
+    )
+    .map_err(|error| error.to_string())?;
     apply(aggregate, rules, push, second)
 }
 
@@ -218,7 +219,8 @@ fn restore(
     text: &[u8],
     second: u32,
 ) -> Result<(), String> {
-    let mut push = parse_snapshot(text).map_err(|error| error.to_string())?;
+    let key = GroupingKey::default();
+    let mut push = parse_snapshot(text, &key).map_err(|error| error.to_string())?;
     // It does not say where ages were not kept.
     let seconds = push.number_seconds.iter_mut();
     for unknown in seconds.chain(&mut push.histogram_seconds) {

@@ -11,16 +11,11 @@ use tiny_http::{Method, Request, Server};
 
 use super::answer::Answer;
 use super::exchange::{CHUNK_HEAD_BYTES, EXCHANGE, Exchange, Exchanges, PIECE_BYTES, Scrape};
-use super::idempotency_key::{FIELD, idempotency_key};
+use super::push::push;
 use super::route::Route;
 use super::{Site, admin};
 use crate::excerpt::Excerpt;
-use crate::gateway::{Accepted, PushRequest, Refusal};
 use crate::render::render;
-use crate::status::PushResult;
-
-/// Senders are told to wait this long after a reset, so that nobody pushes right into it.
-const NEXT_RESET_GRACE_SECONDS: i64 = 30;
 
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -95,91 +90,10 @@ fn answer(request: &Request, site: &Site, exchanges: &Exchanges) -> Answer {
 const ALIVE: &str = "{\"alive\": true}";
 
 /// The first value of a field.
-fn field<'a>(request: &'a Request, name: &'static str) -> Option<&'a str> {
+pub fn field<'a>(request: &'a Request, name: &'static str) -> Option<&'a str> {
     let mut headers = request.headers().iter();
     let header = headers.find(|header| header.field.equiv(name))?;
     Some(header.value.as_str())
-}
-
-fn push(request: &Request, site: &Site, labels: &str, body: &[u8]) -> Answer {
-    let key = idempotency_key(field(request, FIELD), request.url());
-    let key = key.map_err(|error| (PushResult::Invalid, Answer::refusal(400, error)));
-    let format = check_format(request).map_err(|answer| (PushResult::Unsupported, answer));
-    let (result, answer) = match format.and(key) {
-        Ok(key) => merge(site, labels, key.as_deref(), body),
-        Err(refused) => refused,
-    };
-    site.status.count_push(result);
-    answer
-}
-
-fn merge(site: &Site, labels: &str, key: Option<&[u8]>, body: &[u8]) -> (PushResult, Answer) {
-    let started = Instant::now();
-    let request = PushRequest {
-        labels,
-        key,
-        body,
-        time_millis: site.clock.now_millis(),
-    };
-    match site.gateway.push(&request) {
-        Ok(Accepted::Repeated) => {
-            let answer = accepted(site.status.next_reset());
-            let answer = answer.with_field("Idempotent-Replayed", "true");
-            (PushResult::Repeated, answer)
-        }
-        Ok(Accepted::Merged(merged)) => {
-            let (samples, skipped) = (merged.samples, merged.skipped);
-            site.status
-                .count_merged(samples, skipped, body.len(), started.elapsed());
-            site.status.count_cut_help_texts(merged.cut_help_texts);
-            (PushResult::Accepted, accepted(site.status.next_reset()))
-        }
-        Err(refusal) => {
-            let (result, code) = match refusal {
-                _ if refusal.is_beyond_label_limits() => (PushResult::TooManyLabels, 400),
-                Refusal::TooManySeries(_) => (PushResult::TooManySeries, 429),
-                Refusal::Path(_) | Refusal::Invalid(_) | Refusal::Beyond(..) => {
-                    (PushResult::Invalid, 400)
-                }
-                Refusal::Conflict(_) => (PushResult::Conflict, 400),
-                Refusal::KeyReused => (PushResult::KeyReused, 422),
-                Refusal::TooManyKeys(_) => (PushResult::TooManyKeys, 429),
-                Refusal::NotKept(_) => (PushResult::NotKept, 503),
-            };
-            (result, Answer::refusal(code, refusal))
-        }
-    }
-}
-
-fn accepted(next_reset: Option<i64>) -> Answer {
-    let body = match next_reset {
-        Some(seconds) => {
-            let from_then_on = seconds.saturating_add(NEXT_RESET_GRACE_SECONDS);
-            format!("{{\"nextResetTimestampSec\":{from_then_on}}}")
-        }
-        None => "{}".to_owned(),
-    };
-    Answer::json(body)
-}
-
-/// Refuses bodies that are certainly not text, with the line that makes the sender send text.
-fn check_format(request: &Request) -> Result<(), Answer> {
-    let content_type = field(request, "Content-Type").unwrap_or_default();
-    if content_type.to_ascii_lowercase().contains("protobuf") {
-        return Err(Answer::refusal(
-            415,
-            "protobuf is not read here, send the text format: Go .Format(expfmt.FmtText), \
-             Java .format(Format.PROMETHEUS_TEXT), Rust POST of a TextEncoder's output",
-        ));
-    }
-    match field(request, "Content-Encoding").unwrap_or_default() {
-        encoding if encoding.is_empty() || encoding.eq_ignore_ascii_case("identity") => Ok(()),
-        encoding => {
-            let encoding = Excerpt::of(encoding);
-            let line = format!("Content-Encoding {encoding} is not read here, send plain text");
-            Err(Answer::refusal(415, line))
-        }
-    }
 }
 
 /// Allows what a browser asks before it pushes across origins (Fetch standard, CORS-preflight). The

@@ -76,7 +76,17 @@ impl<T: Distinguishable> Distinct<T> {
         }
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
     /// The thing at a place that was given out here.
+    pub fn get(&self, place: usize) -> &T {
+        &self.list[place]
+    }
+
+    /// The same, to be changed.
     pub fn at(&mut self, place: usize) -> &mut T {
         &mut self.list[place]
     }

@@ -1,33 +1,33 @@
-//! The lines of histograms, in whatever order they came, to the histograms they mean.
+//! The samples of histograms, in whatever order they came, to the histograms they mean.
 
 use super::error::MeaningError;
 use crate::excerpt::Excerpt;
-use crate::metric::{Bucket, LabelSet, PushedHistogram, UpperBound};
+use crate::metric::{Bucket, LabelSet, Push, PushedFamily, PushedHistogram, Start, UpperBound};
 use crate::number::written;
 
 /// What was read of one histogram but for its buckets. What is NaN or infinite is kept until all
-/// is read, so that a second line for the same part is still found.
-pub struct HistogramLines<'a> {
+/// is read, so that a second sample of the same part is still found.
+pub struct HistogramParts<'a> {
     /// Its place among the families.
     pub family: usize,
     /// Without `le`.
     pub labels: LabelSet<'a>,
-    /// The value of the `_sum` line.
+    /// The value of `_sum`.
     pub sum: Option<f64>,
-    /// The value and the number of the `_count` line.
+    /// The value and the position of `_count`.
     pub count: Option<(f64, usize)>,
 }
 
-impl HistogramLines<'_> {
+impl HistogramParts<'_> {
     /// True if this is the family and these are the labels.
     pub fn has(&self, family: usize, labels: &str) -> bool {
         self.family == family && self.labels.as_str() == labels
     }
 }
 
-/// One line of a bucket.
+/// One bucket as sent.
 #[derive(Clone, Copy)]
-pub struct BucketLine {
+pub struct SentBucket {
     /// The place of its histogram in the list of those.
     pub histogram: usize,
     /// Its `le`.
@@ -35,22 +35,54 @@ pub struct BucketLine {
     /// Its value, which counts all that is not above its bound.
     pub cumulative_count: f64,
     /// Where it stands, for messages.
-    pub line_number: usize,
+    pub position: usize,
 }
 
-/// Puts the lines of one histogram together; `None` when every one of them is to be left out.
-/// `lines` are those of its buckets, sorted by upper bound; what they count goes to `buckets`.
+/// Puts histograms together and adds them to a push. `sent` are all their buckets, sorted by
+/// histogram and upper bound. `kept` gets the place of each that is added.
 ///
 /// # Errors
-/// A bucket that comes twice, or cumulative counts that decrease, with the number of its line.
-pub fn histogram<'a>(
+/// A bucket that comes twice, or cumulative counts that decrease, with its position.
+pub fn add_histograms<'a>(
+    push: &mut Push<'a>,
+    families: &mut [PushedFamily<'a>],
+    histograms: Vec<HistogramParts<'a>>,
+    mut sent: &[SentBucket],
+    mut starts: &[Start],
+    mut kept: impl FnMut(usize),
+) -> Result<(), (usize, MeaningError)> {
+    for (place, read) in histograms.into_iter().enumerate() {
+        let count = sent.partition_point(|bucket| bucket.histogram == place);
+        let (of_histogram, rest) = sent.split_at(count);
+        sent = rest;
+        let count = starts.partition_point(|start| start.place == place);
+        let (of_start, rest) = starts.split_at(count);
+        starts = rest;
+        let family = &mut families[read.family];
+        if let Some(histogram) = histogram(family.name, read, of_histogram, &mut push.buckets)? {
+            family.has_series = true;
+            push.histogram_starts
+                .extend(of_start.first().map(|start| Start {
+                    place: push.histograms.len(),
+                    ..*start
+                }));
+            push.histograms.push(histogram);
+            kept(place);
+        }
+    }
+    Ok(())
+}
+
+/// Puts the samples of one histogram together; `None` when every one of them is to be left out.
+/// `sent` are its buckets, sorted by upper bound; what they count goes to `buckets`.
+fn histogram<'a>(
     name: &str,
-    read: HistogramLines<'a>,
-    lines: &[BucketLine],
+    read: HistogramParts<'a>,
+    sent: &[SentBucket],
     buckets: &mut Vec<Bucket>,
 ) -> Result<Option<PushedHistogram<'a>>, (usize, MeaningError)> {
-    let is_second = |pair: &&[BucketLine]| pair[0].upper_bound == pair[1].upper_bound;
-    if let Some(pair) = lines.windows(2).find(is_second) {
+    let is_second = |pair: &&[SentBucket]| pair[0].upper_bound == pair[1].upper_bound;
+    if let Some(pair) = sent.windows(2).find(is_second) {
         let comma = if read.labels.as_str().is_empty() {
             ""
         } else {
@@ -62,10 +94,10 @@ pub fn histogram<'a>(
             read.labels.as_str()
         );
         let error = MeaningError::SecondSeries(Excerpt::of(series));
-        return Err((pair[1].line_number, error));
+        return Err((pair[1].position, error));
     }
-    let finite = |line: &&BucketLine| line.cumulative_count.is_finite();
-    let last = lines.iter().rfind(finite);
+    let finite = |bucket: &&SentBucket| bucket.cumulative_count.is_finite();
+    let last = sent.iter().rfind(finite);
     let sum = read.sum.filter(|sum| sum.is_finite());
     let count = read.count.filter(|(count, _)| count.is_finite());
     if last.is_none() && sum.is_none() && count.is_none() {
@@ -74,8 +106,8 @@ pub fn histogram<'a>(
     let infinity = implied_infinity(last, count);
     let start = buckets.len();
     let mut below = 0.0;
-    for line in lines.iter().filter(finite).chain(&infinity) {
-        let found = line.cumulative_count;
+    for bucket in sent.iter().filter(finite).chain(&infinity) {
+        let found = bucket.cumulative_count;
         if found < below {
             let series = Excerpt::of(series(name, &read.labels));
             let (below, found) = (written(below), written(found));
@@ -84,9 +116,9 @@ pub fn histogram<'a>(
                 below,
                 found,
             };
-            return Err((line.line_number, error));
+            return Err((bucket.position, error));
         }
-        let (upper_bound, count) = (line.upper_bound, found - below);
+        let (upper_bound, count) = (bucket.upper_bound, found - below);
         buckets.push(Bucket { upper_bound, count });
         below = found;
     }
@@ -99,21 +131,21 @@ pub fn histogram<'a>(
     }))
 }
 
-/// The `+Inf` bucket, where no line says it: it counts what `_count` does, or, without that, no
+/// The `+Inf` bucket, where no sample says it: it counts what `_count` does, or, without that, no
 /// more than the last bucket.
-fn implied_infinity(last: Option<&BucketLine>, count: Option<(f64, usize)>) -> Option<BucketLine> {
+fn implied_infinity(last: Option<&SentBucket>, count: Option<(f64, usize)>) -> Option<SentBucket> {
     if last.is_some_and(|last| last.upper_bound == UpperBound::INFINITY) {
         return None;
     }
-    let of_last = last.map_or((0.0, 0), |last| (last.cumulative_count, last.line_number));
-    let (cumulative_count, line_number) = count.unwrap_or(of_last);
+    let of_last = last.map_or((0.0, 0), |last| (last.cumulative_count, last.position));
+    let (cumulative_count, position) = count.unwrap_or(of_last);
     let histogram = last.map_or(0, |last| last.histogram);
     let upper_bound = UpperBound::INFINITY;
-    Some(BucketLine {
+    Some(SentBucket {
         histogram,
         upper_bound,
         cumulative_count,
-        line_number,
+        position,
     })
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::iter;
 
 use super::error::MeaningError;
-use super::line::{Label, label};
+use super::line::{Label, label, with_defined_escapes};
 use crate::excerpt::Excerpt;
 use crate::grouping_key::GroupingKey;
 
@@ -17,10 +17,15 @@ pub fn sort_and_check(labels: &mut [Label<'_>]) -> Result<(), MeaningError> {
     if let Some(pair) = labels.windows(2).find(|pair| pair[0].name == pair[1].name) {
         return Err(MeaningError::SecondLabel(Excerpt::of(pair[0].name)));
     }
-    match labels.iter().find(|label| label.name.starts_with("__")) {
+    match labels.iter().find(|label| is_reserved(label.name)) {
         Some(label) => Err(MeaningError::ReservedLabel(Excerpt::of(label.name))),
         None => Ok(()),
     }
+}
+
+/// True of a label name, with its quotes if it has them, that Prometheus keeps for itself.
+fn is_reserved(name: &str) -> bool {
+    name.starts_with("__") || name.starts_with("\"__")
 }
 
 /// The canonical form of sorted labels with those of the path put over them. `as_sent` is that of
@@ -32,32 +37,100 @@ pub fn canonical_text<'a>(
 ) -> Cow<'a, str> {
     match as_sent {
         Some(text) if key.labels().is_empty() => text.into(),
-        _ => put_over(labels, key).into(),
+        _ => put_over(labels.iter().map(|label| (label.name, label.value)), key).into(),
     }
+}
+
+/// The canonical form of sorted labels some of whose values have undefined escapes: a backslash
+/// that begins none stands for itself.
+pub fn defined_canonical_text(labels: &[Label<'_>], key: &GroupingKey) -> String {
+    let define = |label: &Label<'_>| with_defined_escapes(label.value, "\\\"n").into_owned();
+    let values: Vec<String> = labels.iter().map(define).collect();
+    let names = labels.iter().map(|label| label.name);
+    put_over(names.zip(values.iter().map(String::as_str)), key)
+}
+
+/// One label as protobuf has it.
+pub struct RawLabel<'a> {
+    /// As it stands in a label set.
+    pub name: Cow<'a, str>,
+    /// Not escaped; may be empty.
+    pub value: &'a str,
+    /// False if there may be something to escape.
+    pub is_plain: bool,
+}
+
+/// The canonical form of labels of protobuf, in any order, with those of the path put over them.
+///
+/// # Errors
+/// A label that comes twice, and one that is reserved.
+pub fn raw_canonical_text<'a>(
+    labels: &mut Vec<RawLabel<'a>>,
+    key: &GroupingKey,
+) -> Result<Cow<'a, str>, MeaningError> {
+    if !labels.is_sorted_by(|one, next| one.name < next.name) {
+        labels.sort_unstable_by(|one, next| one.name.cmp(&next.name));
+        if let Some(pair) = labels.windows(2).find(|pair| pair[0].name == pair[1].name) {
+            return Err(MeaningError::SecondLabel(Excerpt::of(&*pair[0].name)));
+        }
+    }
+    if let Some(label) = labels.iter().find(|label| is_reserved(&label.name)) {
+        return Err(MeaningError::ReservedLabel(Excerpt::of(&*label.name)));
+    }
+    labels.retain(|label| !label.value.is_empty());
+    if labels.is_empty() && key.labels().is_empty() {
+        return Ok(Cow::Borrowed(""));
+    }
+    let names = labels.iter().map(|label| &*label.name);
+    if !labels.iter().all(|label| label.is_plain) {
+        let escaped: Vec<_> = labels.iter().map(|label| escaped(label.value)).collect();
+        return Ok(put_over(names.zip(escaped.iter().map(AsRef::as_ref)), key).into());
+    }
+    Ok(put_over(names.zip(labels.iter().map(|label| label.value)), key).into())
+}
+
+/// A label value as it stands in a label set.
+fn escaped(value: &str) -> Cow<'_, str> {
+    if !value.contains(['\\', '"', '\n']) {
+        return value.into();
+    }
+    let value = value.replace('\\', r"\\").replace('"', r#"\""#);
+    value.replace('\n', r"\n").into()
+}
+
+/// A HELP text as it stands in its line.
+pub fn escaped_help(help: &str) -> Cow<'_, str> {
+    if !help.contains(['\\', '\n']) {
+        return help.into();
+    }
+    help.replace('\\', r"\\").replace('\n', r"\n").into()
 }
 
 /// Name and value of each label of a canonical text.
 pub fn labels_of(canonical: &str) -> impl Iterator<Item = (&str, &str)> {
     let mut rest = canonical;
     iter::from_fn(move || {
-        let (read, behind) = label(rest).ok()?;
+        let ((label, _), behind) = label(rest).ok()?;
         rest = behind.strip_prefix(',').unwrap_or_default();
-        Some(read)
+        Some((label.name, label.value))
     })
 }
 
 /// Merges labels with those of the path, both sorted; of two with one name the path's is taken.
-fn put_over(labels: &[Label<'_>], key: &GroupingKey) -> String {
-    let length = |label: &Label<'_>| label.name.len() + "=\"\",".len() + label.value.len();
-    let length = key.length() + labels.iter().map(length).sum::<usize>();
+fn put_over<'t>(
+    labels: impl Iterator<Item = (&'t str, &'t str)> + Clone,
+    key: &GroupingKey,
+) -> String {
+    let length = |(name, value): (&str, &str)| name.len() + "=\"\",".len() + value.len();
+    let length = key.length() + labels.clone().map(length).sum::<usize>();
     let mut text = String::with_capacity(length);
     let mut of_key = key.labels().iter().peekable();
-    for label in labels {
-        while let Some((name, value)) = of_key.next_if(|(name, _)| name.as_str() < label.name) {
+    for (label, value) in labels {
+        while let Some((name, value)) = of_key.next_if(|(name, _)| name.as_str() < label) {
             append(&mut text, name, value);
         }
-        if of_key.peek().is_none_or(|(name, _)| name != label.name) {
-            append(&mut text, label.name, label.value);
+        if of_key.peek().is_none_or(|(name, _)| name != label) {
+            append(&mut text, label, value);
         }
     }
     of_key.for_each(|(name, value)| append(&mut text, name, value));

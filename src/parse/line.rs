@@ -2,15 +2,17 @@
 //!
 //! ```text
 //! line      = { blank } [ comment | help | type | sample ] { carriage-return }
-//! comment   = "#" anything whose first word is neither HELP nor TYPE, or is its last word
-//! help      = "#" { blank } "HELP" blanks name [ blanks text ]
+//! comment   = "#" anything that is neither help nor type
+//! help      = "#" { blank } "HELP" blanks name blanks text
 //! type      = "#" { blank } "TYPE" blanks name blanks word { blank }
 //! sample    = name ( { blank } labels { blank } | blanks ) number [ blanks timestamp ] { blank }
 //! labels    = "{" [ label { "," label } [ "," ] ] "}"       blanks anywhere between tokens
-//! label     = label-name "=" quote { character | "\\" | "\"" | "\n" } quote
+//! label     = ( label-name | quoted ) "=" quote { character | escape } quote
+//! quoted    = quote { character | escape, but the last } quote
 //! character = any but quote, backslash and NUL
+//! escape    = "\\\\" | "\\\"" | "\n" | "\\" any other character
 //! number    = a decimal number, "Inf", "Infinity" with or without sign, or "NaN", in any case
-//! timestamp = a signed 64-bit whole number
+//! timestamp = a number that is finite
 //! blanks    = blank { blank }
 //! blank     = " " | tab
 //! ```
@@ -20,20 +22,31 @@
 //!
 //! - carriage returns at the end of a line are ignored, so CRLF is a line end;
 //! - the last line may lack its line feed: HTTP already protects against a cut body;
-//! - `unknown` is a type (as in `OpenMetrics`), and a TYPE line without a type is refused, not
-//!   ignored;
-//! - `# TYPE` and `# HELP` without a name are comments there and here;
+//! - the types of `OpenMetrics` are read, and timestamps that are fractions, as several client
+//!   libraries write them;
+//! - a TYPE line without a type is a comment, and so is a HELP line without a text;
+//! - a HELP text may go on over lines that are in no format, up to the TYPE line of the same name;
+//! - a backslash that begins no escape stands for itself, as in `C:\dir` and in `OpenMetrics`;
 //! - a NUL in a label value or in HELP is refused, and so is a label whose name begins with `__`,
 //!   which Prometheus keeps for itself and other readers refuse;
 //! - numbers are what Rust and Go both read: no hexadecimal, no `_`, no signed NaN, nothing that
 //!   overflows to infinity.
 //!
+//! Since version 1.0.0, names may be any text. Beyond the alphabet they are quoted: a label name
+//! where it stands, a metric name in HELP and TYPE, and in a sample among its labels, as the one
+//! without a value. A metric name has no escapes here. A name inside the alphabet is the same
+//! name with quotes and without.
+//!
 //! Every function is named after its rule and returns its value and what is left of the line. Time
-//! is linear in the line, and nothing is allocated but the caller's list and for an error.
+//! is linear in the line, and nothing is allocated but the caller's list, a text with undefined
+//! escapes, and for an error.
+
+use std::borrow::Cow;
 
 use super::error::SyntaxError;
+use super::names::Declared;
 use crate::excerpt::Excerpt;
-use crate::metric::{MetricType, label_name_length, metric_name_length};
+use crate::metric::{is_metric_name, label_name_length, metric_name_length};
 
 /// What a line says; borrowed from it.
 #[derive(Debug, PartialEq)]
@@ -44,15 +57,15 @@ pub enum Line<'a> {
     Help {
         /// Of the metric family.
         name: &'a str,
-        /// May be empty.
-        text: &'a str,
+        /// Escaped as HELP of a [`crate::metric::PushedFamily`] is.
+        text: Cow<'a, str>,
     },
     /// A TYPE line.
     Type {
         /// Of the metric family.
         name: &'a str,
         /// `unknown` is read as untyped.
-        metric_type: MetricType,
+        declared: Declared,
     },
     /// A sample; its labels were put into the list that the caller gave.
     Sample {
@@ -60,11 +73,13 @@ pub enum Line<'a> {
         name: &'a str,
         /// As sent: it may be NaN or infinite.
         value: f64,
-        /// In milliseconds; it is used in snapshots alone.
-        timestamp: Option<i64>,
         /// The line, of which the labels' names and values are parts.
         source: &'a str,
+        /// Whether a label value has a backslash that stands for itself.
+        has_undefined_escapes: bool,
     },
+    /// The line behind which nothing may follow.
+    End,
 }
 
 /// One label as sent. Its value is left escaped, without its quotes.
@@ -76,10 +91,13 @@ pub struct Label<'a> {
     pub value: &'a str,
 }
 
-const METRIC_NAME: &str = "a metric name (letters, digits, `_`, `:`, no digit first)";
-const LABEL_NAME: &str = "a label name (letters, digits, `_`, no digit first)";
+/// What a name has to be.
+pub const METRIC_NAME: &str = "a metric name (letters, digits, `_`, `:`, no digit first)";
+/// The same of a label.
+pub const LABEL_NAME: &str = "a label name (letters, digits, `_`, no digit first)";
 
-fn expected(what: &'static str, found: &str) -> SyntaxError {
+/// The refusal of what is not as it should be.
+pub fn expected(what: &'static str, found: &str) -> SyntaxError {
     SyntaxError::Expected {
         what,
         found: Excerpt::of(found),
@@ -100,34 +118,51 @@ fn expected_behind(
     }
 }
 
-type Parsed<'a, T> = Result<(T, &'a str), SyntaxError>;
+/// A value, and what is left of the line.
+pub type Parsed<'a, T> = Result<(T, &'a str), SyntaxError>;
 
 /// Reads one line, given without its line feed. The labels of a sample replace what `labels` held.
 ///
 /// # Errors
 /// The first thing in the line that is not in the grammar.
 pub fn line<'a>(line: &'a [u8], labels: &mut Vec<Label<'a>>) -> Result<Line<'a>, SyntaxError> {
-    let mut line = skip_blank_bytes(line);
-    while let Some(shorter) = line.strip_suffix(b"\r") {
-        line = shorter;
-    }
+    let line = trimmed(line);
     match line.first() {
         None => Ok(Line::Empty),
-        Some(b'#') => comment(&line[1..]),
+        Some(b'#') => comment(&line[1..], help_text),
         Some(_) => sample(text(line)?, labels),
     }
 }
 
+/// A line without leading blanks and carriage returns at its end.
+pub fn trimmed(line: &[u8]) -> &[u8] {
+    let mut line = skip_blank_bytes(line);
+    while let Some(shorter) = line.strip_suffix(b"\r") {
+        line = shorter;
+    }
+    line
+}
+
 /// Only what is used of a line must be text: a comment may hold any bytes.
-fn text(line: &[u8]) -> Result<&str, SyntaxError> {
+///
+/// # Errors
+/// When it is not.
+pub fn text(line: &[u8]) -> Result<&str, SyntaxError> {
     std::str::from_utf8(line).map_err(|_| SyntaxError::NotUtf8)
 }
 
-fn comment(after_hash: &[u8]) -> Result<Line<'_>, SyntaxError> {
+/// How the text of a HELP line is escaped.
+pub type HelpText = fn(&str) -> Cow<'_, str>;
+
+/// Reads what stands behind the hash of a line.
+///
+/// # Errors
+/// When it is a HELP or TYPE line that is not in the grammar.
+pub fn comment(after_hash: &[u8], help_text: HelpText) -> Result<Line<'_>, SyntaxError> {
     let comment = skip_blank_bytes(after_hash);
-    let keyword: fn(&str) -> Result<Line<'_>, SyntaxError> = match comment.first_chunk() {
-        Some(b"HELP") => help,
-        Some(b"TYPE") => metric_type,
+    let is_help = match comment.first_chunk() {
+        Some(b"HELP") => true,
+        Some(b"TYPE") => false,
         _ => return Ok(Line::Empty),
     };
     let behind_keyword = &comment[4..];
@@ -136,88 +171,159 @@ fn comment(after_hash: &[u8]) -> Result<Line<'_>, SyntaxError> {
         // A longer word, or nothing behind the keyword: a comment.
         return Ok(Line::Empty);
     }
-    keyword(text(rest)?)
-}
-
-fn help(input: &str) -> Result<Line<'_>, SyntaxError> {
-    let (name, rest) = metric_name(input)?;
-    let text = skip_blanks(expect_blank_or_end(name, rest)?);
-    if text.contains('\0') {
-        return Err(SyntaxError::Nul);
-    }
-    check_escapes(text, "\\n").map_err(|found| SyntaxError::Escape {
-        place: "HELP",
-        allowed: "`\\\\` or `\\n`",
-        found,
-    })?;
-    Ok(Line::Help { name, text })
-}
-
-fn metric_type(input: &str) -> Result<Line<'_>, SyntaxError> {
-    let (name, rest) = metric_name(input)?;
+    let rest = text(rest)?;
+    let (name, rest) = match rest.strip_prefix('"') {
+        Some(rest) => quoted_metric_name(rest)?,
+        None => metric_name(rest)?,
+    };
     let rest = skip_blanks(expect_blank_or_end(name, rest)?);
-    let (word, rest) = token(rest);
-    if word.is_empty() {
-        return Err(SyntaxError::NoType(Excerpt::of(name)));
+    match rest {
+        "" => Ok(Line::Empty),
+        text if text.contains('\0') => Err(SyntaxError::Nul),
+        text if is_help => Ok(Line::Help {
+            name,
+            text: help_text(text),
+        }),
+        _ => metric_type(name, rest),
     }
-    let metric_type =
-        MetricType::from_word(word).ok_or_else(|| SyntaxError::UnknownType(Excerpt::of(word)))?;
+}
+
+fn metric_type<'a>(name: &'a str, rest: &'a str) -> Result<Line<'a>, SyntaxError> {
+    let (word, rest) = token(rest);
+    let declared =
+        Declared::from_word(word).ok_or_else(|| SyntaxError::UnknownType(Excerpt::of(word)))?;
     match skip_blanks(rest) {
-        "" => Ok(Line::Type { name, metric_type }),
+        "" => Ok(Line::Type { name, declared }),
         found => Err(expected("the end of the line after the type", found)),
     }
 }
 
 fn sample<'a>(source: &'a str, labels: &mut Vec<Label<'a>>) -> Result<Line<'a>, SyntaxError> {
+    let (sample, rest) = value_of_sample(source, labels)?;
+    match rest {
+        "" => Ok(sample),
+        rest if rest.starts_with('#') => Err(SyntaxError::BehindValue),
+        rest => match timestamp(rest)? {
+            "" => Ok(sample),
+            found if found.starts_with('#') => Err(SyntaxError::BehindValue),
+            found => Err(expected("the end of the line after the timestamp", found)),
+        },
+    }
+}
+
+/// Reads a sample line up to its value, with the blanks behind that.
+///
+/// # Errors
+/// The first thing in it that is not in the grammar.
+pub fn value_of_sample<'a>(source: &'a str, labels: &mut Vec<Label<'a>>) -> Parsed<'a, Line<'a>> {
     labels.clear();
-    let (name, rest) = metric_name(source)?;
-    let rest = match skip_blanks(rest).strip_prefix('{') {
-        Some(rest) => label_list(rest, labels)?,
-        None => expect_blank_or_end(name, rest)?,
+    let (name, behind) = if source.starts_with('{') {
+        (None, source)
+    } else {
+        let (name, behind) = metric_name(source)?;
+        (Some(name), behind)
+    };
+    let ((name, has_undefined_escapes), rest) = match (name, skip_blanks(behind).strip_prefix('{'))
+    {
+        (name, Some(rest)) => {
+            let ((name, has_undefined_escapes), rest) = label_list(name, rest, labels)?;
+            let name = name.ok_or_else(|| expected(METRIC_NAME, source))?;
+            ((name, has_undefined_escapes), rest)
+        }
+        (name, None) => {
+            let name = name.unwrap_or_default();
+            ((name, false), expect_blank_or_end(name, behind)?)
+        }
     };
     let (word, rest) = token(skip_blanks(rest));
     if word.is_empty() {
         return Err(SyntaxError::NoValue(Excerpt::of(name)));
     }
-    let value = number(word)?;
-    let timestamp = match skip_blanks(rest) {
-        "" => None,
-        rest => Some(timestamp(rest)?),
-    };
-    Ok(Line::Sample {
+    let sample = Line::Sample {
         name,
-        value,
-        timestamp,
+        value: number(word)?,
         source,
-    })
+        has_undefined_escapes,
+    };
+    Ok((sample, skip_blanks(rest)))
 }
 
-/// Reads the labels behind an opened brace, up to and with the closing one.
-fn label_list<'a>(input: &'a str, labels: &mut Vec<Label<'a>>) -> Result<&'a str, SyntaxError> {
+/// Reads the labels behind an opened brace, up to and with the closing one. Gives the metric name,
+/// which is quoted among them if it has not come before, and true if a value has a backslash that
+/// stands for itself.
+///
+/// # Errors
+/// The first thing in them that is not in the grammar.
+pub fn label_list<'a>(
+    mut name: Option<&'a str>,
+    input: &'a str,
+    labels: &mut Vec<Label<'a>>,
+) -> Parsed<'a, (Option<&'a str>, bool)> {
     let mut rest = skip_blanks(input);
+    let mut has_undefined_escapes = false;
     loop {
         if let Some(rest) = rest.strip_prefix('}') {
-            return Ok(rest);
+            return Ok(((name, has_undefined_escapes), rest));
         }
-        let ((name, value), after) = label(rest)?;
-        labels.push(Label { name, value });
+        let (what, after) = if let Some((quoted, after)) = name_alone(rest)? {
+            if name.replace(quoted).is_some() {
+                return Err(SyntaxError::SecondName(Excerpt::of(quoted)));
+            }
+            (quoted, after)
+        } else {
+            let ((label, is_undefined), after) = label(rest)?;
+            labels.push(label);
+            has_undefined_escapes |= is_undefined;
+            (label.name, after)
+        };
         let after = skip_blanks(after);
         rest = match after.as_bytes().first() {
             Some(b',') => skip_blanks(&after[1..]),
             Some(b'}') => after,
             None => return Err(SyntaxError::LabelsNotClosed),
             Some(_) => {
-                return Err(expected_behind("`,` or `}`", "label", name, after));
+                return Err(expected_behind("`,` or `}`", "label", what, after));
             }
         };
     }
 }
 
-/// Reads a label, and gives its name and its value, which is left escaped.
+/// The quoted metric name at the begin of `input`, if what stands there is no label.
+fn name_alone(input: &str) -> Result<Option<(&str, &str)>, SyntaxError> {
+    let Some(behind) = input.strip_prefix('"') else {
+        return Ok(None);
+    };
+    let (_, after) = quoted(behind)?;
+    if skip_blanks(after).starts_with('=') {
+        return Ok(None);
+    }
+    quoted_metric_name(behind).map(Some)
+}
+
+/// Reads a metric name behind its opening quote.
+fn quoted_metric_name(input: &str) -> Parsed<'_, &str> {
+    let (name, rest) = quoted(input)?;
+    if !is_metric_name(name) {
+        return Err(SyntaxError::MetricName(Excerpt::of(name)));
+    }
+    Ok((name, rest))
+}
+
+/// Reads a name behind its opening quote, up to and with the closing one; it is left escaped.
+fn quoted(input: &str) -> Parsed<'_, &str> {
+    match label_value(input) {
+        Ok(((name, false), rest)) => Ok((name, rest)),
+        Ok(((name, true), _)) => Err(SyntaxError::EscapeInName(Excerpt::of(name))),
+        Err(SyntaxError::LabelValueNotClosed) => Err(SyntaxError::NameNotClosed),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads a label, and tells whether its value has a backslash that stands for itself.
 ///
 /// # Errors
 /// The first thing in it that is not in the grammar.
-pub fn label(input: &str) -> Parsed<'_, (&str, &str)> {
+pub fn label(input: &str) -> Parsed<'_, (Label<'_>, bool)> {
     let (name, rest) = label_name(input)?;
     let rest = skip_blanks(rest);
     let Some(rest) = rest.strip_prefix('=') else {
@@ -227,41 +333,44 @@ pub fn label(input: &str) -> Parsed<'_, (&str, &str)> {
     let Some(rest) = rest.strip_prefix('"') else {
         return Err(expected_behind("`\"`", "label name", name, rest));
     };
-    let (value, rest) = label_value(rest)?;
-    Ok(((name, value), rest))
+    let ((value, is_undefined), rest) = label_value(rest)?;
+    Ok(((Label { name, value }, is_undefined), rest))
 }
 
+/// Reads a label name; one that is beyond the alphabet is given with its quotes.
 fn label_name(input: &str) -> Parsed<'_, &str> {
     match label_name_length(input.as_bytes()) {
-        0 => Err(match input.as_bytes().first() {
-            None => SyntaxError::LabelsNotClosed,
-            Some(b',') => expected("a label", ","),
-            Some(b'"') => SyntaxError::QuotedName,
-            Some(_) => expected(LABEL_NAME, input),
-        }),
+        0 => match input.as_bytes().first() {
+            None => Err(SyntaxError::LabelsNotClosed),
+            Some(b',') => Err(expected("a label", ",")),
+            Some(b'"') => {
+                let (name, rest) = quoted(&input[1..])?;
+                match label_name_length(name.as_bytes()) {
+                    0 if name.is_empty() => Err(expected(LABEL_NAME, name)),
+                    length if length == name.len() => Ok((name, rest)),
+                    _ => Ok((&input[..name.len() + 2], rest)),
+                }
+            }
+            Some(_) => Err(expected(LABEL_NAME, input)),
+        },
         length => Ok(input.split_at(length)),
     }
 }
 
-/// Reads a label value behind its opening quote, up to and with the closing one.
-fn label_value(input: &str) -> Parsed<'_, &str> {
+/// Reads a label value behind its opening quote, up to and with the closing one; true if it has a
+/// backslash that stands for itself.
+fn label_value(input: &str) -> Parsed<'_, (&str, bool)> {
     let bytes = input.as_bytes();
-    let mut at = 0;
+    let (mut at, mut is_undefined) = (0, false);
     loop {
         match bytes.get(at) {
             None => return Err(SyntaxError::LabelValueNotClosed),
-            Some(b'"') => return Ok((&input[..at], &input[at + 1..])),
-            Some(b'\\') => match bytes.get(at + 1) {
-                Some(b'\\' | b'"' | b'n') => at += 2,
-                None => return Err(SyntaxError::LabelValueNotClosed),
-                Some(_) => {
-                    return Err(SyntaxError::Escape {
-                        place: "a label value",
-                        allowed: "`\\\\`, `\\\"` or `\\n`",
-                        found: Excerpt::of(escape_at(input, at)),
-                    });
-                }
-            },
+            Some(b'"') => return Ok(((&input[..at], is_undefined), &input[at + 1..])),
+            Some(b'\\') => {
+                let is_escape = matches!(bytes.get(at + 1), Some(b'\\' | b'"' | b'n'));
+                is_undefined |= !is_escape;
+                at += 1 + usize::from(is_escape);
+            }
             Some(0) => return Err(SyntaxError::Nul),
             Some(_) => at += 1,
         }
@@ -270,7 +379,7 @@ fn label_value(input: &str) -> Parsed<'_, &str> {
 
 fn metric_name(input: &str) -> Parsed<'_, &str> {
     match metric_name_length(input.as_bytes()) {
-        0 if input.starts_with(['"', '{']) && input.contains('"') => Err(SyntaxError::QuotedName),
+        0 if input.starts_with('"') => Err(SyntaxError::QuotedName),
         0 => Err(expected(METRIC_NAME, input)),
         length => Ok(input.split_at(length)),
     }
@@ -294,23 +403,21 @@ pub fn number(word: &str) -> Result<f64, SyntaxError> {
     Ok(value)
 }
 
-/// Reads a timestamp, which ends the line.
-fn timestamp(input: &str) -> Result<i64, SyntaxError> {
+/// Checks a timestamp and drops it: sums have no time of their own. Gives what is behind it and the
+/// blanks there.
+///
+/// # Errors
+/// When it is not a finite number.
+pub fn timestamp(input: &str) -> Result<&str, SyntaxError> {
     let (word, rest) = token(input);
-    if word.starts_with('#') {
-        return Err(SyntaxError::BehindValue);
-    }
-    let Ok(timestamp) = word.parse() else {
-        return Err(SyntaxError::Timestamp(Excerpt::of(word)));
-    };
-    match skip_blanks(rest) {
-        "" => Ok(timestamp),
-        found if found.starts_with('#') => Err(SyntaxError::BehindValue),
-        found => Err(expected("the end of the line after the timestamp", found)),
+    match number(word) {
+        Ok(time) if time.is_finite() => Ok(skip_blanks(rest)),
+        _ => Err(SyntaxError::Timestamp(Excerpt::of(word))),
     }
 }
 
-fn skip_blanks(input: &str) -> &str {
+/// What is left behind leading blanks.
+pub fn skip_blanks(input: &str) -> &str {
     input.trim_start_matches([' ', '\t'])
 }
 
@@ -323,7 +430,7 @@ fn skip_blank_bytes(input: &[u8]) -> &[u8] {
 }
 
 /// Splits off what stands before the next blank.
-fn token(input: &str) -> (&str, &str) {
+pub fn token(input: &str) -> (&str, &str) {
     input.split_at(input.find([' ', '\t']).unwrap_or(input.len()))
 }
 
@@ -334,21 +441,31 @@ fn expect_blank_or_end<'a>(name: &str, rest: &'a str) -> Result<&'a str, SyntaxE
     }
 }
 
-/// Checks that every backslash is followed by one of `allowed`; gives back an escape that is not.
-fn check_escapes(text: &str, allowed: &str) -> Result<(), Excerpt> {
-    let mut rest = text;
-    while let Some(at) = rest.find('\\') {
-        match rest[at + 1..].chars().next() {
-            Some(escaped) if allowed.contains(escaped) => rest = &rest[at + 2..],
-            _ => return Err(Excerpt::of(escape_at(rest, at))),
+/// A text in which each backslash begins an escape out of `defined`: the others are doubled.
+pub fn with_defined_escapes<'a>(text: &'a str, defined: &str) -> Cow<'a, str> {
+    let mut written = Cow::Borrowed(text);
+    let mut from = 0;
+    while let Some(at) = text[from..].find('\\').map(|at| from + at) {
+        let is_defined = text[at + 1..].starts_with(|escaped| defined.contains(escaped));
+        from = at + 1 + usize::from(is_defined);
+        if !is_defined {
+            if let Cow::Borrowed(_) = written {
+                written = Cow::Owned(text[..at].to_owned());
+            }
+            written.to_mut().push('\\');
+        }
+        if let Cow::Owned(written) = &mut written {
+            written.push_str(&text[at..from]);
+            let next = text[from..]
+                .find('\\')
+                .map_or(text.len(), |next| from + next);
+            written.push_str(&text[from..next]);
         }
     }
-    Ok(())
+    written
 }
 
-/// The backslash at `at` and the character behind it, if there is one.
-fn escape_at(input: &str, at: usize) -> &str {
-    let mut characters = input[at..].chars();
-    characters.by_ref().take(2).for_each(drop);
-    &input[at..input.len() - characters.as_str().len()]
+/// The text of a HELP line.
+fn help_text(text: &str) -> Cow<'_, str> {
+    with_defined_escapes(text, "\\n")
 }

@@ -1,28 +1,105 @@
 //! The names of a body: which families there are, what is said of each, and which of them the name
 //! of a sample belongs to.
+//!
+//! A family may be declared by one name and stored by another: a series has the name by which
+//! Prometheus stores it, whatever the format. A declared family lends type and HELP to those that
+//! its samples begin:
+//!
+//! | declared | sample | stored |
+//! |---|---|---|
+//! | counter `x` of `OpenMetrics` | `x_total` | counter `x_total` |
+//! | info `x` | `x_info` | gauge `x_info` |
+//! | stateset `x` | `x` | gauge `x` |
+//! | gaugehistogram `x` | `x_bucket`, `x_gsum`, `x_gcount` | nothing |
+//! | counter `x` or `x_total`, histogram, summary `x` | `x_created` | the start of that series |
+//!
+//! In text, the last row is about gauges, which several client libraries write behind each counter,
+//! histogram and summary.
+
+use std::borrow::Cow;
 
 use super::distinct::{Distinct, Distinguishable};
 use super::error::{MeaningError, beyond};
 use crate::excerpt::Excerpt;
 use crate::keyed_hash::KeyedHash;
 use crate::label_limits::LabelLimits;
-use crate::metric::{GaugeMode, MetricType, PushedFamily, base_names};
+use crate::metric::{GaugeMode, MetricType, PushedFamily};
 
-/// A family, and what has been said of it so far.
+/// Whose rules of names a body follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// The text format, and protobuf, which names its samples like that.
+    Text,
+    /// The text of a scrape of this gateway: each sample in it is stored, whatever its name.
+    Snapshot,
+    /// `OpenMetrics`.
+    OpenMetrics,
+}
+
+/// A type as declared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Declared {
+    /// One that is also stored.
+    Type(MetricType),
+    /// Labels with the value 1.
+    Info,
+    /// Flags, one of which is usually set.
+    StateSet,
+    /// A histogram of what is there now; it cannot be added to others.
+    GaugeHistogram,
+}
+
+impl Declared {
+    /// The word of a TYPE line in any letter case.
+    pub fn from_word(word: &str) -> Option<Declared> {
+        use Declared::{GaugeHistogram, Info, StateSet};
+        MetricType::from_word(word).map(Declared::Type).or_else(|| {
+            [Info, StateSet, GaugeHistogram]
+                .into_iter()
+                .find(|declared| word.eq_ignore_ascii_case(declared.as_str()))
+        })
+    }
+
+    /// The word of a TYPE line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Declared::Type(metric_type) => metric_type.as_str(),
+            Declared::Info => "info",
+            Declared::StateSet => "stateset",
+            Declared::GaugeHistogram => "gaugehistogram",
+        }
+    }
+
+    /// The type by which it is stored; a gauge histogram is not.
+    fn stored(self) -> MetricType {
+        match self {
+            Declared::Type(metric_type) => metric_type,
+            Declared::Info | Declared::StateSet => MetricType::Gauge,
+            Declared::GaugeHistogram => MetricType::Untyped,
+        }
+    }
+}
+
+/// A family, and what has been said of it so far. A body of short names is mostly these: they are
+/// kept small, and the few texts of HELP apart from them.
 struct Family<'a> {
-    pushed: PushedFamily<'a>,
+    name: &'a str,
+    metric_type: MetricType,
+    /// Its type, and where that stands.
+    declared: Option<(Declared, u32)>,
+    /// The place of the family that was declared for this one by another name.
+    base: Option<u32>,
     has_help: bool,
-    has_type: bool,
     has_samples: bool,
 }
 
 impl Distinguishable for Family<'_> {
     fn hash(&self) -> KeyedHash {
-        KeyedHash::of(self.pushed.name)
+        KeyedHash::of(self.name)
     }
 
     fn is(&self, other: &Self) -> bool {
-        self.pushed.name == other.pushed.name
+        self.name == other.name
     }
 }
 
@@ -39,14 +116,19 @@ pub enum Part {
     Count,
 }
 
-impl Part {
-    fn from_suffix(suffix: &str) -> Part {
-        match suffix {
-            "_bucket" => Part::Bucket,
-            "_sum" => Part::Sum,
-            _ => Part::Count,
-        }
-    }
+/// What is done with a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It adds to a counter.
+    Counter,
+    /// It adds to a gauge, or to what has no type.
+    Number,
+    /// It is a part of a histogram.
+    Histogram(Part),
+    /// It is a part of a summary.
+    Summary(Part),
+    /// It is a part of a gauge histogram.
+    GaugeHistogram,
 }
 
 /// What the name of a sample stands for.
@@ -56,91 +138,160 @@ pub struct Named<'a> {
     pub name: &'a str,
     /// The place of its family.
     pub family: usize,
-    /// That family's type.
-    pub metric_type: MetricType,
-    /// What the sample is of it.
-    pub part: Part,
+    /// What is done with the sample.
+    pub kind: Kind,
+}
+
+/// A family of gauges that say when the series of another one began.
+pub struct Created {
+    /// Its place.
+    pub family: usize,
+    /// The place of the other; of a summary, no series are stored.
+    pub of: usize,
 }
 
 /// The families of a body in order of arrival.
 pub struct Names<'a> {
+    dialect: Dialect,
     limits: LabelLimits,
     families: Distinct<Family<'a>>,
+    /// The texts of HELP, by the places of their families.
+    helps: Vec<(usize, Cow<'a, str>)>,
     /// The name of the sample before, as the next one mostly has it too; TYPE may change what it
     /// stands for.
     last: Option<Named<'a>>,
 }
 
+/// What a suffix makes of the name of a declared family.
+enum Suffixed {
+    /// The name of a part of it.
+    Part(Part),
+    /// The name of a family of this type, which it was declared for.
+    Family(MetricType),
+}
+
 impl<'a> Names<'a> {
     /// None yet.
-    pub fn new(limits: LabelLimits) -> Names<'a> {
+    pub fn new(dialect: Dialect, limits: LabelLimits) -> Names<'a> {
         Names {
+            dialect,
             limits,
             families: Distinct::expecting(1),
+            helps: Vec::new(),
             last: None,
         }
     }
 
-    /// Takes a HELP line.
-    pub fn help(&mut self, name: &'a str, text: &'a str) -> Result<(), MeaningError> {
-        let family = self.declare(name)?;
-        if family.has_help {
-            return Err(MeaningError::SecondHelp(Excerpt::of(name)));
+    /// Takes the escaped HELP of a family; the first that is not empty stays.
+    ///
+    /// # Errors
+    /// When the name is too long, or one that a histogram exposes.
+    pub fn help(&mut self, name: &'a str, text: Cow<'a, str>) -> Result<(), MeaningError> {
+        let place = self.declare(name)?;
+        let family = self.families.at(place);
+        if !family.has_help && !text.is_empty() {
+            family.has_help = true;
+            self.helps.push((place, text));
         }
-        family.has_help = true;
-        family.pushed.help = text;
         Ok(())
     }
 
-    /// Takes a TYPE line.
+    /// Takes the type of a family; it may come again.
+    ///
+    /// # Errors
+    /// When the family has another type or has samples already, when the name is too long or one
+    /// that another family exposes, or the other way round.
     pub fn metric_type(
         &mut self,
         name: &'a str,
-        metric_type: MetricType,
+        declared: Declared,
+        position: usize,
     ) -> Result<(), MeaningError> {
-        let family = self.declare(name)?;
-        if family.has_type {
-            return Err(MeaningError::SecondType(Excerpt::of(name)));
+        let place = self.declare(name)?;
+        let family = self.families.at(place);
+        let (has_samples, base) = (family.has_samples, family.base);
+        if let Some((first, first_position)) = family.declared {
+            return match base {
+                _ if first == declared => Ok(()),
+                Some(base) => Err(self.exposed_by(name, base as usize)),
+                None => Err(MeaningError::SecondType {
+                    name: Excerpt::of(name),
+                    first: first.as_str(),
+                    first_position,
+                    second: declared.as_str(),
+                }),
+            };
         }
-        if family.has_samples {
+        if has_samples {
             return Err(MeaningError::TypeAfterSamples(Excerpt::of(name)));
         }
-        family.has_type = true;
-        family.pushed.metric_type = metric_type;
-        for suffix in metric_type.suffixes() {
+        let family = self.families.at(place);
+        family.declared = Some((declared, u32::try_from(position).unwrap_or(u32::MAX)));
+        family.metric_type = declared.stored();
+        self.check_exposed(name, place, declared)
+    }
+
+    /// No other family may have a name that this one exposes.
+    fn check_exposed(
+        &self,
+        name: &str,
+        place: usize,
+        declared: Declared,
+    ) -> Result<(), MeaningError> {
+        let (suffixes, other_type): (&[&str], _) = match declared {
+            Declared::Type(MetricType::Histogram) => (MetricType::Histogram.suffixes(), None),
+            Declared::Type(MetricType::Counter) if self.dialect == Dialect::OpenMetrics => {
+                (&["_total"], Some(MetricType::Counter))
+            }
+            Declared::Info => (&["_info"], Some(MetricType::Gauge)),
+            _ => (&[], None),
+        };
+        for suffix in suffixes {
             let exposed = format!("{name}{suffix}");
-            let Some(place) = self.find(&exposed) else {
+            let Some(other) = self.find(&exposed) else {
                 continue;
             };
-            let other = self.families.at(place);
-            return Err(if other.has_samples && !other.has_type {
-                MeaningError::TypeAfterSamples(Excerpt::of(name))
-            } else {
-                exposed_by(&exposed, name, metric_type)
-            });
+            let other = self.families.get(other);
+            if other.has_samples && other.declared.is_none() {
+                return Err(MeaningError::TypeAfterSamples(Excerpt::of(name)));
+            }
+            let is_same = other.declared.is_none() || Some(other.metric_type) == other_type;
+            if other_type.is_none() || !is_same {
+                return Err(self.exposed_by(&exposed, place));
+            }
         }
         Ok(())
     }
 
-    /// The family of a HELP or TYPE line.
-    fn declare(&mut self, name: &'a str) -> Result<&mut Family<'a>, MeaningError> {
+    fn exposed_by(&self, name: &str, place: usize) -> MeaningError {
+        let by = self.families.get(place);
+        let declared = by
+            .declared
+            .map_or("family", |(declared, _)| declared.as_str());
+        MeaningError::Exposed {
+            name: Excerpt::of(name),
+            by: Excerpt::of(by.name),
+            declared,
+        }
+    }
+
+    /// The family of a HELP or TYPE line. What is left out takes no name from others.
+    fn declare(&mut self, name: &'a str) -> Result<usize, MeaningError> {
         let checked = self.limits.check_metric_name(name);
         checked.map_err(|limit| beyond(name, limit))?;
         self.last = None;
-        let named = self.resolve(name);
-        let family = self.families.at(named.family);
-        if named.part == Part::Own {
-            return Ok(family);
+        let (place, part) = self.place(name);
+        if part == Part::Own {
+            return Ok(place);
         }
-        Err(exposed_by(
-            name,
-            family.pushed.name,
-            family.pushed.metric_type,
-        ))
+        if self.families.at(place).metric_type == MetricType::Histogram {
+            return Err(self.exposed_by(name, place));
+        }
+        Ok(self.begin(name))
     }
 
     fn find(&self, name: &str) -> Option<usize> {
-        let has_name = |family: &Family<'_>| family.pushed.name == name;
+        let has_name = |family: &Family<'_>| family.name == name;
         self.families.find(KeyedHash::of(name), has_name)
     }
 
@@ -149,21 +300,17 @@ impl<'a> Names<'a> {
         match self.last {
             Some(last) if last.name == name => last,
             _ => {
-                let named = self.resolve(name);
-                self.families.at(named.family).has_samples = true;
+                let (place, part) = self.place(name);
+                let family = self.families.at(place);
+                family.has_samples = true;
+                let named = Named {
+                    name,
+                    family: place,
+                    kind: family.kind(part),
+                };
                 self.last = Some(named);
                 named
             }
-        }
-    }
-
-    fn resolve(&mut self, name: &'a str) -> Named<'a> {
-        let (family, part) = self.place(name);
-        Named {
-            name,
-            family,
-            metric_type: self.families.at(family).pushed.metric_type,
-            part,
         }
     }
 
@@ -171,44 +318,157 @@ impl<'a> Names<'a> {
         if let Some(family) = self.find(name) {
             return (family, Part::Own);
         }
-        for base in base_names(name) {
-            let Some(family) = self.find(base) else {
+        let suffixed = self.suffixed(name);
+        if let Some((base, Suffixed::Part(part))) = suffixed {
+            return (base, part);
+        }
+        let place = self.begin(name);
+        if let Some((base, Suffixed::Family(metric_type))) = suffixed {
+            let declared = self.families.at(base).declared;
+            let family = self.families.at(place);
+            family.metric_type = metric_type;
+            family.declared = declared.map(|(_, position)| (Declared::Type(metric_type), position));
+            // The places of a body are fewer, as `Distinct` has them.
+            family.base = u32::try_from(base).ok();
+        }
+        (place, Part::Own)
+    }
+
+    /// The declared family that a name extends. All suffixes begin with their only underscore.
+    fn suffixed(&self, name: &str) -> Option<(usize, Suffixed)> {
+        use MetricType::{Counter, Gauge, Histogram, Summary};
+        let (base, suffix) = name.rsplit_once('_')?;
+        let may_be = match suffix {
+            "bucket" | "sum" | "count" | "gsum" | "gcount" | "info" => true,
+            "total" => self.dialect == Dialect::OpenMetrics,
+            _ => false,
+        };
+        if !may_be {
+            return None;
+        }
+        let place = self.find(base)?;
+        let (declared, _) = self.families.get(place).declared?;
+        let suffixed = match (declared, suffix) {
+            (Declared::Type(Histogram) | Declared::GaugeHistogram, "bucket") => {
+                Suffixed::Part(Part::Bucket)
+            }
+            (Declared::Type(Histogram | Summary), "sum") | (Declared::GaugeHistogram, "gsum") => {
+                Suffixed::Part(Part::Sum)
+            }
+            (Declared::Type(Histogram | Summary), "count")
+            | (Declared::GaugeHistogram, "gcount") => Suffixed::Part(Part::Count),
+            (Declared::Info, "info") => Suffixed::Family(Gauge),
+            (Declared::Type(Counter), "total") => Suffixed::Family(Counter),
+            _ => return None,
+        };
+        Some((place, suffixed))
+    }
+
+    /// Begins a family without a type.
+    fn begin(&mut self, name: &'a str) -> usize {
+        self.families.place(Family {
+            name,
+            metric_type: MetricType::Untyped,
+            declared: None,
+            base: None,
+            has_help: false,
+            has_samples: false,
+        })
+    }
+
+    /// The families that only say when the series of others began, in the order of their places.
+    pub fn created(&self) -> Vec<Created> {
+        if self.dialect == Dialect::Snapshot {
+            return Vec::new();
+        }
+        let mut created = Vec::new();
+        for place in 0..self.families.len() {
+            let family = self.families.get(place);
+            let Some(base) = family.name.strip_suffix("_created") else {
                 continue;
             };
-            let suffix = &name[base.len()..];
-            let suffixes = self.families.at(family).pushed.metric_type.suffixes();
-            if suffixes.contains(&suffix) {
-                return (family, Part::from_suffix(suffix));
+            let may_be = match family.declared {
+                Some((Declared::Type(MetricType::Gauge), _)) => true,
+                Some(_) => false,
+                None => self.dialect == Dialect::OpenMetrics,
+            };
+            if may_be {
+                created.extend(self.begun_by(base).map(|of| Created { family: place, of }));
             }
         }
-        let begun = Family {
-            pushed: PushedFamily {
-                name,
-                help: "",
-                metric_type: MetricType::Untyped,
+        created
+    }
+
+    /// The family whose series the samples of `base_created` begin.
+    fn begun_by(&self, base: &str) -> Option<usize> {
+        for name in [&format!("{base}_total"), base] {
+            let Some(place) = self.find(name) else {
+                continue;
+            };
+            match self.families.get(place).declared {
+                Some((Declared::Type(MetricType::Gauge | MetricType::Untyped), _)) | None => {}
+                Some((Declared::Type(_), _)) => return Some(place),
+                Some(_) => {}
+            }
+        }
+        None
+    }
+
+    /// The families as a push names them; none has series yet. Those that only stand for others
+    /// say nothing.
+    pub fn into_families(self) -> Vec<PushedFamily<'a>> {
+        let in_open_metrics = self.dialect == Dialect::OpenMetrics;
+        let families = self.families.into_list();
+        let pushed = families.iter().map(|family| {
+            let stands_for_another = match family.declared {
+                Some((Declared::Info, _)) => true,
+                Some((Declared::Type(MetricType::Counter), _)) => in_open_metrics,
+                _ => false,
+            };
+            let is_alone = stands_for_another && !family.has_samples;
+            PushedFamily {
+                name: family.name,
+                help: Cow::Borrowed(""),
+                metric_type: if is_alone {
+                    MetricType::Untyped
+                } else {
+                    family.metric_type
+                },
                 has_series: false,
                 mode: GaugeMode::default(),
                 has_negative: false,
-            },
-            has_help: false,
-            has_type: false,
-            has_samples: false,
-        };
-        (self.families.place(begun), Part::Own)
-    }
-
-    /// The families as a push names them; none has series yet.
-    pub fn into_families(self) -> Vec<PushedFamily<'a>> {
-        let families = self.families.into_list().into_iter();
-        families.map(|family| family.pushed).collect()
+            }
+        });
+        let mut pushed: Vec<PushedFamily<'a>> = pushed.collect();
+        for (place, text) in self.helps {
+            pushed[place].help = text;
+        }
+        let based = (0..)
+            .zip(&families)
+            .filter_map(|(place, family)| Some((place, family.base?)));
+        for (place, base) in based {
+            if pushed[place].help.is_empty() {
+                let help = pushed[base as usize].help.clone();
+                pushed[place].help = help;
+            }
+        }
+        for (pushed, family) in pushed.iter_mut().zip(&families) {
+            if pushed.metric_type != family.metric_type {
+                pushed.help = Cow::Borrowed("");
+            }
+        }
+        pushed
     }
 }
 
-fn exposed_by(name: &str, by: &str, metric_type: MetricType) -> MeaningError {
-    let (name, by) = (Excerpt::of(name), Excerpt::of(by));
-    MeaningError::Exposed {
-        name,
-        by,
-        metric_type,
+impl Family<'_> {
+    fn kind(&self, part: Part) -> Kind {
+        match (self.declared, self.metric_type) {
+            (Some((Declared::GaugeHistogram, _)), _) => Kind::GaugeHistogram,
+            (_, MetricType::Counter) => Kind::Counter,
+            (_, MetricType::Gauge | MetricType::Untyped) => Kind::Number,
+            (_, MetricType::Histogram) => Kind::Histogram(part),
+            (_, MetricType::Summary) => Kind::Summary(part),
+        }
     }
 }

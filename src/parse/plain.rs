@@ -194,6 +194,17 @@ fn value_length(bytes: &[u8]) -> Option<usize> {
     (bytes[at] == b'"' && at > 0).then_some(at)
 }
 
+/// True of text that stands for itself in a label value, and has no control characters.
+pub fn is_plain_value(value: &[u8]) -> bool {
+    let (words, rest) = value.as_chunks();
+    words
+        .iter()
+        .all(|word| special_bytes(u64::from_le_bytes(*word)) == 0)
+        && !rest
+            .iter()
+            .any(|&byte| matches!(byte, b'"' | b'\\' | ..b' '))
+}
+
 /// Sets the highest bit of each byte that is a quote, a backslash or a control character, up to and
 /// with the first that is; those above it are not to be trusted. (A subtraction borrows from the
 /// byte above only where it has found something.)

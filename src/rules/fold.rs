@@ -30,7 +30,11 @@ pub fn drop_labels(push: &mut Push<'_>, dropped: &[NamePattern]) {
 
 /// The labels without those of these names; `None` if there are none of them.
 fn without(labels: &LabelSet<'_>, dropped: &[NamePattern]) -> Option<LabelSet<'static>> {
-    let is_dropped = |name: &str| dropped.iter().any(|pattern| pattern.matches(name));
+    let is_dropped = |name: &str| {
+        // A name beyond the alphabet stands in quotes.
+        let name = name.trim_matches('"');
+        dropped.iter().any(|pattern| pattern.matches(name))
+    };
     if !labels.labels().any(|label| is_dropped(label.name)) {
         return None;
     }

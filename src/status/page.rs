@@ -92,6 +92,9 @@ impl Status {
             ("nan", &self.skipped_not_a_number),
             ("infinite", &self.skipped_infinite),
             ("summary", &self.skipped_summary),
+            ("native_histogram", &self.skipped_native_histogram),
+            ("gauge_histogram", &self.skipped_gauge_histogram),
+            ("created", &self.skipped_created),
         ];
         let upkeeps = Upkeep::ALL.map(|(upkeep, word)| (word, &self.upkeeps[upkeep as usize]));
         let errors = Upkeep::ALL.map(|(upkeep, word)| (word, &self.upkeep_errors[upkeep as usize]));

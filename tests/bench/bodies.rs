@@ -101,3 +101,62 @@ pub fn unsorted(series: usize) -> String {
     }
     body
 }
+
+/// The series of `numbers` in protobuf; their values are other ones.
+pub fn protobuf_numbers(first: usize, series: usize) -> Vec<u8> {
+    let metrics = (first..first + series).map(|number| {
+        let host = format!("web-{}", number % 97);
+        let path = format!("/items/{number}");
+        let labels = [("code", "200"), ("host", &*host), ("path", &*path)];
+        let value = [&[9][..], &1.5_f64.to_le_bytes()].concat();
+        metric(&labels, &message(3, &value))
+    });
+    family("http_requests_total", &[], metrics)
+}
+
+/// The histograms of `histograms` in protobuf, without `+Inf`, as Go writes them.
+pub fn protobuf_histograms(first: usize, histograms: usize) -> Vec<u8> {
+    const BOUNDS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+    let metrics = (first..first + histograms).map(|number| {
+        let path = format!("/items/{number}");
+        let mut value = vec![8, 33, 17];
+        value.extend(17.25_f64.to_le_bytes());
+        for (count, bound) in (1..).zip(BOUNDS) {
+            let bucket = [&[8, count * 3, 17][..], &bound.to_le_bytes()].concat();
+            value.extend(message(3, &bucket));
+        }
+        metric(&[("code", "200"), ("path", &*path)], &message(7, &value))
+    });
+    let help_and_type = [message(2, b"Time to answer."), vec![24, 4]].concat();
+    family("http_request_duration_seconds", &help_and_type, metrics)
+}
+
+fn metric(labels: &[(&str, &str)], value: &[u8]) -> Vec<u8> {
+    let label = |(name, value): &(&str, &str)| {
+        let pair = [message(1, name.as_bytes()), message(2, value.as_bytes())];
+        message(1, &pair.concat())
+    };
+    [labels.iter().flat_map(label).collect(), value.to_vec()].concat()
+}
+
+fn family(name: &str, head: &[u8], metrics: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
+    let mut family = [&message(1, name.as_bytes()), head].concat();
+    metrics.for_each(|metric| family.extend(message(4, &metric)));
+    [varint(family.len()), family].concat()
+}
+
+/// A field that is a string or a message.
+fn message(field: u8, value: &[u8]) -> Vec<u8> {
+    [&[field << 3 | 2][..], &varint(value.len()), value].concat()
+}
+
+#[allow(clippy::cast_possible_truncation)] // the rest is for the next byte
+fn varint(mut value: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value >= 0x80 {
+        bytes.push((value % 0x80) as u8 | 0x80);
+        value /= 0x80;
+    }
+    bytes.push((value % 0x80) as u8);
+    bytes
+}

@@ -6,7 +6,7 @@ use prometheus_aggregation_gateway::aggregate::Aggregate;
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::metric::Push;
-use prometheus_aggregation_gateway::parse::parse;
+use prometheus_aggregation_gateway::parse::{Format, parse};
 use prometheus_aggregation_gateway::render::whole_text;
 
 mod bodies;
@@ -36,7 +36,7 @@ fn body(kind: &str) -> String {
 }
 
 fn of<'a>(body: &'a str, key: &'a GroupingKey) -> Push<'a> {
-    parse(body.as_bytes(), key, LabelLimits::NONE).expect("it is valid")
+    parse(Format::Text, body.as_bytes(), key, LabelLimits::NONE).expect("it is valid")
 }
 
 fn add(aggregate: &mut Aggregate, push: &Push<'_>) {

@@ -7,7 +7,7 @@ use std::hint::black_box;
 use prometheus_aggregation_gateway::aggregate::Aggregate;
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
-use prometheus_aggregation_gateway::parse::parse;
+use prometheus_aggregation_gateway::parse::{Format, parse};
 use prometheus_aggregation_gateway::render::whole_text;
 
 mod bodies;
@@ -27,6 +27,8 @@ fn main() {
     let times = times.parse().expect("a number");
     match work.as_str() {
         "push-numbers" => push(&bodies::numbers(0, 2000), "", times),
+        "push-protobuf-numbers" => push_protobuf(&bodies::protobuf_numbers(0, 2000), times),
+        "push-protobuf-histograms" => push_protobuf(&bodies::protobuf_histograms(0, 200), times),
         "push-unsorted" => push(&bodies::unsorted(2000), "", times),
         "push-histograms" => push(&bodies::histograms(0, 200), "", times),
         "push-line-into-1000" => push_into(1000, times),
@@ -42,7 +44,11 @@ fn main() {
 }
 
 fn add(aggregate: &mut Aggregate, body: &str, key: &GroupingKey) {
-    let push = parse(body.as_bytes(), key, LABEL_LIMITS).expect("it is valid");
+    add_in(Format::Text, aggregate, body.as_bytes(), key);
+}
+
+fn add_in(format: Format, aggregate: &mut Aggregate, body: &[u8], key: &GroupingKey) {
+    let push = parse(format, body, key, LABEL_LIMITS).expect("it is valid");
     let checked = aggregate.check(&push).expect("it fits");
     aggregate
         .check_room(&checked, SERIES_MAX)
@@ -54,6 +60,13 @@ fn push(body: &str, path: &str, times: usize) {
     let key = GroupingKey::from_path(path).expect("a valid path");
     let mut aggregate = Aggregate::default();
     (0..times).for_each(|_| add(&mut aggregate, black_box(body), &key));
+    black_box(&aggregate);
+}
+
+fn push_protobuf(body: &[u8], times: usize) {
+    let key = GroupingKey::default();
+    let mut aggregate = Aggregate::default();
+    (0..times).for_each(|_| add_in(Format::Protobuf, &mut aggregate, black_box(body), &key));
     black_box(&aggregate);
 }
 

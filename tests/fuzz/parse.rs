@@ -7,7 +7,7 @@
 use libfuzzer_sys::fuzz_target;
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
-use prometheus_aggregation_gateway::parse::parse;
+use prometheus_aggregation_gateway::parse::{Format, parse};
 
 mod valid;
 
@@ -23,21 +23,26 @@ const TIGHT: LabelLimits = LabelLimits {
 };
 
 fuzz_target!(|body: &[u8]| {
+    if body.starts_with(b"\x1f\x8b\x08") {
+        // That is looked at before there are lines.
+        return;
+    }
     let key = GroupingKey::default();
     let general = in_the_general_way(body);
     for limits in [LabelLimits::NONE, TIGHT] {
-        let parsed = parse(body, &key, limits);
-        assert_eq!(parsed, parse(&general, &key, limits));
+        let parsed = parse(Format::Text, body, &key, limits);
+        assert_eq!(parsed, parse(Format::Text, &general, &key, limits));
         match parsed {
-            Ok(push) => valid::assert_push(&push, body),
+            Ok(push) => valid::assert_push_of_text(&push, body),
             Err(error) => valid::assert_message(&error.to_string()),
         }
     }
 });
 
-/// The body with a blank before each line.
+/// The body with a blank before each line, behind the mark of byte order.
 fn in_the_general_way(body: &[u8]) -> Vec<u8> {
+    let (mark, body) = body.split_at(if body.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 });
     let lines = body.split(|&byte| byte == b'\n');
     let lines: Vec<Vec<u8>> = lines.map(|line| [b" ", line].concat()).collect();
-    lines.join(&b'\n')
+    [mark, &lines.join(&b'\n')].concat()
 }

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 
 use libfuzzer_sys::fuzz_target;
 use prometheus_aggregation_gateway::gateway::{Accepted, Gateway, PushRequest, Refusal};
+use prometheus_aggregation_gateway::parse::Format;
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
-use prometheus_aggregation_gateway::parse::parse;
+use prometheus_aggregation_gateway::parse::{Format, parse};
 
 mod valid;
 
@@ -60,7 +61,7 @@ fn assert_labels_win(path: &str, key: &GroupingKey, of_key: Labels) {
     expected.retain(|_, value| !value.is_empty());
 
     let body = b"# TYPE x counter\nx{z=\"of body\",a=\"of body\",job=\"of body\"} 1\n";
-    let push = parse(body, key, LabelLimits::NONE).expect("the body is valid");
+    let push = parse(Format::Text, body, key, LabelLimits::NONE).expect("the body is valid");
     valid::assert_push(&push, body);
     let gateway = Gateway::default();
     push(&gateway, path, body).expect("the body is valid");
@@ -92,6 +93,7 @@ fn push(gateway: &Gateway, labels: &str, body: &[u8]) -> Result<Accepted, Refusa
     gateway.push(&PushRequest {
         labels,
         key: None,
+        format: Format::Text,
         body,
         time_millis: 0,
     })

@@ -18,10 +18,11 @@
 
 use libfuzzer_sys::{Corpus, fuzz_target};
 use prometheus_aggregation_gateway::gateway::{Accepted, Gateway, PushRequest, Refusal};
+use prometheus_aggregation_gateway::parse::Format;
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::metric::{Push, PushedFamily};
-use prometheus_aggregation_gateway::parse::parse;
+use prometheus_aggregation_gateway::parse::{Format, parse};
 
 mod valid;
 
@@ -33,6 +34,10 @@ mod it {
 const PUSHES_MAX: usize = 16;
 
 fuzz_target!(|input: &[u8]| -> Corpus {
+    if input.windows(8).any(|word| word == b"_created") {
+        // Of a push, such gauges may be left out; the journal reads a scrape in another way.
+        return Corpus::Reject;
+    }
     let sequence: Vec<_> = sequence(input).take(PUSHES_MAX + 1).collect();
     if sequence.len() > PUSHES_MAX {
         return Corpus::Reject;
@@ -57,8 +62,8 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         match outcome {
             Ok(_) => {
                 let key = key(path);
-                let parsed = parse(body, &key, LabelLimits::NONE).expect("it was accepted");
-                valid::assert_push(&parsed, body);
+                let parsed = parse(Format::Text, body, &key, LabelLimits::NONE).expect("it was accepted");
+                valid::assert_push_of_text(&parsed, body);
                 if let Some(last) = last.replace(push) {
                     assert_commutes(last, push);
                 }
@@ -122,7 +127,7 @@ fn restored(text: &str) -> Gateway {
 fn assert_commutes(one: &(&str, &[u8]), other: &(&str, &[u8])) {
     let keys = [one, other].map(|(path, _)| key(path));
     let [first, second] = [(one, &keys[0]), (other, &keys[1])]
-        .map(|((_, body), key)| parse(body, key, LabelLimits::NONE).expect("it was accepted"));
+        .map(|((_, body), key)| parse(Format::Text, body, key, LabelLimits::NONE).expect("it was accepted"));
     let parsed = [first, second];
     if says_order_matters(&parsed) {
         return;
@@ -150,6 +155,7 @@ fn push(gateway: &Gateway, labels: &str, body: &[u8]) -> Result<Accepted, Refusa
     gateway.push(&PushRequest {
         labels,
         key: None,
+        format: Format::Text,
         body,
         time_millis: 0,
     })

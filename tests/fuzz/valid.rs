@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use prometheus_aggregation_gateway::metric::{MetricType, Push, UpperBound};
+use prometheus_aggregation_gateway::metric::{MetricType, Push, PushedFamily, UpperBound};
 
 use crate::it::strict;
 
@@ -17,14 +17,24 @@ pub fn assert_message(message: &str) {
     assert!(message.len() <= 300, "{} bytes: {message:?}", message.len());
 }
 
-/// A push holds what its types promise, and as many samples as its body has lines of them.
-pub fn assert_push(push: &Push<'_>, body: &[u8]) {
-    let skipped = push.skipped.not_a_number + push.skipped.infinite + push.skipped.summary;
+/// A push of text has as many samples as its body has lines of them, and is valid.
+pub fn assert_push_of_text(push: &Push<'_>, body: &[u8]) {
+    let skipped = push.skipped;
+    let skipped = skipped.not_a_number
+        + skipped.infinite
+        + skipped.summary
+        + skipped.gauge_histogram
+        + skipped.created;
     assert_eq!(push.samples + skipped, sample_lines(body));
+    assert_push(push);
+}
+
+/// A push holds what its types promise.
+pub fn assert_push(push: &Push<'_>) {
     let mut names = HashSet::new();
     for (place, family) in push.families.iter().enumerate() {
         assert!(names.insert(family.name), "{} comes twice", family.name);
-        assert_reads(&family_text(family.name, family.help, ""));
+        assert_reads(&family_text(family.name, &family.help, ""));
         let mut increments = push.numbers.iter().filter(|number| number.family == place);
         let mut histograms = push.histograms.iter().filter(|one| one.family == place);
         let has_negative = increments.clone().any(|number| number.value < 0.0);
@@ -32,7 +42,8 @@ pub fn assert_push(push: &Push<'_>, body: &[u8]) {
         let has_series = increments.next().is_some() || histograms.next().is_some();
         assert_eq!(family.has_series, has_series, "{family:?}");
     }
-    for family in &push.families {
+    let is_histogram = |family: &&PushedFamily<'_>| family.metric_type == MetricType::Histogram;
+    for family in push.families.iter().filter(is_histogram) {
         for suffix in family.metric_type.suffixes() {
             let exposed = format!("{}{suffix}", family.name);
             assert!(!names.contains(exposed.as_str()), "{exposed} is exposed");
@@ -101,6 +112,7 @@ fn sample_lines(body: &[u8]) -> u64 {
         let line = line.trim_ascii_start();
         !line.is_empty() && line[0] != b'#'
     };
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     body.split(|&byte| byte == b'\n')
         .map(|line| u64::from(is_sample(line)))
         .sum()
@@ -108,15 +120,19 @@ fn sample_lines(body: &[u8]) -> u64 {
 
 /// The exposition of a family with one sample.
 fn family_text(name: &str, help: &str, labels: &str) -> String {
+    let is_plain = prometheus_aggregation_gateway::metric::is_plain_metric_name(name);
+    let quote = if is_plain { "" } else { "\"" };
     let help = match help {
         "" => String::new(),
-        help => format!("# HELP {name} {help}\n"),
+        help => format!("# HELP {quote}{name}{quote} {help}\n"),
     };
-    let labels = match labels {
-        "" => String::new(),
-        labels => format!("{{{labels}}}"),
+    let sample = match (is_plain, labels) {
+        (true, "") => name.to_owned(),
+        (true, labels) => format!("{name}{{{labels}}}"),
+        (false, "") => format!("{{\"{name}\"}}"),
+        (false, labels) => format!("{{\"{name}\",{labels}}}"),
     };
-    format!("{help}# TYPE {name} untyped\n{name}{labels} 1\n")
+    format!("{help}# TYPE {quote}{name}{quote} untyped\n{sample} 1\n")
 }
 
 /// The families of a text that the strict reader accepts.

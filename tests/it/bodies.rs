@@ -18,11 +18,18 @@ fn bodies_that_are_no_text() {
         "`some` is pushed as gauge, but stored as counter",
     );
 
-    let protobuf = "Content-Type: application/vnd.google.protobuf; \
-                    proto=io.prometheus.client.MetricFamily; encoding=delimited\r\n";
-    let reply = gateway.request("POST", "/metrics", protobuf, b"\x05abcde");
-    let line = "protobuf is not read here, send the text format: Go .Format(expfmt.FmtText), \
-                Java .format(Format.PROMETHEUS_TEXT), Rust POST of a TextEncoder's output";
+    let protobuf = |encoding: &str| {
+        let content_type = format!(
+            "Content-Type: application/vnd.google.protobuf; \
+             proto=io.prometheus.client.MetricFamily; encoding={encoding}\r\n"
+        );
+        gateway.request("POST", "/metrics", &content_type, b"\x05abcde")
+    };
+    let line = "metric family 1: a protobuf message is cut off, 4 bytes are missing";
+    check_refusal(&gateway, &protobuf("delimited"), 400, line);
+    let reply = protobuf("compact-text");
+    let line = "protobuf with encoding=`compact-text` is not read here, expected \
+                encoding=delimited or the text format";
     check_refusal(&gateway, &reply, 415, line);
     assert_eq!(reply.header("Access-Control-Allow-Origin"), Some("*"));
 

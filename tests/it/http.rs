@@ -64,143 +64,6 @@ fn any_content_type_is_text() {
 }
 
 #[test]
-fn path_labels() {
-    #[track_caller]
-    fn check(path: &str, body: &str, series: &str) {
-        let gateway = RunningGateway::start(&[]);
-        let reply = gateway.push(&format!("/metrics{path}"), &format!("{body} 1\n"));
-        assert_eq!((reply.code, reply.body.as_str()), (200, "{}"));
-        assert_eq!(
-            gateway.scrape(),
-            format!("# TYPE some untyped\n{series} 1\n")
-        );
-    }
-    check("/job/x", "some", r#"some{job="x"}"#);
-    check("/job/x/", "some", r#"some{job="x"}"#);
-    check("/job/x/instance/y", "some", r#"some{instance="y",job="x"}"#);
-    check(
-        "/instance/y/",
-        "some{a=\"1\"}",
-        r#"some{a="1",instance="y"}"#,
-    );
-    // The path wins over the body.
-    check(
-        "/job/x",
-        r#"some{job="of the body",z="1"}"#,
-        r#"some{job="x",z="1"}"#,
-    );
-    // %-encoding is undone after the split; a plus sign is no blank.
-    check("/job/a%2Fb%20c+d", "some", r#"some{job="a/b c+d"}"#);
-    check("/job/%C3%BC%0A%22%5C", "some", r#"some{job="ü\n\"\\"}"#);
-    check("/%6Aob/x", "some", r#"some{job="x"}"#);
-    // base64, padded or not; the URL-safe alphabet; the empty value takes the label away.
-    check(
-        "/job@base64/L3Zhci90bXA=",
-        "some",
-        r#"some{job="/var/tmp"}"#,
-    );
-    check("/job@base64/L3Zhci90bXA", "some", r#"some{job="/var/tmp"}"#);
-    check(
-        "/job@base64/L3Zhci90bXA%3D",
-        "some",
-        r#"some{job="/var/tmp"}"#,
-    );
-    check("/job@base64/Pz8_Pj4-", "some", r#"some{job="???>>>"}"#);
-    check(
-        "/job/x/instance@base64/=",
-        r#"some{instance="y"}"#,
-        r#"some{job="x"}"#,
-    );
-    check(
-        "/job/x/instance//zone/z",
-        "some",
-        r#"some{job="x",zone="z"}"#,
-    );
-}
-
-#[track_caller]
-fn check_path_refusal(path: &str, line: &str) {
-    let gateway = gateway_with_some(&[]);
-    let reply = gateway.push(&format!("/metrics{path}"), SOME);
-    assert_eq!(reply.header("Access-Control-Allow-Origin"), Some("*"));
-    check_refusal(&gateway, &reply, 400, line);
-}
-
-#[test]
-fn path_labels_refused() {
-    check_path_refusal(
-        "/job",
-        "path: expected /<label>/<value> pairs, `job` has no value",
-    );
-    check_path_refusal(
-        "/job/",
-        "path: expected /<label>/<value> pairs, `job` has no value",
-    );
-    check_path_refusal(
-        "/job/x/y",
-        "path: expected /<label>/<value> pairs, `y` has no value",
-    );
-    check_path_refusal("/job//a/b", "path: the job name is empty");
-    check_path_refusal("/job@base64/=", "path: the job name is empty");
-    check_path_refusal("/job/a/job/b", "path: the label `job` is given twice");
-    let expected = "path: expected a label name (letters, digits, `_`, no digit first), found";
-    check_path_refusal("/job/x//", &format!("{expected} nothing"));
-    check_path_refusal("//job/x", &format!("{expected} nothing"));
-    check_path_refusal("/a-b/x", &format!("{expected} `a-b`"));
-    check_path_refusal("/a:b/x", &format!("{expected} `a:b`"));
-    check_path_refusal("/1/x", &format!("{expected} `1`"));
-    check_path_refusal(
-        "/__a/x",
-        "path: label names that begin with `__` are reserved, found `__a`",
-    );
-    check_path_refusal(
-        "/__name__/x",
-        "path: label names that begin with `__` are reserved, found `__name__`",
-    );
-    check_path_refusal(
-        "/le/1",
-        "path: the label `le` belongs to the buckets of histograms",
-    );
-    check_path_refusal(
-        "/job/%",
-        "path: expected two hexadecimal digits after `%`, found `%`",
-    );
-    check_path_refusal(
-        "/job/a%2",
-        "path: expected two hexadecimal digits after `%`, found `a%2`",
-    );
-    check_path_refusal(
-        "/job/%gg",
-        "path: expected two hexadecimal digits after `%`, found `%gg`",
-    );
-    check_path_refusal(
-        "/job/%+1",
-        "path: expected two hexadecimal digits after `%`, found `%+1`",
-    );
-    check_path_refusal(
-        "/job/%ff",
-        "path: the value of label `job` is not valid UTF-8",
-    );
-    let long = "x".repeat(4090);
-    let too_long = "path: its labels take more than 4096 bytes";
-    check_path_refusal(&format!("/job/{long}"), too_long);
-    check_path_refusal(
-        "/job/%00",
-        "path: the value of label `job` contains a NUL byte",
-    );
-}
-
-#[test]
-fn path_labels_not_in_base64_are_refused() {
-    let expected = "path: expected URL-safe base64 (RFC 4648 section 5), found";
-    check_path_refusal("/job@base64/a", &format!("{expected} `a`"));
-    check_path_refusal("/job@base64/ab+d", &format!("{expected} `ab+d`"));
-    check_path_refusal("/job@base64/YQ=", &format!("{expected} `YQ=`"));
-    check_path_refusal("/job@base64/Y=Q=", &format!("{expected} `Y=Q=`"));
-    check_path_refusal("/job@base64/YWFh====", &format!("{expected} `YWFh====`"));
-}
-
-#[test]
 fn preflight() {
     let gateway = RunningGateway::start(&["-cors", "https://app.example"]);
     for path in ["/metrics", "/metrics/", "/metrics/job/x"] {
@@ -495,4 +358,20 @@ fn own_metrics() {
     // Pushed and own metrics are never mixed.
     assert!(!gateway.scrape().contains("aggregation_gateway_"));
     assert!(!gateway.get("/-/metrics").body.contains("some"));
+}
+
+#[test]
+fn lines_that_are_left_out_are_counted() {
+    let gateway = RunningGateway::start(&[]);
+    let body = "# TYPE g gaugehistogram\ng_gcount 1\n# TYPE x_total counter\nx_total 1\n\
+                # TYPE x_created gauge\nx_created 1\n";
+    gateway.push("/metrics", body);
+    for (reason, lines) in [
+        ("gauge_histogram", 1.0),
+        ("created", 1.0),
+        ("native_histogram", 0.0),
+    ] {
+        let series = format!("aggregation_gateway_samples_skipped_total{{reason=\"{reason}\"}}");
+        assert_eq!(gateway.own_metric(&series), lines, "{reason}");
+    }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use prometheus_aggregation_gateway::gateway::{Accepted, Gateway, Limits, PushRequest, Refusal};
 use prometheus_aggregation_gateway::idempotency::GENERATION_MILLIS;
+use prometheus_aggregation_gateway::parse::Format;
 use prometheus_aggregation_gateway::rules::Rules;
 
 use crate::journal::{START, reopened, scrape};
@@ -17,6 +18,7 @@ fn push(gateway: &Gateway, key: &str, labels: &str, time_millis: u64) -> Result<
     gateway.push(&PushRequest {
         labels,
         key: Some(key.as_bytes()),
+        format: Format::Text,
         body: BODY,
         time_millis,
     })

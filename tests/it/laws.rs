@@ -6,7 +6,7 @@ use prometheus_aggregation_gateway::aggregate::View;
 use prometheus_aggregation_gateway::gateway::Gateway;
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
-use prometheus_aggregation_gateway::parse::parse;
+use prometheus_aggregation_gateway::parse::{Format, parse};
 use prometheus_aggregation_gateway::render::{Cursor, render, whole_text};
 
 use crate::cases;
@@ -286,7 +286,7 @@ fn long_bodies_take_linear_time() {
     );
     let key = GroupingKey::default();
     for body in &bodies {
-        if let Err(refusal) = parse(body, &key, LabelLimits::NONE) {
+        if let Err(refusal) = parse(Format::Text, body, &key, LabelLimits::NONE) {
             assert_is_one_short_line(&refusal.to_string());
         }
     }

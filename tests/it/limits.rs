@@ -5,7 +5,7 @@ use prometheus_aggregation_gateway::aggregate::Aggregate;
 use prometheus_aggregation_gateway::gateway::{Gateway, Limits, Refusal, ReplayedBy};
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
-use prometheus_aggregation_gateway::parse::parse;
+use prometheus_aggregation_gateway::parse::{Format, parse};
 use prometheus_aggregation_gateway::rules::Rules;
 use rustix::process::Signal;
 
@@ -40,7 +40,7 @@ fn labels_at_most(labels_max: usize, bytes_max: usize) -> Limits {
 #[track_caller]
 fn add(aggregate: &mut Aggregate, path: &str, body: &str) {
     let key = GroupingKey::from_path(path).unwrap();
-    let push = parse(body.as_bytes(), &key, LabelLimits::NONE).unwrap();
+    let push = parse(Format::Text, body.as_bytes(), &key, LabelLimits::NONE).unwrap();
     let before = aggregate.size().series;
     let checked = aggregate.check(&push).unwrap();
     let new = aggregate.new_series(&checked);
@@ -206,7 +206,7 @@ fn long_labels_are_refused() {
     accept("", "# HELP name Longer.\n# TYPE name gauge\n");
     let name = "has 5 bytes in its name";
     refuse("", "name1 1\n", &format!("line 1: `name1` {name}"));
-    refuse("", "# HELP name1 \n", &format!("line 1: `name1` {name}"));
+    refuse("", "# HELP name1 x\n", &format!("line 1: `name1` {name}"));
     let histogram = "# TYPE h histogram\nh_sum 1\n";
     refuse("", histogram, &format!("line 2: `h_sum` {name}"));
     let value = "line 2: `x` has 5 bytes in the value of the label `b`";

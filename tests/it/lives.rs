@@ -7,6 +7,7 @@ use std::sync::Arc;
 use prometheus_aggregation_gateway::aggregate::Ages;
 use prometheus_aggregation_gateway::gateway::{Accepted, Gateway, PushRequest};
 use prometheus_aggregation_gateway::metric::GaugeMode;
+use prometheus_aggregation_gateway::parse::Format;
 use prometheus_aggregation_gateway::rules::{GaugeRule, Rules};
 
 use crate::journal::{START, scrape};
@@ -189,6 +190,7 @@ impl World {
         let outcome = self.gateway.push(&PushRequest {
             labels: &labels,
             key: None,
+            format: Format::Text,
             body: body.as_bytes(),
             time_millis: self.now_millis,
         });

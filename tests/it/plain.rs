@@ -3,7 +3,7 @@
 
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
-use prometheus_aggregation_gateway::parse::parse;
+use prometheus_aggregation_gateway::parse::{Format, parse};
 
 use crate::cases;
 use crate::random::broken::{broken, damaged, hostile};
@@ -127,13 +127,15 @@ const BUT_64: LabelLimits = LabelLimits {
 
 const TYPES: &str = "# TYPE c counter\n# TYPE h histogram\n# TYPE s summary\n";
 
-/// Every sample line with a blank before it.
+/// Every sample line with a blank before it; the mark of byte order stays at the begin.
 fn in_the_general_way(body: &[u8]) -> Vec<u8> {
+    const MARK: &[u8] = b"\xef\xbb\xbf";
+    let (mark, body) = body.split_at(if body.starts_with(MARK) { 3 } else { 0 });
     let lines: Vec<Vec<u8>> = body
         .split(|&byte| byte == b'\n')
         .map(|line| [b" ", line].concat())
         .collect();
-    lines.join(&b'\n')
+    [mark, &lines.join(&b'\n')].concat()
 }
 
 #[track_caller]
@@ -145,7 +147,10 @@ fn check(body: &[u8]) {
     ] {
         let general = in_the_general_way(body);
         for limits in [LabelLimits::NONE, TIGHT, BUT_64] {
-            let (plain, general) = (parse(body, &key, limits), parse(&general, &key, limits));
+            let (plain, general) = (
+                parse(Format::Text, body, &key, limits),
+                parse(Format::Text, &general, &key, limits),
+            );
             assert_eq!(plain, general, "{}", String::from_utf8_lossy(body));
         }
     }

@@ -20,6 +20,14 @@ fn start(folder: &Path, name: &str) -> RunningGateway {
     RunningGateway::of(process.expect("the program is there"))
 }
 
+/// Copies the program in a process of its own: what a process has open for writing cannot be
+/// started, and the children of other tests have this one's files open until they are.
+#[track_caller]
+fn copy_program(to: &Path) {
+    let status = Command::new("cp").arg(program()).arg(to).status();
+    assert!(status.is_ok_and(|status| status.success()));
+}
+
 #[track_caller]
 fn hand_over(gateway: &RunningGateway) {
     gateway.signal(Signal::HUP);
@@ -38,11 +46,11 @@ fn runs(gateway: &RunningGateway) -> String {
 fn a_bare_name_is_found_when_its_file_was_replaced() {
     let folder = scratch_folder();
     let (name, path) = ("some-gateway", folder.path().join("some-gateway"));
-    fs::copy(program(), &path).unwrap();
+    copy_program(&path);
     let gateway = start(folder.path(), name);
     for _ in 0..2 {
         let next = folder.path().join("next");
-        fs::copy(program(), &next).unwrap();
+        copy_program(&next);
         fs::rename(&next, &path).unwrap();
         assert!(runs(&gateway).ends_with(" (deleted)"));
         hand_over(&gateway);
@@ -56,7 +64,7 @@ fn a_bare_name_is_followed_when_it_leads_elsewhere() {
     let folder = scratch_folder();
     let (name, link) = ("some-gateway", folder.path().join("some-gateway"));
     for version in ["1", "2"] {
-        fs::copy(program(), folder.path().join(version)).unwrap();
+        copy_program(&folder.path().join(version));
     }
     symlink("1", &link).unwrap();
     let gateway = start(folder.path(), name);

@@ -1,6 +1,7 @@
 //! Pushes and resets at a time that the test does not care about.
 
 use prometheus_aggregation_gateway::gateway::{Accepted, Gateway, Merged, PushRequest, Refusal};
+use prometheus_aggregation_gateway::parse::Format;
 
 pub trait PushText {
     /// Pushes a body in the text format.
@@ -12,6 +13,7 @@ impl PushText for Gateway {
         let request = PushRequest {
             labels,
             key: None,
+            format: Format::Text,
             body,
             time_millis: 0,
         };

@@ -11,6 +11,7 @@
 //! - Where neither `+Inf` nor `_count` is there, both are what the highest bucket says, or 0.
 
 pub mod broken;
+pub mod encoded;
 pub mod model;
 mod spelling;
 
@@ -217,7 +218,7 @@ fn family_lines(random: &mut Random, family: &Universal, model: &mut Model) -> V
 
     let typed = !plain || random.percent(70);
     if typed {
-        lines.insert(0, refused(type_line(random, family.name, family.kind)));
+        lines.insert(0, open(type_line(random, family.name, family.kind)));
     }
     if family.kind != "summary" {
         model.kind(family.name, if typed { family.kind } else { "untyped" });
@@ -225,7 +226,7 @@ fn family_lines(random: &mut Random, family: &Universal, model: &mut Model) -> V
     if random.percent(70) {
         let anywhere = random.below(lines.len() + 1);
         let at = *random.pick(&[0, 0, 0, anywhere]);
-        lines.insert(at, refused(help_line(random, family.name, family.help)));
+        lines.insert(at, open(help_line(random, family.name, family.help)));
         model.help(family.name, family.help);
     }
     lines
@@ -234,8 +235,8 @@ fn family_lines(random: &mut Random, family: &Universal, model: &mut Model) -> V
 fn declaration(random: &mut Random, name: &str) -> Vec<Line> {
     let kind = *random.pick(&["counter", "gauge", "histogram", "summary", "untyped"]);
     let mut lines = vec![
-        refused(type_line(random, name, kind)),
-        refused(help_line(random, name, "Alone.")),
+        open(type_line(random, name, kind)),
+        open(help_line(random, name, "Alone.")),
     ];
     random.shuffle(&mut lines);
     lines.truncate(1 + random.below(2));

@@ -9,7 +9,7 @@ use prometheus_aggregation_gateway::aggregate::{
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::keyed_hash::KeyedHash;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
-use prometheus_aggregation_gateway::parse::{parse, parse_snapshot};
+use prometheus_aggregation_gateway::parse::{Format, parse, parse_snapshot};
 use prometheus_aggregation_gateway::render::{render_pieces, whole_text};
 
 use crate::random::Random;
@@ -37,7 +37,7 @@ fn snapshot(view: &View) -> Vec<String> {
 /// Pushes a body at a second; true if it was accepted.
 fn push(aggregate: &mut Aggregate, body: &str, second: u32) -> bool {
     let key = GroupingKey::default();
-    let push = parse(body.as_bytes(), &key, LabelLimits::NONE);
+    let push = parse(Format::Text, body.as_bytes(), &key, LabelLimits::NONE);
     let push = push.unwrap_or_else(|error| panic!("{error}\n{body}"));
     match aggregate.check(&push) {
         Ok(checked) => aggregate.merge(&checked, second),
@@ -49,7 +49,8 @@ fn push(aggregate: &mut Aggregate, body: &str, second: u32) -> bool {
 fn read_back(view: &View, ages: Ages) -> Aggregate {
     let mut aggregate = Aggregate::new(ages);
     for piece in snapshot(view) {
-        let push = parse_snapshot(piece.as_bytes()).expect("a snapshot is valid");
+        let key = GroupingKey::default();
+        let push = parse_snapshot(piece.as_bytes(), &key).expect("a snapshot is valid");
         let checked = aggregate.check(&push).expect("a snapshot fits");
         aggregate.merge(&checked, u32::MAX);
     }
@@ -264,14 +265,14 @@ fn label_sets_of_one_hash() {
 #[test]
 fn seconds_of_a_snapshot() {
     let body = "x 1 5999\nx{a=\"1\"} 1.5 6000\nx{a=\"2\"} 2\nx{a=\"3\"} NaN 1000\n\
-                x{a=\"4\"} 4 -7000\nx{a=\"5\"} 5e0  8000 \nx{a=\"6\"} 6 9223372036854775807\n\
+                x{a=\"4 5\"} 4 7000\n{\"x.y\",a=\"6 7\"} 6 8000\n\
                 # TYPE h histogram\nh_sum 1 1000\nh_bucket{le=\"+Inf\"} 1 2000\nh_count 1 3000\n\
                 h_count{a=\"1\"} NaN 4000\nh_bucket{a=\"2\",le=\"+Inf\"} 1 5000\n";
-    let push = parse_snapshot(body.as_bytes()).expect("it is valid");
-    assert_eq!(push.number_seconds, [5, 6, 0, 0, 8, u32::MAX]);
-    assert_eq!(push.histogram_seconds, [3, 0]);
     let key = GroupingKey::default();
-    let sent = parse(body.as_bytes(), &key, LabelLimits::NONE).expect("it is valid");
+    let push = parse_snapshot(body.as_bytes(), &key).expect("it is valid");
+    assert_eq!(push.number_seconds, [5, 6, 0, 7, 8]);
+    assert_eq!(push.histogram_seconds, [3, 0]);
+    let sent = parse(Format::Text, body.as_bytes(), &key, LabelLimits::NONE).expect("it is valid");
     assert!(sent.number_seconds.is_empty() && sent.histogram_seconds.is_empty());
     assert_eq!(
         (sent.numbers, sent.histograms),

@@ -74,6 +74,7 @@ const MODULES: &[(&str, Room, &[&str])] = &[
             "excerpt",
             "gateway",
             "listen",
+            "parse",
             "percent_encoding",
             "render",
             "status",

@@ -1,9 +1,12 @@
 //! One line of a scrape by itself: its tokens, names, escapes and numbers, each in the one spelling
 //! that the gateway may write. What a line means after the lines before it is `strict`'s part.
 //!
-//! line   = "# HELP " name " " text | "# TYPE " name " " type | name [labels] " " number
-//! labels = "{" label {"," label} "}"
-//! label  = label-name "=" quote value quote
+//! line   = "# HELP " name " " text | "# TYPE " name " " type | sample " " number
+//! sample = plain-name ["{" labels "}"] | "{" quoted-name ["," labels] "}"
+//! labels = label {"," label}
+//! label  = (label-name | quoted-name) "=" quote value quote
+//!
+//! A name is quoted exactly if it is beyond the alphabet, and a metric name then has no escapes.
 
 pub enum Line<'a> {
     Help(&'a str, String),
@@ -39,8 +42,7 @@ impl<'a> Line<'a> {
 }
 
 fn help(rest: &str) -> Result<Line<'_>, String> {
-    let (name, text) = rest.split_once(' ').unwrap_or((rest, ""));
-    metric_name(name)?;
+    let (name, text) = metadata(rest)?;
     ensure(!text.is_empty(), || {
         format!("HELP of `{name}` without text")
     })?;
@@ -51,8 +53,7 @@ fn help(rest: &str) -> Result<Line<'_>, String> {
 }
 
 fn kind(rest: &str) -> Result<Line<'_>, String> {
-    let (name, kind) = rest.split_once(' ').unwrap_or((rest, ""));
-    metric_name(name)?;
+    let (name, kind) = metadata(rest)?;
     ensure(
         ["counter", "gauge", "histogram", "untyped"].contains(&kind),
         || format!("type `{kind}` of `{name}`"),
@@ -61,11 +62,29 @@ fn kind(rest: &str) -> Result<Line<'_>, String> {
 }
 
 fn sample(line: &str) -> Result<Line<'_>, String> {
-    let (name, rest) = line.split_at(line.find(['{', ' ']).unwrap_or(line.len()));
-    metric_name(name)?;
-    let (labels, rest) = match rest.strip_prefix('{') {
-        Some(rest) => labels(rest)?,
-        None => (Vec::new(), rest),
+    let (name, labels, rest) = match line.strip_prefix("{\"") {
+        Some(rest) => {
+            let (name, rest) = quoted_metric_name(rest)?;
+            match (rest.strip_prefix(','), rest.strip_prefix('}')) {
+                (Some(rest), _) => {
+                    let (labels, rest) = labels(rest)?;
+                    (name, labels, rest)
+                }
+                (None, Some(rest)) => (name, Vec::new(), rest),
+                (None, None) => return Err(format!("neither `,` nor `}}` after `{name}`")),
+            }
+        }
+        None => {
+            let (name, rest) = line.split_at(line.find(['{', ' ']).unwrap_or(line.len()));
+            metric_name(name)?;
+            match rest.strip_prefix('{') {
+                Some(rest) => {
+                    let (labels, rest) = labels(rest)?;
+                    (name, labels, rest)
+                }
+                None => (name, Vec::new(), rest),
+            }
+        }
     };
     let value = rest.strip_prefix(' ').ok_or("no space before the value")?;
     ensure(!value.is_empty(), || "no value".to_owned())?;
@@ -82,8 +101,16 @@ fn sample(line: &str) -> Result<Line<'_>, String> {
 fn labels(mut rest: &str) -> Result<(Vec<Label<'_>>, &str), String> {
     let mut labels = Vec::new();
     loop {
-        let (name, after) = rest.split_once('=').ok_or("no `=` in a label")?;
-        label_name(name)?;
+        let name_end = match rest.strip_prefix('"') {
+            Some(quoted) => 2 + closing_quote(quoted).ok_or("label name is not closed")?,
+            None => rest.find('=').ok_or("no `=` in a label")?,
+        };
+        let (name, after) = rest.split_at(name_end);
+        let after = after.strip_prefix('=').ok_or("no `=` in a label")?;
+        match name.strip_prefix('"') {
+            Some(name) => quoted_label_name(&name[..name.len() - 1])?,
+            None => label_name(name)?,
+        }
         let quoted = after
             .strip_prefix('"')
             .ok_or("label value without quotes")?;
@@ -126,6 +153,41 @@ fn unescape(text: &str, allowed: &[char]) -> Result<String, String> {
         plain.push(if escaped == 'n' { '\n' } else { escaped });
     }
     Ok(plain)
+}
+
+/// The name of a HELP or TYPE line, and what is behind it.
+fn metadata(rest: &str) -> Result<(&str, &str), String> {
+    if let Some(quoted) = rest.strip_prefix('"') {
+        let (name, rest) = quoted_metric_name(quoted)?;
+        let text = rest.strip_prefix(' ').ok_or("no space behind a name")?;
+        return Ok((name, text));
+    }
+    let (name, text) = rest.split_once(' ').unwrap_or((rest, ""));
+    metric_name(name)?;
+    Ok((name, text))
+}
+
+/// Reads a metric name behind its opening quote, up to and with the closing one.
+fn quoted_metric_name(rest: &str) -> Result<(&str, &str), String> {
+    let (name, rest) = rest.split_once('"').ok_or("name is not closed")?;
+    ensure(
+        !name.contains(['\\']) && !name.contains(char::is_control),
+        || format!("metric name `{name}`"),
+    )?;
+    ensure(!name.is_empty() && metric_name(name).is_err(), || {
+        format!("quotes around `{name}`")
+    })?;
+    Ok((name, rest))
+}
+
+fn quoted_label_name(name: &str) -> Result<(), String> {
+    let plain = unescape(name, &['\\', 'n', '"'])?;
+    ensure(!plain.is_empty() && !plain.starts_with("__"), || {
+        format!("label name `{name}`")
+    })?;
+    ensure(label_name(&plain).is_err(), || {
+        format!("quotes around `{name}`")
+    })
 }
 
 fn metric_name(name: &str) -> Result<(), String> {

@@ -1,0 +1,97 @@
+//! A push: what its fields say of its body, and the response to it.
+
+use std::time::Instant;
+
+use tiny_http::Request;
+
+use super::Site;
+use super::answer::Answer;
+use super::idempotency_key::{FIELD, idempotency_key};
+use super::worker::field;
+use crate::excerpt::Excerpt;
+use crate::gateway::{Accepted, PushRequest, Refusal};
+use crate::parse::Format;
+use crate::status::PushResult;
+
+/// Senders are told to wait this long after a reset, so that nobody pushes right into it.
+const NEXT_RESET_GRACE_SECONDS: i64 = 30;
+
+/// What became of a push, and the response that says so.
+type Outcome = (PushResult, Answer);
+
+/// Merges a push whose body has arrived.
+pub fn push(request: &Request, site: &Site, labels: &str, body: &[u8]) -> Answer {
+    let outcome = merge(request, site, labels, body);
+    let (result, answer) = outcome.unwrap_or_else(|refused| refused);
+    site.status.count_push(result);
+    answer
+}
+
+fn merge(request: &Request, site: &Site, labels: &str, body: &[u8]) -> Result<Outcome, Outcome> {
+    let started = Instant::now();
+    let unsupported = |answer| (PushResult::Unsupported, answer);
+    check_coding(request).map_err(unsupported)?;
+    let format = Format::of(field(request, "Content-Type"), body);
+    let format = format.map_err(|error| unsupported(Answer::refusal(415, error)))?;
+    let key = idempotency_key(field(request, FIELD), request.url());
+    let key = key.map_err(|error| (PushResult::Invalid, Answer::refusal(400, error)))?;
+    let request = PushRequest {
+        labels,
+        format,
+        key: key.as_deref(),
+        body,
+        time_millis: site.clock.now_millis(),
+    };
+    let outcome = site.gateway.push(&request).map_err(refused)?;
+    // By then a reset may have come.
+    let answer = accepted(site.status.next_reset());
+    match outcome {
+        Accepted::Repeated => {
+            let answer = answer.with_field("Idempotent-Replayed", "true");
+            Ok((PushResult::Repeated, answer))
+        }
+        Accepted::Merged(merged) => {
+            let (samples, skipped) = (merged.samples, merged.skipped);
+            site.status
+                .count_merged(samples, skipped, body.len(), started.elapsed());
+            site.status.count_cut_help_texts(merged.cut_help_texts);
+            Ok((PushResult::Accepted, answer))
+        }
+    }
+}
+
+fn refused(refusal: Refusal) -> Outcome {
+    let (result, code) = match refusal {
+        _ if refusal.is_beyond_label_limits() => (PushResult::TooManyLabels, 400),
+        Refusal::TooManySeries(_) => (PushResult::TooManySeries, 429),
+        Refusal::Path(_) | Refusal::Invalid(_) | Refusal::Beyond(..) => (PushResult::Invalid, 400),
+        Refusal::Conflict(_) => (PushResult::Conflict, 400),
+        Refusal::KeyReused => (PushResult::KeyReused, 422),
+        Refusal::TooManyKeys(_) => (PushResult::TooManyKeys, 429),
+        Refusal::NotKept(_) => (PushResult::NotKept, 503),
+    };
+    (result, Answer::refusal(code, refusal))
+}
+
+fn accepted(next_reset: Option<i64>) -> Answer {
+    let body = match next_reset {
+        Some(seconds) => {
+            let from_then_on = seconds.saturating_add(NEXT_RESET_GRACE_SECONDS);
+            format!("{{\"nextResetTimestampSec\":{from_then_on}}}")
+        }
+        None => "{}".to_owned(),
+    };
+    Answer::json(body)
+}
+
+/// Refuses bodies that are encoded.
+fn check_coding(request: &Request) -> Result<(), Answer> {
+    match field(request, "Content-Encoding").unwrap_or_default() {
+        encoding if encoding.is_empty() || encoding.eq_ignore_ascii_case("identity") => Ok(()),
+        encoding => {
+            let encoding = Excerpt::of(encoding);
+            let line = format!("Content-Encoding {encoding} is not read here, send plain text");
+            Err(Answer::refusal(415, line))
+        }
+    }
+}

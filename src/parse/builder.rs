@@ -1,0 +1,482 @@
+//! Meaning: samples of any format to families and series, one by one, and at last to a [`Push`].
+//!
+//! A reader gives names, canonical label sets and numbers; of where they stand the builder knows
+//! a position, which it gives back in an error: its reader knows what that counts.
+//!
+//! - A sample belongs to the family of its name, or to the histogram or summary that was declared
+//!   before it and whose name it extends by `_bucket`, `_sum` or `_count`; otherwise it begins an
+//!   untyped family of its own. (`names` says more.)
+//! - The first HELP of a name stays. It has one TYPE, before the samples. A name that a histogram
+//!   exposes cannot be declared beside it; summaries are left out, and take no name from others.
+//! - A series comes once. Its identity is its name and label set, whatever the order of labels;
+//!   an empty value is no label.
+//! - A histogram may come in any order of samples and without `_sum`, `_count` or `+Inf`: `+Inf` is
+//!   then taken from `_count`, `_count` from `+Inf`. Cumulative counts never decrease.
+//! - Counters, buckets and counts are not negative. NaN and infinite increments are left out.
+//! - Quantiles in a histogram are those of a summary: several client libraries send both at once.
+
+use std::borrow::Cow;
+
+use super::distinct::{Distinct, Distinguishable};
+use super::error::{MeaningError, beyond};
+use super::histogram::{HistogramParts, SentBucket, add_histograms, second_series};
+use super::label_set::labels_of;
+use super::names::{Created, Dialect, Kind, Named, Names, Part};
+use super::seconds::Seconds;
+use super::starts::{milliseconds, only_finite};
+use crate::excerpt::Excerpt;
+use crate::grouping_key::GroupingKey;
+use crate::keyed_hash::KeyedHash;
+use crate::label_limits::LabelLimits;
+use crate::metric::{LabelSet, Push, PushedNumber, SkippedSamples, Start, UpperBound};
+
+/// The hash of a series of a push.
+#[allow(clippy::cast_possible_truncation)] // families that far apart may well share hashes
+fn series_hash(family: usize, labels: &LabelSet<'_>) -> KeyedHash {
+    labels.hash().within(family as u32)
+}
+
+impl Distinguishable for PushedNumber<'_> {
+    fn hash(&self) -> KeyedHash {
+        series_hash(self.family, &self.labels)
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self.family == other.family && self.labels == other.labels
+    }
+}
+
+impl Distinguishable for HistogramParts<'_> {
+    fn hash(&self) -> KeyedHash {
+        series_hash(self.family, &self.labels)
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self.family == other.family && self.labels == other.labels
+    }
+}
+
+/// A sample of a summary, only kept to find a second one.
+struct SummarySample<'a> {
+    family: usize,
+    part: Part,
+    labels: LabelSet<'a>,
+}
+
+impl Distinguishable for SummarySample<'_> {
+    fn hash(&self) -> KeyedHash {
+        series_hash(self.family, &self.labels)
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self.family == other.family && self.part == other.part && self.labels == other.labels
+    }
+}
+
+/// A sample but for its labels.
+#[derive(Clone, Copy)]
+pub struct Sample<'a> {
+    /// What its name stands for.
+    pub named: Named<'a>,
+    /// As sent: it may be NaN or infinite.
+    pub value: f64,
+    /// Where it stands, for messages.
+    pub position: usize,
+}
+
+/// The label set of a sample.
+pub struct Labels<'a> {
+    /// Its canonical text, with the labels of the path and without the `le` of a bucket.
+    pub canonical: Cow<'a, str>,
+    /// How many labels the sample has of its own; those of the path may make it more.
+    pub sent: usize,
+}
+
+/// The families of a body as read so far. All is in lists, in the order of the body.
+pub struct Builder<'a> {
+    /// Declared and met.
+    pub names: Names<'a>,
+    limits: LabelLimits,
+    /// A sample with so many labels of its own and all of the path has not too many.
+    sent_labels_max: usize,
+    /// What the labels of the path add to each sample.
+    path_label_bytes: usize,
+    path_label_bytes_left: usize,
+    numbers: Distinct<PushedNumber<'a>>,
+    summary_samples: Distinct<SummarySample<'a>>,
+    histograms: Distinct<HistogramParts<'a>>,
+    last_histogram: Option<usize>,
+    buckets: Vec<SentBucket>,
+    expected_samples: usize,
+    /// Of numbers, by their places in the list of all of them.
+    number_starts: Vec<Start>,
+    histogram_starts: Vec<Start>,
+    /// Of a snapshot.
+    seconds: Option<Box<Seconds>>,
+    samples: u64,
+    /// What was left out.
+    pub skipped: SkippedSamples,
+}
+
+impl<'a> Builder<'a> {
+    /// Nothing read yet of a body of about so many samples. The labels of the key will be put on
+    /// every sample, as long as they take no more than so many bytes in all; each series is held to
+    /// the limits.
+    pub fn new(
+        dialect: Dialect,
+        grouping_key: &GroupingKey,
+        limits: LabelLimits,
+        path_label_bytes_max: usize,
+        expected_samples: usize,
+    ) -> Builder<'a> {
+        Builder {
+            names: Names::new(dialect, limits),
+            limits,
+            sent_labels_max: limits
+                .labels_max
+                .saturating_sub(grouping_key.labels().len()),
+            path_label_bytes: grouping_key.length(),
+            path_label_bytes_left: path_label_bytes_max,
+            numbers: Distinct::expecting(expected_samples),
+            summary_samples: Distinct::expecting(1),
+            histograms: Distinct::expecting(1),
+            last_histogram: None,
+            buckets: Vec::new(),
+            expected_samples,
+            number_starts: Vec::new(),
+            histogram_starts: Vec::new(),
+            seconds: None,
+            samples: 0,
+            skipped: SkippedSamples::default(),
+        }
+    }
+
+    /// Takes timestamps for what they are in a snapshot, from here on.
+    pub fn take_timestamps(&mut self) {
+        self.seconds = Some(Box::default());
+    }
+
+    /// Takes the timestamp of the sample that comes next.
+    pub fn take_timestamp(&mut self, timestamp: Option<i64>) {
+        if let Some(seconds) = &mut self.seconds {
+            seconds.next_line(timestamp);
+        }
+    }
+
+    /// Takes a sample. The bound is that of a bucket; other samples have none, whatever it is.
+    ///
+    /// # Errors
+    /// When it is beyond the limits, cannot be negative, or its series was there before.
+    pub fn sample(
+        &mut self,
+        sample: &Sample<'a>,
+        labels: Labels<'a>,
+        upper_bound: UpperBound,
+    ) -> Result<(), MeaningError> {
+        self.check_labels(sample.named.name, &labels)?;
+        check_not_negative(&sample.named, sample.value)?;
+        match sample.named.kind {
+            Kind::Counter | Kind::Number => {
+                self.number(sample, LabelSet::from_canonical(labels.canonical))
+            }
+            Kind::Histogram(part) => {
+                let place = self.histogram(sample.named.family, labels.canonical);
+                self.histogram_part(sample, part, place, upper_bound)
+            }
+            Kind::Summary(part) => {
+                self.summary_part(sample, part, LabelSet::from_canonical(labels.canonical))
+            }
+            Kind::GaugeHistogram => {
+                self.skipped.gauge_histogram += 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// Holds the name and the label set of a series to the limits.
+    ///
+    /// # Errors
+    /// When it is beyond them, or those of the path have become too long for so many samples.
+    #[inline]
+    pub fn check_labels(&mut self, name: &str, labels: &Labels<'a>) -> Result<(), MeaningError> {
+        let left = self
+            .path_label_bytes_left
+            .checked_sub(self.path_label_bytes);
+        self.path_label_bytes_left = left.ok_or(MeaningError::LongPathLabels)?;
+        if self.is_short(name, labels) {
+            return Ok(());
+        }
+        self.check_limits(name, &labels.canonical)
+    }
+
+    /// True if a sample is within the limits at first sight, as nearly all are: its own labels are
+    /// so few that those of the path cannot make too many, and in a label set that is no longer
+    /// than one text may be, no text is.
+    fn is_short(&self, name: &str, labels: &Labels<'_>) -> bool {
+        labels.sent <= self.sent_labels_max
+            && labels.canonical.len() <= self.limits.bytes_max
+            && name.len() <= self.limits.bytes_max
+    }
+
+    /// Holds the name and the canonical labels of a sample to the limits.
+    #[cold]
+    fn check_limits(&self, name: &str, canonical: &str) -> Result<(), MeaningError> {
+        let checked = self.limits.check_metric_name(name);
+        let checked = checked.and_then(|()| self.limits.check_labels(labels_of(canonical)));
+        checked.map_err(|limit| beyond(name, limit))
+    }
+
+    #[inline]
+    fn number(&mut self, sample: &Sample<'a>, labels: LabelSet<'a>) -> Result<(), MeaningError> {
+        self.count_sample(sample.value);
+        let number = PushedNumber {
+            family: sample.named.family,
+            labels,
+            value: sample.value,
+        };
+        let second = |second: &PushedNumber<'_>| second_series(sample.named.name, &second.labels);
+        self.numbers.insert_new(number, second)?;
+        if let Some(seconds) = &mut self.seconds {
+            seconds.of_number();
+        }
+        Ok(())
+    }
+
+    /// Takes a sample that is left out as one of a summary.
+    pub fn summary_part(
+        &mut self,
+        sample: &Sample<'a>,
+        part: Part,
+        labels: LabelSet<'a>,
+    ) -> Result<(), MeaningError> {
+        self.skipped.summary += 1;
+        let discarded = SummarySample {
+            family: sample.named.family,
+            part,
+            labels,
+        };
+        let second = |second: &SummarySample<'_>| second_series(sample.named.name, &second.labels);
+        self.summary_samples.insert_new(discarded, second)
+    }
+
+    /// The place of the histogram with this label set.
+    #[inline]
+    fn histogram(&mut self, family: usize, labels: Cow<'a, str>) -> usize {
+        let place = match self.last_histogram {
+            // The samples of one histogram mostly come in a row.
+            Some(last) if self.histograms.at(last).has(family, &labels) => last,
+            _ => self.histograms.place(HistogramParts {
+                family,
+                labels: LabelSet::from_canonical(labels),
+                sum: None,
+                count: None,
+            }),
+        };
+        self.last_histogram = Some(place);
+        place
+    }
+
+    #[inline]
+    fn histogram_part(
+        &mut self,
+        sample: &Sample<'a>,
+        part: Part,
+        place: usize,
+        upper_bound: UpperBound,
+    ) -> Result<(), MeaningError> {
+        self.count_sample(sample.value);
+        if let Part::Own | Part::Bucket = part {
+            // A second one is found when they are sorted.
+            self.push_bucket(SentBucket {
+                histogram: place,
+                upper_bound,
+                cumulative_count: sample.value,
+                position: sample.position,
+            });
+            return Ok(());
+        }
+        let histogram = self.histograms.at(place);
+        let is_second = if part == Part::Sum {
+            histogram.sum.replace(sample.value).is_some()
+        } else {
+            if let Some(seconds) = &mut self.seconds {
+                seconds.of_histogram(place);
+            }
+            let count = (sample.value, sample.position);
+            histogram.count.replace(count).is_some()
+        };
+        if is_second {
+            return Err(second_series(sample.named.name, &histogram.labels));
+        }
+        Ok(())
+    }
+
+    /// Takes the sum and the count of a histogram, and gives its place; the value of the sample is
+    /// the count.
+    ///
+    /// # Errors
+    /// When it is beyond the limits or there already, or its count is negative.
+    pub fn whole_histogram(
+        &mut self,
+        sample: &Sample<'a>,
+        labels: Labels<'a>,
+        sum: f64,
+    ) -> Result<usize, MeaningError> {
+        let longest = sample.named.name.len() + "_bucket".len();
+        if longest > self.limits.bytes_max {
+            let checked = self
+                .limits
+                .check_metric_name(&format!("{}_bucket", sample.named.name));
+            checked.map_err(|limit| beyond(sample.named.name, limit))?;
+        }
+        self.check_labels(sample.named.name, &labels)?;
+        let place = self.histogram(sample.named.family, labels.canonical);
+        self.count_sample(sum);
+        self.count_sample(sample.value);
+        let histogram = self.histograms.at(place);
+        let is_second = histogram.sum.replace(sum).is_some();
+        histogram.count = Some((sample.value, sample.position));
+        if is_second {
+            return Err(second_series(sample.named.name, &histogram.labels));
+        }
+        Ok(place)
+    }
+
+    /// Takes a bucket of the histogram at a place that was given out here.
+    pub fn bucket(&mut self, bucket: SentBucket) {
+        self.count_sample(bucket.cumulative_count);
+        self.push_bucket(bucket);
+    }
+
+    /// Takes the start of the number that came last.
+    pub fn last_number_began(&mut self, milliseconds: i64) {
+        let place = self.numbers.len().saturating_sub(1);
+        self.number_starts.push(Start {
+            place,
+            milliseconds,
+        });
+    }
+
+    /// Takes the start of the histogram at a place that was given out here.
+    pub fn histogram_began(&mut self, place: usize, milliseconds: i64) {
+        self.histogram_starts.push(Start {
+            place,
+            milliseconds,
+        });
+    }
+
+    #[inline]
+    fn push_bucket(&mut self, bucket: SentBucket) {
+        if self.buckets.is_empty() {
+            self.buckets.reserve_exact(self.expected_samples);
+        }
+        self.buckets.push(bucket);
+    }
+
+    #[inline]
+    fn count_sample(&mut self, value: f64) {
+        if value.is_nan() {
+            self.skipped.not_a_number += 1;
+        } else if value.is_infinite() {
+            self.skipped.infinite += 1;
+        } else {
+            self.samples += 1;
+        }
+    }
+
+    /// Takes the samples that only say when a series began out of the numbers.
+    fn take_starts(&mut self, created: &[Created]) {
+        for place in 0..self.numbers.len() {
+            let number = self.numbers.get(place);
+            let Ok(found) = created.binary_search_by_key(&number.family, |pair| pair.family) else {
+                continue;
+            };
+            let family = created[found].of;
+            if number.value.is_finite() {
+                self.samples -= 1;
+                self.skipped.created += 1;
+            }
+            if let Some(milliseconds) = milliseconds(number.value) {
+                let (hash, labels) = (series_hash(family, &number.labels), &number.labels);
+                let is_begun =
+                    |other: &PushedNumber<'_>| other.family == family && other.labels == *labels;
+                let start = |place| Start {
+                    place,
+                    milliseconds,
+                };
+                let of_number = self.numbers.find(hash, is_begun).map(start);
+                self.number_starts.extend(of_number);
+                let is_begun =
+                    |other: &HistogramParts<'_>| other.family == family && other.labels == *labels;
+                let of_histogram = self.histograms.find(hash, is_begun).map(start);
+                self.histogram_starts.extend(of_histogram);
+            }
+            // It is left out with those that were sent so.
+            self.numbers.at(place).value = f64::NAN;
+        }
+        self.number_starts.sort_by_key(|start| start.place);
+        self.histogram_starts.sort_by_key(|start| start.place);
+    }
+
+    /// All is read; an error gives the position that it is about.
+    pub fn finish(mut self) -> Result<Push<'a>, (usize, MeaningError)> {
+        let created = self.names.created();
+        if !created.is_empty() {
+            self.take_starts(&created);
+        }
+        let mut families = self.names.into_families();
+        let numbers = self.numbers.into_list();
+        let mut seconds = self.seconds.map(|seconds| *seconds);
+        if let Some(seconds) = &mut seconds {
+            seconds.retain_numbers(|place| numbers[place].value.is_finite());
+        }
+        let (numbers, number_starts) = only_finite(numbers, self.number_starts);
+        for number in &numbers {
+            families[number.family].has_series = true;
+            families[number.family].has_negative |= number.value < 0.0;
+        }
+        let mut push = Push {
+            numbers,
+            number_starts,
+            samples: self.samples,
+            skipped: self.skipped,
+            ..Push::default()
+        };
+        self.buckets
+            .sort_unstable_by_key(|sent| (sent.histogram, sent.upper_bound, sent.position));
+        let histograms = self.histograms.into_list();
+        let starts = self.histogram_starts;
+        add_histograms(
+            &mut push,
+            &mut families,
+            histograms,
+            &self.buckets,
+            &starts,
+            |place| {
+                if let Some(seconds) = &mut seconds {
+                    seconds.keep_histogram(place);
+                }
+            },
+        )?;
+        push.families = families;
+        let seconds = seconds.map(Seconds::into_lists);
+        (push.number_seconds, push.histogram_seconds) = seconds.unwrap_or_default();
+        Ok(push)
+    }
+}
+
+/// Counts are never negative. Other numbers may well be: a histogram of temperatures can sum up to
+/// less than nothing.
+fn check_not_negative(named: &Named<'_>, value: f64) -> Result<(), MeaningError> {
+    let what = match named.kind {
+        Kind::Counter => "counter",
+        Kind::Histogram(Part::Bucket) => "bucket",
+        Kind::Histogram(Part::Count) => "count",
+        _ => return Ok(()),
+    };
+    if value < 0.0 && value.is_finite() {
+        let name = Excerpt::of(named.name);
+        return Err(MeaningError::Negative { name, what });
+    }
+    Ok(())
+}
