@@ -5,7 +5,6 @@
 //! same sums. Families are in the byte order of their names, series in that of their label sets;
 //! a histogram's buckets by upper bound, then `_sum`, then `_count`. Knows nothing of HTTP.
 
-use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use crate::aggregate::{Family, Histogram, Position, Series, View};
@@ -65,7 +64,7 @@ fn render_series(
             if text.len() >= text_bytes {
                 return ControlFlow::Break(());
             }
-            render_sample(name, &[&name.start], labels, *value, text);
+            render_sample(name, &[name.text], labels, *value, text);
             ControlFlow::Continue(())
         }),
         Series::Histograms(histograms) => {
@@ -113,7 +112,7 @@ pub fn render_pieces<E>(
         render_head(name, family, &mut text);
         match &family.series {
             Series::Numbers(numbers) => numbers.iter().try_for_each(|(labels, value)| {
-                render_sample(name, &[&name.start], labels, *value, &mut text);
+                render_sample(name, &[name.text], labels, *value, &mut text);
                 full(&mut text)
             })?,
             Series::Histograms(histograms) => {
@@ -157,53 +156,40 @@ fn render_type(name: &Name<'_>, family: &Family, text: &mut Vec<u8>) {
     );
 }
 
-/// `whole` is the start of the name and the suffix of a sample.
+/// `whole` is the name and the suffix of a sample.
 fn render_sample(name: &Name<'_>, whole: &[&str], labels: &str, value: f64, text: &mut Vec<u8>) {
-    append(text, whole);
-    match labels {
-        "" => append(text, &[name.alone]),
-        labels => append(text, &[name.behind, labels, "} "]),
+    if name.is_plain() {
+        append(text, whole);
+        match labels {
+            "" => append(text, &[" "]),
+            labels => append(text, &["{", labels, "} "]),
+        }
+    } else {
+        let comma = if labels.is_empty() { "" } else { "," };
+        append(text, &["{\""]);
+        append(text, whole);
+        append(text, &["\"", comma, labels, "} "]);
     }
     number::append(value, text);
     text.push(b'\n');
 }
 
-/// The name of a family, and what stands around it in a line. Beyond the alphabet it is quoted,
-/// and stands among the labels of a sample (text format 1.0.0).
+/// The name of a family. Beyond the alphabet it is quoted, and stands among the labels of a sample
+/// (text format 1.0.0).
 struct Name<'a> {
     text: &'a str,
-    /// Around it in a HELP or TYPE line.
+    /// What stands around it: a quote or nothing.
     quote: &'static str,
-    /// It, with what stands before it in a sample.
-    start: Cow<'a, str>,
-    /// Between it and its labels.
-    behind: &'static str,
-    /// The same of a bucket, with its suffix.
-    behind_bucket: &'static str,
-    /// Between it and the value, without labels.
-    alone: &'static str,
 }
 
 impl Name<'_> {
     fn of(text: &str) -> Name<'_> {
-        if is_plain_metric_name(text) {
-            return Name {
-                text,
-                quote: "",
-                start: Cow::Borrowed(text),
-                behind: "{",
-                behind_bucket: "_bucket{",
-                alone: " ",
-            };
-        }
-        Name {
-            text,
-            quote: "\"",
-            start: Cow::Owned(format!("{{\"{text}")),
-            behind: "\",",
-            behind_bucket: "_bucket\",",
-            alone: "\"} ",
-        }
+        let quote = if is_plain_metric_name(text) { "" } else { "\"" };
+        Name { text, quote }
+    }
+
+    fn is_plain(&self) -> bool {
+        self.quote.is_empty()
     }
 }
 
@@ -258,8 +244,12 @@ fn render_histogram(
         // negative, a + ((a + b) - a) == a + b holds in floats too, though the parts are rounded.
         // At the upper end that asks for an even last digit, which the largest float has not.
         from.cumulative_count = (from.cumulative_count + count).min(f64::MAX.next_down());
-        let start = &name.start;
-        append(text, &[start, name.behind_bucket, labels, comma, "le=\""]);
+        if name.is_plain() {
+            append(text, &[name.text, "_bucket{", labels, comma, "le=\""]);
+        } else {
+            let head = ["{\"", name.text, "_bucket\",", labels, comma, "le=\""];
+            append(text, &head);
+        }
         bounds.append(from.buckets, bound, text);
         append(text, &["\"} "]);
         number::append(from.cumulative_count, text);
@@ -269,14 +259,8 @@ fn render_histogram(
     if text.len() >= text_bytes {
         return ControlFlow::Break(());
     }
-    render_sample(name, &[&name.start, "_sum"], labels, histogram.sum, text);
-    render_sample(
-        name,
-        &[&name.start, "_count"],
-        labels,
-        histogram.count,
-        text,
-    );
+    render_sample(name, &[name.text, "_sum"], labels, histogram.sum, text);
+    render_sample(name, &[name.text, "_count"], labels, histogram.count, text);
     (from.buckets, from.cumulative_count) = (0, 0.0);
     ControlFlow::Continue(())
 }
