@@ -10,7 +10,6 @@
 //! histogram on the line of `_count` alone. A scrape never does: Prometheus would take it for the
 //! time of the sample.
 
-use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use crate::aggregate::{Family, Histogram, Position, Series, View};
@@ -73,7 +72,7 @@ fn render_series(
             if text.len() >= text_bytes {
                 return ControlFlow::Break(());
             }
-            render_sample(name, &[&name.start], labels, *value, text);
+            render_sample(name, &[name.text], labels, *value, text);
             text.push(b'\n');
             ControlFlow::Continue(())
         }),
@@ -126,7 +125,7 @@ pub fn render_pieces<E>(
         match &family.series {
             Series::Numbers(numbers) => {
                 for (labels, value, second) in numbers.iter_with_seconds() {
-                    render_sample(name, &[&name.start], labels, *value, &mut text);
+                    render_sample(name, &[name.text], labels, *value, &mut text);
                     end_line(view.silent_since(second), &mut text);
                     full(&mut text)?;
                 }
@@ -175,10 +174,17 @@ fn render_type(name: &Name<'_>, family: &Family, text: &mut Vec<u8>) {
 
 /// Renders a sample line but for its end; `whole` is the start of the name and the suffix.
 fn render_sample(name: &Name<'_>, whole: &[&str], labels: &str, value: f64, text: &mut Vec<u8>) {
-    append(text, whole);
-    match labels {
-        "" => append(text, &[name.alone]),
-        labels => append(text, &[name.behind, labels, "} "]),
+    if name.is_plain() {
+        append(text, whole);
+        match labels {
+            "" => append(text, &[" "]),
+            labels => append(text, &["{", labels, "} "]),
+        }
+    } else {
+        let comma = if labels.is_empty() { "" } else { "," };
+        append(text, &["{\""]);
+        append(text, whole);
+        append(text, &["\"", comma, labels, "} "]);
     }
     number::append(value, text);
 }
@@ -192,42 +198,22 @@ fn end_line(second: Option<u32>, text: &mut Vec<u8>) {
     text.push(b'\n');
 }
 
-/// The name of a family, and what stands around it in a line. Beyond the alphabet it is quoted,
-/// and stands among the labels of a sample (text format 1.0.0).
+/// The name of a family. Beyond the alphabet it is quoted, and stands among the labels of a sample
+/// (text format 1.0.0).
 struct Name<'a> {
     text: &'a str,
-    /// Around it in a HELP or TYPE line.
+    /// What stands around it: a quote or nothing.
     quote: &'static str,
-    /// It, with what stands before it in a sample.
-    start: Cow<'a, str>,
-    /// Between it and its labels.
-    behind: &'static str,
-    /// The same of a bucket, with its suffix.
-    behind_bucket: &'static str,
-    /// Between it and the value, without labels.
-    alone: &'static str,
 }
 
 impl Name<'_> {
     fn of(text: &str) -> Name<'_> {
-        if is_plain_metric_name(text) {
-            return Name {
-                text,
-                quote: "",
-                start: Cow::Borrowed(text),
-                behind: "{",
-                behind_bucket: "_bucket{",
-                alone: " ",
-            };
-        }
-        Name {
-            text,
-            quote: "\"",
-            start: Cow::Owned(format!("{{\"{text}")),
-            behind: "\",",
-            behind_bucket: "_bucket\",",
-            alone: "\"} ",
-        }
+        let quote = if is_plain_metric_name(text) { "" } else { "\"" };
+        Name { text, quote }
+    }
+
+    fn is_plain(&self) -> bool {
+        self.quote.is_empty()
     }
 }
 
@@ -282,8 +268,12 @@ fn render_histogram(
         // negative, a + ((a + b) - a) == a + b holds in floats too, though the parts are rounded.
         // At the upper end that asks for an even last digit, which the largest float has not.
         from.cumulative_count = (from.cumulative_count + count).min(f64::MAX.next_down());
-        let start = &name.start;
-        append(text, &[start, name.behind_bucket, labels, comma, "le=\""]);
+        if name.is_plain() {
+            append(text, &[name.text, "_bucket{", labels, comma, "le=\""]);
+        } else {
+            let head = ["{\"", name.text, "_bucket\",", labels, comma, "le=\""];
+            append(text, &head);
+        }
         bounds.append(from.buckets, bound, text);
         append(text, &["\"} "]);
         number::append(from.cumulative_count, text);
@@ -293,15 +283,9 @@ fn render_histogram(
     if text.len() >= text_bytes {
         return ControlFlow::Break(());
     }
-    render_sample(name, &[&name.start, "_sum"], labels, histogram.sum, text);
+    render_sample(name, &[name.text, "_sum"], labels, histogram.sum, text);
     text.push(b'\n');
-    render_sample(
-        name,
-        &[&name.start, "_count"],
-        labels,
-        histogram.count,
-        text,
-    );
+    render_sample(name, &[name.text, "_count"], labels, histogram.count, text);
     (from.buckets, from.cumulative_count) = (0, 0.0);
     ControlFlow::Continue(())
 }

@@ -334,31 +334,33 @@ impl<'a> Names<'a> {
         (place, Part::Own)
     }
 
-    /// The declared family that a name extends. All suffixes begin with their only underscore.
+    /// The declared family that a name extends.
     fn suffixed(&self, name: &str) -> Option<(usize, Suffixed)> {
         use MetricType::{Counter, Gauge, Histogram, Summary};
-        let (base, suffix) = name.rsplit_once('_')?;
-        let may_be = match suffix {
-            "bucket" | "sum" | "count" | "gsum" | "gcount" | "info" => true,
-            "total" => self.dialect == Dialect::OpenMetrics,
-            _ => false,
-        };
-        if !may_be {
-            return None;
+        const SUFFIXES: [&str; 7] = [
+            "_bucket", "_sum", "_count", "_gsum", "_gcount", "_info", "_total",
+        ];
+        // A push of one line mostly looks here for its only name.
+        match name.as_bytes().last() {
+            Some(b't' | b'm' | b'o') => {}
+            Some(b'l') if self.dialect == Dialect::OpenMetrics => {}
+            _ => return None,
         }
+        let split = |suffix: &&'static str| Some((name.strip_suffix(*suffix)?, *suffix));
+        let (base, suffix) = SUFFIXES.iter().find_map(split)?;
         let place = self.find(base)?;
         let (declared, _) = self.families.get(place).declared?;
         let suffixed = match (declared, suffix) {
-            (Declared::Type(Histogram) | Declared::GaugeHistogram, "bucket") => {
+            (Declared::Type(Histogram) | Declared::GaugeHistogram, "_bucket") => {
                 Suffixed::Part(Part::Bucket)
             }
-            (Declared::Type(Histogram | Summary), "sum") | (Declared::GaugeHistogram, "gsum") => {
+            (Declared::Type(Histogram | Summary), "_sum") | (Declared::GaugeHistogram, "_gsum") => {
                 Suffixed::Part(Part::Sum)
             }
-            (Declared::Type(Histogram | Summary), "count")
-            | (Declared::GaugeHistogram, "gcount") => Suffixed::Part(Part::Count),
-            (Declared::Info, "info") => Suffixed::Family(Gauge),
-            (Declared::Type(Counter), "total") => Suffixed::Family(Counter),
+            (Declared::Type(Histogram | Summary), "_count")
+            | (Declared::GaugeHistogram, "_gcount") => Suffixed::Part(Part::Count),
+            (Declared::Info, "_info") => Suffixed::Family(Gauge),
+            (Declared::Type(Counter), "_total") => Suffixed::Family(Counter),
             _ => return None,
         };
         Some((place, suffixed))

@@ -49,10 +49,12 @@ pub fn read<'a>(
         Ok(text) => reader.text(text),
         Err(_) => reader.bytes(body),
     };
-    if body.contains(&b'\n') {
-        return read;
+    let is_help = body.trim_ascii_start().starts_with(b"# HELP ");
+    match read {
+        Ok(()) if !is_help => Ok(()),
+        read if body.contains(&b'\n') => read,
+        read => of_one_line(read),
     }
-    of_one_line(body, read)
 }
 
 /// Reads a snapshot line by line.
@@ -72,9 +74,8 @@ pub fn read_snapshot<'a>(
 }
 
 /// A file whose line feeds are gone is one line. What is wrong there is then not the sender's
-/// fault; and a HELP line takes all of it for its text.
-fn of_one_line(body: &[u8], read: Result<(), ParseError>) -> Result<(), ParseError> {
-    let is_help = body.trim_ascii_start().starts_with(b"# HELP ") && read.is_ok();
+/// fault; and a HELP line, which is the only one to be right, takes all of it for its text.
+fn of_one_line(read: Result<(), ParseError>) -> Result<(), ParseError> {
     match read {
         Err(ParseError {
             location,
@@ -83,7 +84,7 @@ fn of_one_line(body: &[u8], read: Result<(), ParseError>) -> Result<(), ParseErr
             location,
             cause: Cause::NoLineFeeds(error),
         }),
-        Ok(()) if is_help => Err(ParseError {
+        Ok(()) => Err(ParseError {
             location: Location::Line(1),
             cause: Cause::NoLineFeeds(SyntaxError::HelpAlone),
         }),

@@ -13,6 +13,7 @@ use prometheus_aggregation_gateway::metric::Push;
 use prometheus_aggregation_gateway::parse::{Format, parse, parse_snapshot};
 use prometheus_aggregation_gateway::render::whole_text;
 
+#[allow(dead_code)] // lines are of text alone
 mod valid;
 
 #[path = "../it"]

@@ -62,7 +62,7 @@ fn assert_labels_win(path: &str, key: &GroupingKey, of_key: Labels) {
 
     let body = b"# TYPE x counter\nx{z=\"of body\",a=\"of body\",job=\"of body\"} 1\n";
     let push = parse(Format::Text, body, key, LabelLimits::NONE).expect("the body is valid");
-    valid::assert_push(&push, body);
+    valid::assert_push_of_text(&push, body);
     let gateway = Gateway::default();
     push(&gateway, path, body).expect("the body is valid");
     let scrape = String::from_utf8(gateway.scrape()).expect("a scrape is UTF-8");

@@ -79,7 +79,7 @@ fn a_bare_name_is_followed_when_it_leads_elsewhere() {
 fn a_name_of_another_program_is_not_followed() {
     let (folder, other) = (scratch_folder(), scratch_folder());
     let own = folder.path().join("own");
-    fs::copy(program(), &own).unwrap();
+    copy_program(&own);
     fs::copy("/bin/false", other.path().join("some-gateway")).unwrap();
     let mut command = Command::new(&own);
     command
