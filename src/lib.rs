@@ -5,7 +5,7 @@
 //! bytes --parse--> Push --check, log, merge--> Aggregate --render--> bytes
 //! ```
 //!
-//! The modules in reading order. The first nine are the core: no I/O, clock, thread or lock.
+//! The modules in reading order. The first ten are the core: no I/O, clock, thread or lock.
 //!
 //! | module | one job | what always holds there |
 //! |---|---|---|
@@ -15,6 +15,7 @@
 //! | [`label_limits`] | how much of a series is read | what is within them is not refused |
 //! | [`metric`] | the vocabulary | a value of these types is valid |
 //! | [`number`] | a number to text | one way for each, read back as the same |
+//! | [`compression`] | a compressed body to its contents | checked, and bounded while it is made |
 //! | [`grouping_key`] | the labels of a path | valid names, escaped values |
 //! | [`parse`] | bytes to a push | no panic, linear time; its result is valid |
 //! | [`aggregate`] | the merge rules, the store | what is stored can be exposed |
@@ -37,10 +38,11 @@
 //! | `cron` | the fields of a crontab | named by the owner |
 //! | `chrono` | calendar and time zones | named by the owner; `cron` speaks it |
 //! | `pico-args` | flags | named by the owner |
-//! | `crc32fast` | the checksums of the journal | std has none, and a table of our own is slower |
+//! | `crc32fast` | the checksums of the journal and of gzip | std has none, and a table of our own is slower |
 //! | `foldhash` | the keyed hash of a name, a label set | std's takes 2.7 times as long |
 //! | `hashbrown` | tables of places in lists | std keeps each key a second time |
 //! | `dlmalloc` | the allocator of static builds | musl's takes a third longer for bulk pushes |
+//! | `miniz_oxide` | DEFLATE | std has none; 16 kB, without unsafe code and without C |
 //! | `httparse` | the head of a request to its parts | a second opinion on what is valid there |
 //! | `nix` | blocked signals, `execve` that leaves them so | rustix has neither |
 //! | `rustix` | `epoll`, options of sockets, locks, handles to pass on | std has none of them |
@@ -52,6 +54,7 @@ pub mod label_limits;
 pub mod metric;
 pub mod number;
 
+pub mod compression;
 pub mod grouping_key;
 pub mod parse;
 

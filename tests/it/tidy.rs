@@ -15,6 +15,7 @@ const MODULES: &[(&str, Room, &[&str])] = &[
     ("label_limits", Room::Core, &["excerpt"]),
     ("metric", Room::Core, &["keyed_hash"]),
     ("number", Room::Core, &[]),
+    ("compression", Room::Core, &["excerpt"]),
     (
         "grouping_key",
         Room::Core,
@@ -111,7 +112,8 @@ const WORDS: &[(&str, &[&str])] = &[
     ("pico_args", &["cli"]),
     ("rustix", &["handoff", "http", "journal", "listen", "main"]),
     ("nix", &["handoff", "main"]),
-    ("crc32fast", &["journal"]),
+    ("crc32fast", &["compression", "journal"]),
+    ("miniz_oxide", &["compression"]),
     ("std::thread", &["handoff", "http", "main"]),
     ("mpsc", &["http", "main", "schedule"]),
     ("Instant", &["handoff", "http", "main", "status"]),
