@@ -1,8 +1,8 @@
 //! Compressed bodies to what was compressed (RFC 9110 section 8.4).
 //!
 //! - gzip: RFC 1952, any number of members, every header field.
-//! - deflate: RFC 1950, the zlib format. RFC 1951 without its frame, which some senders call deflate
-//!   too, has no checksum and is refused.
+//! - deflate: RFC 1950, the zlib format. RFC 1951 without its frame, which some senders call
+//!   deflate too, has no checksum and is refused.
 //! - snappy: the framed format of google/snappy's `framing_format.txt`. The block format without
 //!   frames, which remote write uses, is refused.
 //!
@@ -41,8 +41,8 @@ pub enum ContentCoding {
 }
 
 impl ContentCoding {
-    /// Reads the value of `Content-Encoding`. Names are case-insensitive (RFC 9110 section 8.4.1),
-    /// `x-gzip` is gzip (section 8.4.1.3), empty elements of the list are skipped (section 5.6.1.2).
+    /// Reads the value of `Content-Encoding`. Names are case-insensitive (RFC 9110
+    /// section 8.4.1), `x-gzip` is gzip (section 8.4.1.3), empty elements of the list are skipped (section 5.6.1.2).
     /// A request with several such fields has one value: theirs, joined by commas (section 5.2).
     ///
     /// # Errors

@@ -5,7 +5,7 @@
 //! bytes --parse--> Push --check, log, merge--> Aggregate --render--> bytes
 //! ```
 //!
-//! The modules in reading order. The first ten are the core: no I/O, clock, thread or lock.
+//! The modules in reading order. The first eleven are the core: no I/O, clock, thread or lock.
 //!
 //! | module | one job | what always holds there |
 //! |---|---|---|
@@ -38,11 +38,11 @@
 //! | `cron` | the fields of a crontab | named by the owner |
 //! | `chrono` | calendar and time zones | named by the owner; `cron` speaks it |
 //! | `pico-args` | flags | named by the owner |
-//! | `crc32fast` | the checksums of the journal and of gzip | std has none, and a table of our own is slower |
+//! | `crc32fast` | checksums of journal and gzip | std has none, and a table of our own is slower |
 //! | `foldhash` | the keyed hash of a name, a label set | std's takes 2.7 times as long |
 //! | `hashbrown` | tables of places in lists | std keeps each key a second time |
 //! | `dlmalloc` | the allocator of static builds | musl's takes a third longer for bulk pushes |
-//! | `miniz_oxide` | DEFLATE | std has none; 16 kB, without unsafe code and without C |
+//! | `miniz_oxide` | DEFLATE | std has none; 26 kB without unsafe code and without C |
 //! | `httparse` | the head of a request to its parts | a second opinion on what is valid there |
 //! | `nix` | blocked signals, `execve` that leaves them so | rustix has neither |
 //! | `rustix` | `epoll`, options of sockets, locks, handles to pass on | std has none of them |

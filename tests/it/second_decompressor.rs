@@ -189,19 +189,19 @@ impl Decoder<'_> {
                 _ => return None,
             }
             if is_last {
-                self.to_next_byte();
+                self.skip_to_next_byte();
                 return Some(());
             }
         }
     }
 
-    fn to_next_byte(&mut self) {
+    fn skip_to_next_byte(&mut self) {
         self.at += usize::from(self.bit > 0);
         self.bit = 0;
     }
 
     fn stored(&mut self) -> Option<()> {
-        self.to_next_byte();
+        self.skip_to_next_byte();
         let (length, check) = (self.number(2)?, self.number(2)?);
         (length == check ^ 0xffff).then_some(())?;
         (0..length).try_for_each(|_| {
@@ -360,7 +360,7 @@ pub fn length_code(symbol: usize) -> (usize, u32) {
         place @ ..8 => (place + 3, 0),
         place => {
             let extra = (place as u32 - 4) / 4;
-            ((4 + place % 4 << extra) + 3, extra)
+            (((4 + place % 4) << extra) + 3, extra)
         }
     }
 }
@@ -371,7 +371,7 @@ pub fn distance_code(symbol: usize) -> (usize, u32) {
         ..4 => (symbol + 1, 0),
         _ => {
             let extra = (symbol as u32 - 2) / 2;
-            ((2 + symbol % 2 << extra) + 1, extra)
+            (((2 + symbol % 2) << extra) + 1, extra)
         }
     }
 }
