@@ -41,8 +41,8 @@ pub enum ContentCoding {
 }
 
 impl ContentCoding {
-    /// Reads the value of `Content-Encoding`. Names are case-insensitive (RFC 9110
-    /// section 8.4.1), `x-gzip` is gzip (section 8.4.1.3), empty elements of the list are skipped (section 5.6.1.2).
+    /// Reads the value of `Content-Encoding`. Names are case-insensitive (RFC 9110 section 8.4.1),
+    /// `x-gzip` is gzip (section 8.4.1.3), empty elements of a list are skipped (section 5.6.1.2).
     /// A request with several such fields has one value: theirs, joined by commas (section 5.2).
     ///
     /// # Errors
