@@ -164,7 +164,9 @@ impl Decoder<'_> {
         let is_zlib = method & 15 == 8 && method >> 4 <= 7 && flags & 32 == 0;
         (is_zlib && (method * 256 + flags) % 31 == 0).then_some(())?;
         self.stream(0)?;
-        let is_same = self.number(4)?.swap_bytes() == adler(&self.output);
+        let checksum = self.number(4)?.swap_bytes();
+        // miniz_oxide does not look at it when it is built for a fuzzer.
+        let is_same = cfg!(fuzzing) || checksum == adler(&self.output);
         (is_same && self.at == self.input.len()).then_some(())
     }
 
