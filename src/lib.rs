@@ -5,7 +5,7 @@
 //! bytes --parse--> Push --check, log, merge--> Aggregate --render--> bytes
 //! ```
 //!
-//! The modules in reading order. The first ten are the core: no I/O, clock, thread or lock.
+//! The modules in reading order. The first fifteen are the core: no I/O, clock, thread or lock.
 //!
 //! | module | one job | what always holds there |
 //! |---|---|---|
@@ -17,6 +17,7 @@
 //! | [`number`] | a number to text | one way for each, read back as the same |
 //! | [`percent_encoding`] | text of a URL to bytes | all of it, or nothing |
 //! | [`stable_hash`] | the hash of what is kept | the same in the next process |
+//! | [`compression`] | a compressed body to its contents | checked, and bounded while it is made |
 //! | [`grouping_key`] | the labels of a path | valid names, escaped values |
 //! | [`parse`] | bytes to a push | no panic, linear time; its result is valid |
 //! | [`rules`] | what flags decide about merging | its text says all of it |
@@ -42,10 +43,11 @@
 //! | `cron` | the fields of a crontab | named by the owner |
 //! | `chrono` | calendar and time zones | named by the owner; `cron` speaks it |
 //! | `pico-args` | flags | named by the owner |
-//! | `crc32fast` | the checksums of the journal | std has none, and a table of our own is slower |
+//! | `crc32fast` | checksums of journal and gzip | std has none, and a table of our own is slower |
 //! | `foldhash` | the keyed hash of a name, a label set | std's takes 2.7 times as long |
 //! | `hashbrown` | tables of places in lists | std keeps each key a second time |
 //! | `dlmalloc` | the allocator of static builds | musl's takes a third longer for bulk pushes |
+//! | `miniz_oxide` | DEFLATE | std has none; 26 kB without unsafe code and without C |
 //! | `httparse` | the head of a request to its parts | a second opinion on what is valid there |
 //! | `nix` | blocked signals, `execve` that leaves them so | rustix has neither |
 //! | `rustix` | `epoll`, options of sockets, locks, handles to pass on | std has none of them |
@@ -59,6 +61,7 @@ pub mod number;
 pub mod percent_encoding;
 pub mod stable_hash;
 
+pub mod compression;
 pub mod grouping_key;
 pub mod parse;
 

@@ -118,6 +118,7 @@ pub enum HeadError {
     Field,
     Target(Excerpt),
     TwoHosts,
+    Repeated(&'static str),
     TwoLengths,
     LengthAndCoding,
     Length(Excerpt),
@@ -133,6 +134,7 @@ impl HeadError {
     pub fn code(&self) -> u16 {
         match self {
             HeadError::LengthRequired => 411,
+            HeadError::Repeated("Content-Encoding") => 415,
             HeadError::LongRequestLine => 414,
             HeadError::Expectation(_) => 417,
             HeadError::LongHead | HeadError::ManyFields => 431,
@@ -181,6 +183,7 @@ impl Display for HeadError {
                  percent-encoded, found {found}"
             ),
             HeadError::TwoHosts => to.write_str("two Host fields"),
+            HeadError::Repeated(name) => write!(to, "two {name} fields; one is read here"),
             HeadError::TwoLengths => to.write_str("two Content-Length fields"),
             HeadError::LengthAndCoding => {
                 to.write_str("both Content-Length and Transfer-Encoding; send one of them")
@@ -374,6 +377,11 @@ impl<'a> Fields<'a> {
             }
             _ => {
                 if let Some(place) = PASSED_ON.iter().position(|known| is(known)) {
+                    let is_first = self.passed_on[place].is_none();
+                    // Of others the first counts.
+                    if !is_first && place >= CONTENT_ENCODING {
+                        return Err(HeadError::Repeated(PASSED_ON[place]));
+                    }
                     self.passed_on[place].get_or_insert(value);
                 }
             }

@@ -1,5 +1,6 @@
 //! A push: what its fields say of its body, and the response to it.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use tiny_http::Request;
@@ -8,7 +9,7 @@ use super::Site;
 use super::answer::Answer;
 use super::idempotency_key::{FIELD, idempotency_key};
 use super::worker::field;
-use crate::excerpt::Excerpt;
+use crate::compression::{ACCEPT_ENCODING, ContentCoding, DecompressError, decompress};
 use crate::gateway::{Accepted, PushRequest, Refusal};
 use crate::parse::Format;
 use crate::status::PushResult;
@@ -29,10 +30,9 @@ pub fn push(request: &Request, site: &Site, labels: &str, body: &[u8]) -> Answer
 
 fn merge(request: &Request, site: &Site, labels: &str, body: &[u8]) -> Result<Outcome, Outcome> {
     let started = Instant::now();
-    let unsupported = |answer| (PushResult::Unsupported, answer);
-    check_coding(request).map_err(unsupported)?;
+    let body = &*contents(field(request, "Content-Encoding"), body, site)?;
     let format = Format::of(field(request, "Content-Type"), body);
-    let format = format.map_err(|error| unsupported(Answer::refusal(415, error)))?;
+    let format = format.map_err(|error| (PushResult::Unsupported, Answer::refusal(415, error)))?;
     let key = idempotency_key(field(request, FIELD), request.url());
     let key = key.map_err(|error| (PushResult::Invalid, Answer::refusal(400, error)))?;
     let request = PushRequest {
@@ -84,14 +84,28 @@ fn accepted(next_reset: Option<i64>) -> Answer {
     Answer::json(body)
 }
 
-/// Refuses bodies that are encoded.
-fn check_coding(request: &Request) -> Result<(), Answer> {
-    match field(request, "Content-Encoding").unwrap_or_default() {
-        encoding if encoding.is_empty() || encoding.eq_ignore_ascii_case("identity") => Ok(()),
-        encoding => {
-            let encoding = Excerpt::of(encoding);
-            let line = format!("Content-Encoding {encoding} is not read here, send plain text");
-            Err(Answer::refusal(415, line))
-        }
+/// The contents of a body that may be compressed.
+fn contents<'a>(
+    coding: Option<&str>,
+    body: &'a [u8],
+    site: &Site,
+) -> Result<Cow<'a, [u8]>, Outcome> {
+    let coding = ContentCoding::from_header(coding.map(str::as_bytes)).map_err(|error| {
+        let answer = Answer::refusal(415, error);
+        // RFC 9110 section 12.5.3.
+        let answer = answer.with_field("Accept-Encoding", ACCEPT_ENCODING);
+        (PushResult::Unsupported, answer)
+    })?;
+    if coding == ContentCoding::Identity {
+        return Ok(Cow::Borrowed(body));
     }
+    let contents = decompress(coding, body, site.body_bytes_max);
+    contents.map(Cow::Owned).map_err(|error| {
+        let (result, code) = match error {
+            DecompressError::TooLong { .. } | DecompressError::Ratio => (PushResult::TooLarge, 413),
+            DecompressError::NoMemory { .. } => (PushResult::NoMemory, 503),
+            _ => (PushResult::Invalid, 400),
+        };
+        (result, Answer::refusal(code, error))
+    })
 }

@@ -5,7 +5,6 @@
 use std::collections::TryReserveError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::time::Instant;
 
 use tiny_http::{Method, Request, Server};
 

@@ -1,8 +1,12 @@
 //! The core by itself, in bytes per second of one core: `cargo bench`.
 
+use std::io::Write;
+use std::process::{Command, Stdio};
+
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use prometheus_aggregation_gateway::aggregate::Aggregate;
+use prometheus_aggregation_gateway::compression::{ContentCoding, decompress};
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::metric::Push;
@@ -69,6 +73,52 @@ fn merge_new(bencher: Bencher, name: &str) {
     bencher
         .with_inputs(Aggregate::default)
         .bench_local_refs(|aggregate| add(aggregate, &push));
+}
+
+/// In bytes of text, as [`parse_body`] is.
+#[divan::bench(args = ["one line", "web application", "20,000 numbers", "5,000 histograms"])]
+fn decompress_gzip(bencher: Bencher, kind: &str) {
+    let body = body(kind);
+    let compressed = gzip(&body);
+    let bencher = bencher.counter(BytesCount::new(body.len()));
+    bencher.bench_local(|| decompress(ContentCoding::Gzip, black_box(&compressed), body.len()));
+}
+
+/// A known push with and without its decompression: gzip is to have 60 % of the speed of text.
+#[divan::bench(args = ["web application", "20,000 numbers", "5,000 histograms"])]
+fn push_gzip(bencher: Bencher, kind: &str) {
+    let (body, key) = (body(kind), GroupingKey::default());
+    let compressed = gzip(&body);
+    let mut aggregate = Aggregate::default();
+    let bencher = bencher.counter(BytesCount::new(body.len()));
+    bencher.bench_local(|| {
+        let body = decompress(ContentCoding::Gzip, black_box(&compressed), body.len());
+        let body = body.expect("it is what was compressed");
+        let push = parse(&body, &key, LabelLimits::NONE).expect("it is valid");
+        add(&mut aggregate, &push);
+    });
+}
+
+#[divan::bench(args = ["web application", "20,000 numbers", "5,000 histograms"])]
+fn push_text(bencher: Bencher, kind: &str) {
+    let (body, key) = (body(kind), GroupingKey::default());
+    let mut aggregate = Aggregate::default();
+    let bencher = bencher.counter(BytesCount::new(body.len()));
+    bencher.bench_local(|| add(&mut aggregate, &of(black_box(&body), &key)));
+}
+
+/// The body as gzip(1) compresses it without flags.
+fn gzip(body: &str) -> Vec<u8> {
+    let mut child = Command::new("gzip")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("gzip is installed");
+    let mut input = child.stdin.take().expect("it is piped");
+    std::thread::scope(|scope| {
+        scope.spawn(move || input.write_all(body.as_bytes()).expect("gzip reads"));
+        child.wait_with_output().expect("gzip ends").stdout
+    })
 }
 
 #[divan::bench(args = ["20,000 numbers", "5,000 histograms"])]

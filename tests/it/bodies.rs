@@ -1,5 +1,8 @@
 //! Bodies over real sockets: what is no text, what is too long, what is cut or framed oddly.
 
+use std::fs;
+use std::path::Path;
+
 use crate::http::{SOME, check_refusal, gateway_with_some};
 use crate::running_gateway::{RunningGateway, wait_until};
 
@@ -32,15 +35,55 @@ fn bodies_that_are_no_text() {
                 encoding=delimited or the text format";
     check_refusal(&gateway, &reply, 415, line);
     assert_eq!(reply.header("Access-Control-Allow-Origin"), Some("*"));
+}
 
-    let gzip = "Content-Encoding: gzip\r\n";
-    let reply = gateway.request("POST", "/metrics", gzip, b"\x1f\x8b");
-    check_refusal(
-        &gateway,
-        &reply,
-        415,
-        "Content-Encoding `gzip` is not read here, send plain text",
+#[test]
+fn compressed_bodies() {
+    let gateway = RunningGateway::start(&[]);
+    let push = |coding: &str, body: &[u8]| {
+        let coding = format!("Content-Encoding: {coding}\r\n");
+        gateway.request("POST", "/metrics", &coding, body)
+    };
+    let data = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data");
+        fs::read(path.join(name)).expect("it is there")
+    };
+    for (coding, file) in [
+        ("gzip", "push.gzip"),
+        ("X-GZip", "push.gzip"),
+        ("deflate", "push.deflate"),
+        ("snappy", "push.snappy"),
+    ] {
+        let reply = push(coding, &data(file));
+        assert_eq!(reply.code, 200, "{coding}: {}", reply.body);
+    }
+    assert_eq!(push("identity", SOME.as_bytes()).code, 200);
+    assert_eq!(gateway.scrape(), "# TYPE some counter\nsome 5\n");
+    for coding in ["br", "zstd", "gzip, gzip"] {
+        let reply = push(coding, &data("push.gzip"));
+        assert_eq!(reply.code, 415, "{coding}: {}", reply.body);
+        assert_eq!(
+            reply.header("Accept-Encoding"),
+            Some("gzip, deflate, snappy")
+        );
+    }
+    let reply = push("gzip\r\nContent-Encoding: gzip", &data("push.gzip"));
+    assert_eq!(reply.code, 415);
+    assert_eq!(
+        reply.body,
+        "two Content-Encoding fields; one is read here\n"
     );
+    let cut = &data("push.gzip")[..20];
+    let reply = push("gzip", cut);
+    assert_eq!(reply.code, 400, "{}", reply.body);
+    let reply = push("gzip", &data("bomb.gzip"));
+    assert_eq!(reply.code, 413, "{}", reply.body);
+    // A limit is one of what comes out.
+    let gateway = RunningGateway::start(&["-max-body-bytes", "26"]);
+    let coding = "Content-Encoding: gzip\r\n";
+    let reply = gateway.request("POST", "/metrics", coding, &data("push.gzip"));
+    assert_eq!(reply.code, 413, "{}", reply.body);
+    assert_eq!(gateway.scrape(), "");
 }
 
 #[test]

@@ -17,6 +17,7 @@ const MODULES: &[(&str, Room, &[&str])] = &[
     ("number", Room::Core, &[]),
     ("percent_encoding", Room::Core, &[]),
     ("stable_hash", Room::Core, &[]),
+    ("compression", Room::Core, &["excerpt"]),
     (
         "grouping_key",
         Room::Core,
@@ -71,6 +72,7 @@ const MODULES: &[(&str, Room, &[&str])] = &[
         &[
             "aggregate",
             "clock",
+            "compression",
             "excerpt",
             "gateway",
             "listen",
@@ -126,7 +128,8 @@ const WORDS: &[(&str, &[&str])] = &[
     ("pico_args", &["cli"]),
     ("rustix", &["handoff", "http", "journal", "listen", "main"]),
     ("nix", &["handoff", "main"]),
-    ("crc32fast", &["journal"]),
+    ("crc32fast", &["compression", "journal"]),
+    ("miniz_oxide", &["compression"]),
     ("std::thread", &["handoff", "http", "main"]),
     ("mpsc", &["http", "main", "schedule"]),
     ("Instant", &["clock", "handoff", "http", "main", "status"]),
