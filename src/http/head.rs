@@ -79,7 +79,7 @@ pub struct Head<'a> {
     pub persistence: Persistence,
     /// Of the client.
     pub expectation: Expectation,
-    /// The first value of each field of [`PASSED_ON`], in that order.
+    /// The value of each field of [`PASSED_ON`], in that order.
     pub passed_on: [Option<&'a [u8]>; PASSED_ON.len()],
     /// Of the page that sends the request (Fetch standard, section 3.2).
     pub origin: Option<&'a [u8]>,
@@ -89,6 +89,9 @@ pub struct Head<'a> {
 
 /// The fields that those who answer may see.
 pub const PASSED_ON: [&str; 3] = ["Content-Type", "Content-Encoding", "Idempotency-Key"];
+
+/// Stands for the values of a field that comes more than once: no coding, and no key.
+const SEVERAL: &[u8] = b"several fields\x7f";
 
 /// The place in [`PASSED_ON`].
 const CONTENT_ENCODING: usize = 1;
@@ -118,7 +121,6 @@ pub enum HeadError {
     Field,
     Target(Excerpt),
     TwoHosts,
-    Repeated(&'static str),
     TwoLengths,
     LengthAndCoding,
     Length(Excerpt),
@@ -134,7 +136,6 @@ impl HeadError {
     pub fn code(&self) -> u16 {
         match self {
             HeadError::LengthRequired => 411,
-            HeadError::Repeated("Content-Encoding") => 415,
             HeadError::LongRequestLine => 414,
             HeadError::Expectation(_) => 417,
             HeadError::LongHead | HeadError::ManyFields => 431,
@@ -183,7 +184,6 @@ impl Display for HeadError {
                  percent-encoded, found {found}"
             ),
             HeadError::TwoHosts => to.write_str("two Host fields"),
-            HeadError::Repeated(name) => write!(to, "two {name} fields; one is read here"),
             HeadError::TwoLengths => to.write_str("two Content-Length fields"),
             HeadError::LengthAndCoding => {
                 to.write_str("both Content-Length and Transfer-Encoding; send one of them")
@@ -378,11 +378,10 @@ impl<'a> Fields<'a> {
             _ => {
                 if let Some(place) = PASSED_ON.iter().position(|known| is(known)) {
                     let is_first = self.passed_on[place].is_none();
-                    // Of others the first counts.
-                    if !is_first && place >= CONTENT_ENCODING {
-                        return Err(HeadError::Repeated(PASSED_ON[place]));
+                    // Of several types the first counts.
+                    if is_first || place >= CONTENT_ENCODING {
+                        self.passed_on[place] = Some(if is_first { value } else { SEVERAL });
                     }
-                    self.passed_on[place].get_or_insert(value);
                 }
             }
         }

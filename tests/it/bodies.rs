@@ -69,10 +69,6 @@ fn compressed_bodies() {
     }
     let reply = push("gzip\r\nContent-Encoding: gzip", &data("push.gzip"));
     assert_eq!(reply.code, 415);
-    assert_eq!(
-        reply.body,
-        "two Content-Encoding fields; one is read here\n"
-    );
     let cut = &data("push.gzip")[..20];
     let reply = push("gzip", cut);
     assert_eq!(reply.code, 400, "{}", reply.body);
