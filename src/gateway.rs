@@ -307,13 +307,32 @@ impl Gateway {
         whole_text(&self.view())
     }
 
-    /// Forgets everything and returns how much that was. It is done at a time in unix milliseconds;
-    /// the new window began at one in unix seconds. What is freed is freed outside the locks.
+    /// Forgets everything, at a time in unix milliseconds, and returns how much that was. A new
+    /// window has begun at a time in unix seconds.
     ///
     /// # Errors
     /// Nothing is forgotten when that cannot be kept.
     pub fn reset(&self, time_millis: u64, window_start: i64) -> Result<Size, NotKept> {
-        let mut writers = self.open_writers()?;
+        self.clear(self.open_writers()?, time_millis, window_start)
+    }
+
+    /// The same, but the window goes on, since senders were told when it ends.
+    ///
+    /// # Errors
+    /// Nothing is forgotten when that cannot be kept.
+    pub fn wipe(&self, time_millis: u64) -> Result<Size, NotKept> {
+        let writers = self.open_writers()?;
+        let window_start = writers.window_start;
+        self.clear(writers, time_millis, window_start)
+    }
+
+    /// What is freed is freed outside the locks.
+    fn clear(
+        &self,
+        mut writers: MutexGuard<'_, Writers>,
+        time_millis: u64,
+        window_start: i64,
+    ) -> Result<Size, NotKept> {
         let time_millis = writers.advance(time_millis);
         if let Some(journal) = &mut writers.journal {
             let outcome = journal.reset(time_millis, window_start);
