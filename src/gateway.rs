@@ -171,8 +171,8 @@ impl fmt::Display for Refusal {
             Refusal::Conflict(conflict) => conflict.fmt(to),
             Refusal::TooManySeries(error) => error.fmt(to),
             Refusal::KeyReused => to.write_str(
-                "the idempotency key came with another path, format or body before; each push \
-                 needs a key of its own",
+                "the idempotency key was used for another push: its path labels, format or body \
+                 differ; make a new key for each push",
             ),
             Refusal::TooManyKeys(error) => error.fmt(to),
             Refusal::NotKept(error) => error.fmt(to),
@@ -231,7 +231,7 @@ impl Gateway {
         let push = self.parse(body, &grouping_key)?;
         let key = request
             .key
-            .map(|key| (key, self.known_key(key, labels, body)));
+            .map(|key| (key, self.known_key(key, &grouping_key, body)));
         let record = PushRecord {
             format: TEXT,
             labels,

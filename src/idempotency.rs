@@ -45,7 +45,7 @@ struct Generation {
 pub struct KnownKey {
     /// Of the key.
     pub hash: StableHash,
-    /// Of path, format and body.
+    /// Of the path's labels, the format and the body.
     pub fingerprint: u64,
 }
 

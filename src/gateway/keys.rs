@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use super::{Gateway, Refusal, TEXT, Writers};
+use crate::grouping_key::GroupingKey;
 use crate::idempotency::{Keys, KeysView, KnownKey};
 use crate::journal::{Framed, Record};
 use crate::stable_hash::StableHash;
@@ -14,12 +15,15 @@ const SNAPSHOT_KEYS_MAX: usize = 1 << 15;
 const KEY_BYTES: usize = 24;
 
 impl Gateway {
-    pub(super) fn known_key(&self, key: &[u8], labels: &str, body: &[u8]) -> KnownKey {
+    /// A key, and what it came with. The order of the path's labels does not count: the clients for
+    /// Go and Rust change it from one try to the next.
+    pub(super) fn known_key(&self, key: &[u8], labels: &GroupingKey, body: &[u8]) -> KnownKey {
+        let labels = labels.labels().iter();
+        let labels = labels.flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
+        let parts: Vec<&[u8]> = labels.chain([[TEXT].as_slice(), body]).collect();
         KnownKey {
             hash: self.hash_key.hash(&[key]),
-            fingerprint: self
-                .hash_key
-                .short_hash(&[labels.as_bytes(), &[TEXT], body]),
+            fingerprint: self.hash_key.short_hash(&parts),
         }
     }
 
