@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use prometheus_aggregation_gateway::cli::{self, Command, Config};
-use prometheus_aggregation_gateway::clock::{Clock, WallClock, wall_millis};
+use prometheus_aggregation_gateway::clock::{Clock, wall_millis};
 use prometheus_aggregation_gateway::gateway::{Gateway, Limits, Start};
 use prometheus_aggregation_gateway::handoff::{self, Image};
 use prometheus_aggregation_gateway::http::{
@@ -43,7 +43,6 @@ use prometheus_aggregation_gateway::status::{Resource, Status};
 use bounds::Bounds;
 use events::{Event, Events, StartWatch};
 use keep::{Keepers, Source};
-
 use notify::notify;
 use plan::{Plan, print_next};
 
@@ -350,15 +349,15 @@ impl Service {
 
     /// Tells systemd that all is well, if it is, and counts what the process uses.
     fn look_after(&self, front: &Front) {
-        if self.site.clock.follow_wall_clock() == WallClock::Leapt {
-            // The machine was suspended, or its clock was wrong.
-            self.site
-                .gateway
-                .begin_ages_anew(self.site.clock.now_millis());
+        let Site { clock, gateway, .. } = &*self.site;
+        if let Some(leap_millis) = clock.leap_millis() {
+            // Ages first: what expires by the time after the leap would have been silent for it.
+            gateway.begin_ages_anew(clock.now_millis().saturating_add(leap_millis));
+            clock.advance(leap_millis);
         }
         bounds::count_use(&self.site.status.front);
         if front.is_well(WELL_DURATION_MAX) {
-            let held = self.site.gateway.size();
+            let held = gateway.size();
             notify(&format!(
                 "WATCHDOG=1\nSTATUS={} families, {} series",
                 held.families, held.series
