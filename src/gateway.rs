@@ -1,10 +1,12 @@
-//! The one place with locks: pushes, scrapes and resets of one aggregate by many threads.
+//! The one place with locks: pushes, scrapes, resets and removals of one aggregate by many
+//! threads.
 //!
 //! Invariants: no lock is held while anything is read from or written to a network, nor while a
-//! body is parsed. Writers (push, reset) take the `writers` mutex first: what a push was checked
-//! against is what it is merged into, and the order of the journal is that of the merges. Nobody
-//! holds the `RwLock` while the disk is written, so that scrapes, which take that alone, never wait
-//! for it. A scrape shows the aggregate between two writers. Knows nothing of HTTP or the clock.
+//! body is parsed. Writers (push, reset, removal) take the `writers` mutex first: what a push was
+//! checked against is what it is merged into, and the order of the journal is that of the merges.
+//! Nobody holds the `RwLock` while the disk is written, so that scrapes, which take that alone,
+//! never wait for it. A scrape shows the aggregate between two writers. Knows nothing of HTTP or
+//! the clock.
 
 mod keeping;
 mod keys;
@@ -360,8 +362,8 @@ impl Gateway {
         }
     }
 
-    /// Appends a record to the journal, if there is one, at the time of the writers. None is one
-    /// that is too long.
+    /// Appends a record to the journal, if there is one, at the time of the writers. It is `None`
+    /// if it was too long to be framed.
     fn append(&self, writers: &mut Writers, framed: Option<Framed<'_>>) -> Result<(), NotKept> {
         let time_millis = writers.time_millis;
         let Some(journal) = &mut writers.journal else {

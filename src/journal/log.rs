@@ -9,13 +9,10 @@ use super::JournalError;
 use super::format::{FILE_HEAD_BYTES, FileHead, HeadFault};
 use super::reader::{Next, Reader};
 use super::record::{Framed, Record, RecordFault};
-use super::storage::File;
+use super::storage::{File, SECTOR_BYTES, read_whole, write_whole};
 
 /// So many zeros are written to find out whether there is room again.
 const PROBE_BYTES: usize = 4096;
-
-/// What a disk writes at once, or not at all.
-pub const SECTOR_BYTES: usize = 512;
 
 /// A file that records are appended to.
 #[derive(Debug)]
@@ -205,7 +202,7 @@ impl Log {
         new.snapshot_end = new.end;
         new.time_millis = self.time_millis;
         let mut before = [0; SECTOR_BYTES];
-        let length = read_whole(&*self.file, &mut before)?;
+        let length = read_whole(&*self.file, &mut before, 0)?;
         let mut sector = [0; SECTOR_BYTES];
         sector[..FILE_HEAD_BYTES].copy_from_slice(&new.head().bytes());
         let write = |bytes: &[u8]| write_whole(&*self.file, &mut [IoSlice::new(bytes)], 0);
@@ -320,7 +317,7 @@ impl LogPart {
 /// The system's own.
 pub fn read_head(file: &dyn File) -> Result<FileHead, JournalError> {
     let mut bytes = [0; FILE_HEAD_BYTES];
-    let length = read_whole(file, &mut bytes).map_err(JournalError::system("read"))?;
+    let length = read_whole(file, &mut bytes, 0).map_err(JournalError::system("read"))?;
     FileHead::read(&bytes[..length]).map_err(|fault| match fault {
         HeadFault::Foreign => JournalError::Foreign,
         HeadFault::Version(version) => JournalError::Version(version),
@@ -329,38 +326,6 @@ pub fn read_head(file: &dyn File) -> Result<FileHead, JournalError> {
             snapshot_end: FILE_HEAD_BYTES as u64,
         },
     })
-}
-
-/// Reads the first bytes of a file, and tells how many there are.
-fn read_whole(file: &dyn File, bytes: &mut [u8]) -> io::Result<usize> {
-    let mut length = 0;
-    while length < bytes.len() {
-        match file.read_at(&mut bytes[length..], length as u64) {
-            Ok(0) => break,
-            Ok(read) => length += read,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(length)
-}
-
-fn write_whole(file: &dyn File, parts: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
-    let (mut parts, mut offset) = (parts, offset);
-    // Empty ones at the front are no progress.
-    IoSlice::advance_slices(&mut parts, 0);
-    while !parts.is_empty() {
-        match file.write_at(parts, offset) {
-            Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            Ok(written) => {
-                IoSlice::advance_slices(&mut parts, written);
-                offset += written as u64;
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }
 
 /// The standard library seeds its hashers from the system's randomness.

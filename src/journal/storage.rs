@@ -4,10 +4,13 @@
 
 use std::fmt::Debug;
 use std::fs;
-use std::io::{self, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
+
+/// What a disk writes at once, or not at all.
+pub const SECTOR_BYTES: usize = 512;
 
 /// What tells an open file from all others, whatever becomes of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +33,7 @@ impl From<&fs::Metadata> for FileIdentity {
 /// What is at the journal's path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AtPath {
-    /// The file that entries are appended to.
+    /// The file that records are appended to.
     Journal,
     /// Nothing: it was moved away or removed.
     Nothing,
@@ -89,7 +92,7 @@ pub trait Storage: Debug + Send + Sync {
     /// # Errors
     /// The system's own.
     fn discard(&self, created: &dyn File) -> io::Result<()>;
-    /// What is at the journal's path, given the file that entries are appended to.
+    /// What is at the journal's path, given the file that records are appended to.
     ///
     /// # Errors
     /// The system's own: it cannot be seen what is there.
@@ -135,4 +138,40 @@ impl File for fs::File {
     fn descriptor(&self) -> io::Result<OwnedFd> {
         Ok(self.try_clone()?.into())
     }
+}
+
+/// Reads the bytes from an offset on, and tells how many there are before the end of the file.
+pub(super) fn read_whole(file: &dyn File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut length = 0;
+    while length < bytes.len() {
+        match file.read_at(&mut bytes[length..], offset + length as u64) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length)
+}
+
+/// Writes all of these bytes from an offset on.
+pub(super) fn write_whole(
+    file: &dyn File,
+    mut parts: &mut [IoSlice<'_>],
+    mut offset: u64,
+) -> io::Result<()> {
+    // Empty ones at the front are no progress.
+    IoSlice::advance_slices(&mut parts, 0);
+    while !parts.is_empty() {
+        match file.write_at(parts, offset) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                IoSlice::advance_slices(&mut parts, written);
+                offset += written as u64;
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
