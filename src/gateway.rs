@@ -19,7 +19,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 use crate::aggregate::{Aggregate, Checked, Conflict, Size, TooManySeries, View};
 use crate::excerpt::Excerpt;
 use crate::grouping_key::{GroupingKey, GroupingKeyError};
-use crate::idempotency::{Keys, TooManyKeys};
+use crate::idempotency::{Keys, RetiredKeys, TooManyKeys};
 use crate::journal::{Framed, Journal, KeyRecord, PushRecord, Record, Trouble};
 use crate::label_limits::{BeyondLimit, LabelLimits};
 use crate::metric::{LabelSet, Push, SkippedSamples};
@@ -33,12 +33,12 @@ pub use keeping::{JournalState, Opened, Start};
 use keys::KeyCounters;
 pub use keys::KeyCounts;
 pub use removing::DeleteError;
-pub use replay::ReplayedBy;
+pub use replay::WrittenBy;
 
 /// The code of the text format in the journal.
 const TEXT: u8 = b't';
 
-/// What a push is held to, so that what is stored stays small. What is stored already is not.
+/// Limits of what pushes may store. What is stored already may be beyond them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The most idempotency keys in a generation.
@@ -65,7 +65,7 @@ impl Default for Limits {
 pub struct Gateway {
     limits: Limits,
     rules: Rules,
-    /// For what is kept by its hash.
+    /// For idempotency keys, which are kept as hashes.
     hash_key: HashKey,
     writers: Mutex<Writers>,
     aggregate: RwLock<Aggregate>,
@@ -73,13 +73,13 @@ pub struct Gateway {
     journal_state: Mutex<Option<JournalState>>,
     has_journal: bool,
     key_counts: KeyCounters,
-    /// Held by the one thread that writes the journal anew.
+    /// Held by the one thread that rewrites the journal.
     compaction: Mutex<()>,
     /// Held by whoever removes series.
     removal: Mutex<()>,
 }
 
-/// What writers take turns at.
+/// What only one writer at a time may use.
 #[derive(Debug, Default)]
 struct Writers {
     journal: Option<Journal>,
@@ -88,8 +88,10 @@ struct Writers {
     /// Of the last change, in unix milliseconds; it never decreases.
     time_millis: u64,
     keys: Keys,
-    /// Ages are to begin anew as soon as that can be kept.
+    /// Ages are to be restarted as soon as that can be kept.
     are_ages_due: bool,
+    /// To be freed outside the lock, by the next push: that takes milliseconds.
+    retired_keys: Vec<RetiredKeys>,
     is_closed: bool,
 }
 
@@ -265,6 +267,9 @@ impl Gateway {
             self.key_counts.note(&writers.keys);
         }
         self.write().merge(&checked, seconds(time_millis));
+        let retired_keys = std::mem::take(&mut writers.retired_keys);
+        drop(writers);
+        drop(retired_keys);
         Ok(Accepted::Merged(Merged {
             samples: push.samples,
             skipped: push.skipped,
@@ -338,7 +343,7 @@ impl Gateway {
         let time_millis = writers.advance(time_millis);
         if let Some(journal) = &mut writers.journal {
             let outcome = journal.reset(time_millis, window_start);
-            self.note(journal);
+            self.update_journal_state(journal);
             outcome.map_err(NotKept::Journal)?;
         }
         writers.window_start = window_start;
@@ -371,7 +376,7 @@ impl Gateway {
         };
         let framed = framed.ok_or(Trouble::TooLong);
         let appended = framed.and_then(|framed| journal.append(time_millis, &framed));
-        self.note(journal);
+        self.update_journal_state(journal);
         appended.map_err(NotKept::Journal)
     }
 

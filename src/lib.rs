@@ -25,7 +25,7 @@
 //! | [`render`] | an aggregate to text | same aggregate, same bytes; `parse` reads them back |
 //! | [`clock`] | the time of changes | it never goes back |
 //! | [`journal`] | what was accepted, in a file | what it took is found again, once; bytes only |
-//! | [`gateway`] | push, scrape, reset, delete, expire | the only locks of the sums; no scrape waits for the disk |
+//! | [`gateway`] | push, scrape, clear | the only locks of the sums; no scrape waits for the disk |
 //! | [`schedule`] | crontab to the next instant | each occurrence once, whatever the clock does |
 //! | [`status`] | what the gateway says of itself | atomics only |
 //! | [`listen`] | an address to a socket | bound with the options that connections inherit |

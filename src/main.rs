@@ -42,7 +42,7 @@ use prometheus_aggregation_gateway::status::{Resource, Status};
 
 use bounds::Bounds;
 use events::{Event, Events, StartWatch};
-use keep::{Keepers, Source};
+use keep::{BackgroundThreads, Source};
 use notify::notify;
 use plan::{Plan, print_next};
 
@@ -172,7 +172,7 @@ fn run(config: Config) -> Result<(), Failure> {
     drop(start_watch);
     if page.is_none() {
         // Nothing could be pushed while no gateway ran.
-        site.gateway.begin_ages_anew(site.clock.now_millis());
+        site.gateway.restart_ages(site.clock.now_millis());
         announce(&listener, &site.push_path, plan.as_ref());
     } else {
         site.status.count_hand_over();
@@ -281,7 +281,7 @@ impl Service {
             // First, so that the first response says when the next reset is.
             let schedule = plan.as_ref().map(|plan| plan.keep(&self.site));
             let schedule = schedule.transpose()?;
-            let keepers = keep::start(&self.site, self.expire_after)?;
+            let background = keep::start(&self.site, self.expire_after)?;
             let front = Front::start(&self.listener, held, self.extent, &self.site, log);
             let front = front.map_err(system)?;
             notify("READY=1");
@@ -289,10 +289,10 @@ impl Service {
             let end = self.wait_for_end(events, &front)?;
             drop(schedule);
             held = match end {
-                End::Finish => return self.finish(front, keepers),
+                End::Finish => return self.finish(front, background),
                 End::HandOver => {
                     // Pushes go on while the journal is written to its end.
-                    drop(keepers);
+                    drop(background);
                     self.hand_over(front)?
                 }
             };
@@ -301,7 +301,7 @@ impl Service {
         }
     }
 
-    fn finish(&self, front: Front, keepers: Keepers) -> Result<(), Failure> {
+    fn finish(&self, front: Front, background: BackgroundThreads) -> Result<(), Failure> {
         notify("STOPPING=1");
         let command = FrontCommand::Finish(FINISH_DURATION_MAX);
         let ended = front.end(command).map_err(|error| gate_ended(&error))?;
@@ -312,7 +312,7 @@ impl Service {
                 FINISH_DURATION_MAX.as_secs()
             ));
         }
-        drop(keepers);
+        drop(background);
         keep::sync(&self.site);
         Ok(())
     }
@@ -351,8 +351,8 @@ impl Service {
     fn look_after(&self, front: &Front) {
         let Site { clock, gateway, .. } = &*self.site;
         if let Some(leap_millis) = clock.leap_millis() {
-            // Ages first: what expires by the time after the leap would have been silent for it.
-            gateway.begin_ages_anew(clock.now_millis().saturating_add(leap_millis));
+            // First, so that nothing expires that was not silent but for the leap.
+            gateway.restart_ages(clock.now_millis().saturating_add(leap_millis));
             clock.advance(leap_millis);
         }
         bounds::count_use(&self.site.status.front);

@@ -1,4 +1,4 @@
-//! Idempotency keys: what is done with them at a push, and their bytes in a snapshot.
+//! Idempotency keys: their part in a push, and their bytes in a snapshot.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
@@ -8,7 +8,7 @@ use crate::idempotency::{Keys, KeysView, KnownKey};
 use crate::journal::{Framed, Record};
 use crate::stable_hash::StableHash;
 
-/// A record of a snapshot has so many keys at most.
+/// The most keys in one record of a snapshot.
 const SNAPSHOT_KEYS_MAX: usize = 1 << 15;
 
 /// Two halves of a hash, and a fingerprint.
@@ -54,7 +54,8 @@ impl Gateway {
         for _ in 0..swaps {
             self.append(writers, Framed::of(Record::SwapKeys))
                 .map_err(Refusal::NotKept)?;
-            writers.keys.swap();
+            let retired = writers.keys.swap();
+            writers.retired_keys.push(retired);
         }
         self.key_counts.note(&writers.keys);
         Ok(())

@@ -9,7 +9,7 @@ use super::JournalError;
 use super::format::{FILE_HEAD_BYTES, FileHead, HeadFault};
 use super::reader::{Next, Reader};
 use super::record::{Framed, Record, RecordFault};
-use super::storage::{File, SECTOR_BYTES, read_whole, write_whole};
+use super::storage::{JournalFile, SECTOR_BYTES, read_whole, write_whole};
 
 /// So many zeros are written to find out whether there is room again.
 const PROBE_BYTES: usize = 4096;
@@ -17,7 +17,7 @@ const PROBE_BYTES: usize = 4096;
 /// A file that records are appended to.
 #[derive(Debug)]
 pub struct Log {
-    file: Arc<dyn File>,
+    file: Arc<dyn JournalFile>,
     nonce: u32,
     /// All before it is whole records.
     end: u64,
@@ -40,7 +40,7 @@ pub struct Torn {
 
 impl Log {
     /// Begins an empty file; it is no journal before [`Log::end_snapshot`].
-    pub fn begin(file: Arc<dyn File>, window_start: i64) -> Log {
+    pub fn begin(file: Arc<dyn JournalFile>, window_start: i64) -> Log {
         Log {
             file,
             nonce: new_nonce(),
@@ -77,7 +77,7 @@ impl Log {
     /// When what had been on the disk is not whole, a record is of an unknown kind, or `apply`
     /// refuses one, with a line that says why.
     pub fn recover(
-        file: &Arc<dyn File>,
+        file: &Arc<dyn JournalFile>,
         mut apply: impl FnMut(u64, Record<'_>) -> Result<(), String>,
     ) -> Result<(Log, Option<Torn>), JournalError> {
         let read = JournalError::system("read");
@@ -247,7 +247,7 @@ impl Log {
 
     /// The file itself.
     #[must_use]
-    pub fn file(&self) -> &Arc<dyn File> {
+    pub fn file(&self) -> &Arc<dyn JournalFile> {
         &self.file
     }
 
@@ -291,7 +291,7 @@ impl Log {
 /// Some records of a log; they stay readable whatever becomes of it.
 #[derive(Debug)]
 pub struct LogPart {
-    file: Arc<dyn File>,
+    file: Arc<dyn JournalFile>,
     nonce: u32,
     from: u64,
     end: u64,
@@ -315,7 +315,7 @@ impl LogPart {
 ///
 /// # Errors
 /// The system's own.
-pub fn read_head(file: &dyn File) -> Result<FileHead, JournalError> {
+pub fn read_head(file: &dyn JournalFile) -> Result<FileHead, JournalError> {
     let mut bytes = [0; FILE_HEAD_BYTES];
     let length = read_whole(file, &mut bytes, 0).map_err(JournalError::system("read"))?;
     FileHead::read(&bytes[..length]).map_err(|fault| match fault {

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 
 use super::format::{RECORD_HEAD_BYTES, RecordHead};
-use super::storage::{File, SECTOR_BYTES, read_whole};
+use super::storage::{JournalFile, SECTOR_BYTES, read_whole};
 
 /// So much is read at once; a record that is longer is read whole.
 const READ_BYTES: usize = 1 << 20;
@@ -11,7 +11,7 @@ const READ_BYTES: usize = 1 << 20;
 /// A place between two records of a file.
 #[derive(Debug)]
 pub struct Reader<'a> {
-    file: &'a dyn File,
+    file: &'a dyn JournalFile,
     nonce: u32,
     offset: u64,
     end: u64,
@@ -32,7 +32,7 @@ pub enum Next<'a> {
 
 impl<'a> Reader<'a> {
     /// Reads the records of a file from one offset up to another.
-    pub fn new(file: &'a dyn File, nonce: u32, from: u64, end: u64) -> Reader<'a> {
+    pub fn new(file: &'a dyn JournalFile, nonce: u32, from: u64, end: u64) -> Reader<'a> {
         Reader {
             file,
             nonce,
@@ -84,7 +84,7 @@ impl<'a> Reader<'a> {
         Ok(self.lacks_a_sector(bytes)? && !self.was_on_disk()?)
     }
 
-    /// File systems give zeros for sectors that were never written.
+    /// JournalFile systems give zeros for sectors that were never written.
     fn lacks_a_sector(&mut self, bytes: u64) -> io::Result<bool> {
         let (mut begin, end) = (self.offset, self.offset + bytes);
         while begin < end {

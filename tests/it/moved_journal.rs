@@ -121,7 +121,7 @@ fn troubles_of_the_path_and_of_the_disk_are_apart() {
     disk.fail(0..1);
     gateway.check_journal();
     let line = gateway.not_kept().expect("nothing is known").to_string();
-    let expected = "the journal's path cannot be looked at: the disk fails on purpose";
+    let expected = "the journal's path cannot be checked: the disk fails on purpose";
     assert_eq!(line, expected);
     assert!(!gateway.compact_journal().unwrap());
     gateway.check_journal();
