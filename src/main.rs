@@ -388,7 +388,7 @@ fn announce(listener: &TcpListener, push_path: &str, plan: Option<&Plan>) {
     };
     log(&format!("{PROGRAM} {version} listens on {address}"));
     match plan {
-        None => log("no -crontab: the sums are never cleared"),
+        None => log("no -crontab: no scheduled reset"),
         Some(plan) => log(&plan.line()),
     }
     log(&format!(

@@ -124,7 +124,10 @@ fn merge(site: &Site, labels: &str, key: Option<&[u8]>, body: &[u8]) -> (PushRes
     match site.gateway.push(&request) {
         Ok(Accepted::Repeated) => {
             let answer = accepted(site.status.next_reset());
-            let answer = answer.with_field("Idempotent-Replayed", "true");
+            // A page of another origin may read it (Fetch standard, CORS protocol).
+            let answer = answer
+                .with_field("Idempotent-Replayed", "true")
+                .with_field("Access-Control-Expose-Headers", "Idempotent-Replayed");
             (PushResult::Repeated, answer)
         }
         Ok(Accepted::Merged(merged)) => {

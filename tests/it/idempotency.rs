@@ -241,7 +241,10 @@ fn over_http() {
             "{target} {field}"
         );
         assert!(
-            again.head.contains("Idempotent-Replayed: true\r\n"),
+            again.head.contains("Idempotent-Replayed: true\r\n")
+                && again
+                    .head
+                    .contains("Access-Control-Expose-Headers: Idempotent-Replayed\r\n"),
             "{}",
             again.head
         );
