@@ -1,4 +1,4 @@
-//! Pushes and resets in a file, so that they outlive the process.
+//! Accepted pushes, resets and removals in a file, so that they outlive the process.
 //!
 //! Invariants: what [`Journal::append`] has accepted is found again by [`Journal::open`], in its
 //! order and once, whatever ended the process; what it refused is not found. What is not as it was

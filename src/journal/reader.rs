@@ -84,7 +84,7 @@ impl<'a> Reader<'a> {
         Ok(self.lacks_a_sector(bytes)? && !self.was_on_disk()?)
     }
 
-    /// JournalFile systems give zeros for sectors that were never written.
+    /// File systems give zeros for sectors that were never written.
     fn lacks_a_sector(&mut self, bytes: u64) -> io::Result<bool> {
         let (mut begin, end) = (self.offset, self.offset + bytes);
         while begin < end {
