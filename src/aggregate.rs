@@ -61,7 +61,7 @@ pub struct Aggregate {
     /// That of the next family.
     next_number: u64,
     size: Size,
-    /// Where ages are kept, the second at which they last began anew.
+    /// Where ages are kept, the second at which they were last restarted.
     ages_start: Option<u32>,
     identity: Identity,
 }
@@ -132,7 +132,7 @@ impl Aggregate {
     /// From here on no series is silent since a second before this one, whenever it was pushed;
     /// constant time. Does nothing where ages are not kept, nor for a second before the last such
     /// one.
-    pub fn begin_ages_anew(&mut self, second: u32) {
+    pub fn restart_ages(&mut self, second: u32) {
         if let Some(start) = &mut self.ages_start {
             *start = second.max(*start);
         }

@@ -19,15 +19,6 @@ pub struct Clock {
     base_millis: AtomicU64,
 }
 
-/// What the wall clock has done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WallClock {
-    /// It went on as this clock did.
-    Even,
-    /// It has leapt forward by more than a minute, and this clock with it.
-    Leapt,
-}
-
 impl Clock {
     /// A clock that shows the wall time, or this time in unix milliseconds if that is later.
     #[must_use]
@@ -46,14 +37,17 @@ impl Clock {
             .saturating_add(self.running_millis())
     }
 
-    /// Follows the wall clock if that has leapt forward. One thread does so, every few seconds.
-    pub fn follow_wall_clock(&self) -> WallClock {
+    /// How far the wall clock is ahead, in milliseconds, if it has leapt forward by more than a
+    /// minute: the machine was suspended, or its clock was wrong.
+    #[must_use]
+    pub fn leap_millis(&self) -> Option<u64> {
         let ahead_millis = wall_millis().saturating_sub(self.now_millis());
-        if ahead_millis <= LEAP_MILLIS_MIN {
-            return WallClock::Even;
-        }
-        self.base_millis.fetch_add(ahead_millis, Relaxed);
-        WallClock::Leapt
+        (ahead_millis > LEAP_MILLIS_MIN).then_some(ahead_millis)
+    }
+
+    /// Advances by so many milliseconds, to follow the wall clock. Only one thread may do so.
+    pub fn advance(&self, millis: u64) {
+        self.base_millis.fetch_add(millis, Relaxed);
     }
 
     fn running_millis(&self) -> u64 {

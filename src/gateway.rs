@@ -1,10 +1,12 @@
-//! The one place with locks: pushes, scrapes and resets of one aggregate by many threads.
+//! The one place with locks: pushes, scrapes, resets and removals of one aggregate by many
+//! threads.
 //!
 //! Invariants: no lock is held while anything is read from or written to a network, nor while a
-//! body is parsed. Writers (push, reset) take the `writers` mutex first: what a push was checked
-//! against is what it is merged into, and the order of the journal is that of the merges. Nobody
-//! holds the `RwLock` while the disk is written, so that scrapes, which take that alone, never wait
-//! for it. A scrape shows the aggregate between two writers. Knows nothing of HTTP or the clock.
+//! body is parsed. Writers (push, reset, removal) take the `writers` mutex first: what a push was
+//! checked against is what it is merged into, and the order of the journal is that of the merges.
+//! Nobody holds the `RwLock` while the disk is written, so that scrapes, which take that alone,
+//! never wait for it. A scrape shows the aggregate between two writers. Knows nothing of HTTP or
+//! the clock.
 
 mod keeping;
 mod keys;
@@ -17,7 +19,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 use crate::aggregate::{Aggregate, Checked, Conflict, Size, TooManySeries, View};
 use crate::excerpt::Excerpt;
 use crate::grouping_key::{GroupingKey, GroupingKeyError};
-use crate::idempotency::{Keys, TooManyKeys};
+use crate::idempotency::{Keys, RetiredKeys, TooManyKeys};
 use crate::journal::{Framed, Journal, KeyRecord, PushRecord, Record, Trouble};
 use crate::label_limits::{BeyondLimit, LabelLimits};
 use crate::metric::{LabelSet, Push, SkippedSamples};
@@ -31,9 +33,9 @@ pub use keeping::{JournalState, Opened, Start};
 use keys::KeyCounters;
 pub use keys::KeyCounts;
 pub use removing::DeleteError;
-pub use replay::ReplayedBy;
+pub use replay::WrittenBy;
 
-/// What a push is held to, so that what is stored stays small. What is stored already is not.
+/// Limits of what pushes may store. What is stored already may be beyond them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The most idempotency keys in a generation.
@@ -60,7 +62,7 @@ impl Default for Limits {
 pub struct Gateway {
     limits: Limits,
     rules: Rules,
-    /// For what is kept by its hash.
+    /// For idempotency keys, which are kept as hashes.
     hash_key: HashKey,
     writers: Mutex<Writers>,
     aggregate: RwLock<Aggregate>,
@@ -68,13 +70,13 @@ pub struct Gateway {
     journal_state: Mutex<Option<JournalState>>,
     has_journal: bool,
     key_counts: KeyCounters,
-    /// Held by the one thread that writes the journal anew.
+    /// Held by the one thread that rewrites the journal.
     compaction: Mutex<()>,
     /// Held by whoever removes series.
     removal: Mutex<()>,
 }
 
-/// What writers take turns at.
+/// What only one writer at a time may use.
 #[derive(Debug, Default)]
 struct Writers {
     journal: Option<Journal>,
@@ -83,8 +85,10 @@ struct Writers {
     /// Of the last change, in unix milliseconds; it never decreases.
     time_millis: u64,
     keys: Keys,
-    /// Ages are to begin anew as soon as that can be kept.
+    /// Ages are to be restarted as soon as that can be kept.
     are_ages_due: bool,
+    /// To be freed outside the lock, by the next push: that takes milliseconds.
+    retired_keys: Vec<RetiredKeys>,
     is_closed: bool,
 }
 
@@ -170,8 +174,8 @@ impl fmt::Display for Refusal {
             Refusal::Conflict(conflict) => conflict.fmt(to),
             Refusal::TooManySeries(error) => error.fmt(to),
             Refusal::KeyReused => to.write_str(
-                "the idempotency key came with another path, format or body before; each push \
-                 needs a key of its own",
+                "the idempotency key was used for another push: its path labels, format or body \
+                 differ; make a new key for each push",
             ),
             Refusal::TooManyKeys(error) => error.fmt(to),
             Refusal::NotKept(error) => error.fmt(to),
@@ -233,7 +237,9 @@ impl Gateway {
             .check(self.limits.labels)
             .map_err(Refusal::Path)?;
         let push = self.parse(format, body, &grouping_key)?;
-        let key = request.key.map(|key| (key, self.known_key(key, request)));
+        let key = request
+            .key
+            .map(|key| (key, self.known_key(key, &grouping_key, request)));
         let record = PushRecord {
             format: format.code(),
             labels,
@@ -265,6 +271,9 @@ impl Gateway {
             self.key_counts.note(&writers.keys);
         }
         self.write().merge(&checked, seconds(time_millis));
+        let retired_keys = std::mem::take(&mut writers.retired_keys);
+        drop(writers);
+        drop(retired_keys);
         Ok(Accepted::Merged(Merged {
             samples: push.samples,
             skipped: push.skipped,
@@ -314,17 +323,36 @@ impl Gateway {
         whole_text(&self.view())
     }
 
-    /// Forgets everything and returns how much that was. It is done at a time in unix milliseconds;
-    /// the new window began at one in unix seconds. What is freed is freed outside the locks.
+    /// Forgets everything, at a time in unix milliseconds, and returns how much that was. A new
+    /// window has begun at a time in unix seconds.
     ///
     /// # Errors
     /// Nothing is forgotten when that cannot be kept.
     pub fn reset(&self, time_millis: u64, window_start: i64) -> Result<Size, NotKept> {
-        let mut writers = self.open_writers()?;
+        self.clear(self.open_writers()?, time_millis, window_start)
+    }
+
+    /// The same, but the window goes on, since senders were told when it ends.
+    ///
+    /// # Errors
+    /// Nothing is forgotten when that cannot be kept.
+    pub fn wipe(&self, time_millis: u64) -> Result<Size, NotKept> {
+        let writers = self.open_writers()?;
+        let window_start = writers.window_start;
+        self.clear(writers, time_millis, window_start)
+    }
+
+    /// What is freed is freed outside the locks.
+    fn clear(
+        &self,
+        mut writers: MutexGuard<'_, Writers>,
+        time_millis: u64,
+        window_start: i64,
+    ) -> Result<Size, NotKept> {
         let time_millis = writers.advance(time_millis);
         if let Some(journal) = &mut writers.journal {
             let outcome = journal.reset(time_millis, window_start);
-            self.note(journal);
+            self.update_journal_state(journal);
             outcome.map_err(NotKept::Journal)?;
         }
         writers.window_start = window_start;
@@ -348,8 +376,8 @@ impl Gateway {
         }
     }
 
-    /// Appends a record to the journal, if there is one, at the time of the writers. None is one
-    /// that is too long.
+    /// Appends a record to the journal, if there is one, at the time of the writers. It is `None`
+    /// if it was too long to be framed.
     fn append(&self, writers: &mut Writers, framed: Option<Framed<'_>>) -> Result<(), NotKept> {
         let time_millis = writers.time_millis;
         let Some(journal) = &mut writers.journal else {
@@ -357,7 +385,7 @@ impl Gateway {
         };
         let framed = framed.ok_or(Trouble::TooLong);
         let appended = framed.and_then(|framed| journal.append(time_millis, &framed));
-        self.note(journal);
+        self.update_journal_state(journal);
         appended.map_err(NotKept::Journal)
     }
 

@@ -20,7 +20,7 @@ pub const GENERATION_MILLIS: u64 = 10 * 60_000;
 /// How old it must be to be replaced early, when it is full.
 const FULL_GENERATION_MILLIS_MIN: u64 = 60_000;
 
-/// Keys are kept in pieces of so many, which views share.
+/// The keys in one piece. Views share the pieces, and a push copies at most the last one.
 const PIECE_KEYS: usize = 4096;
 
 /// See the module.
@@ -45,7 +45,7 @@ struct Generation {
 pub struct KnownKey {
     /// Of the key.
     pub hash: StableHash,
-    /// Of path, format and body.
+    /// Of the path's labels, the format and the body.
     pub fingerprint: u64,
 }
 
@@ -122,6 +122,7 @@ impl Keys {
 
     /// Forgets the previous generation; the current one becomes it. Gives what is to be freed
     /// outside the locks.
+    #[must_use]
     pub fn swap(&mut self) -> RetiredKeys {
         let previous = std::mem::take(&mut self.current);
         RetiredKeys {

@@ -1,4 +1,4 @@
-//! Pushes and resets in a file, so that they outlive the process.
+//! Accepted pushes, resets and removals in a file, so that they outlive the process.
 //!
 //! Invariants: what [`Journal::append`] has accepted is found again by [`Journal::open`], in its
 //! order and once, whatever ended the process; what it refused is not found. What is not as it was
@@ -12,7 +12,7 @@
 //! head    = magic version nonce snapshot-end window-start checksum
 //!   magic         8 bytes   "AGGJOURN"
 //!   version       u32       2
-//!   nonce         u32       drawn anew for each file
+//!   nonce         u32       drawn at random for each file
 //!   snapshot-end  u64       the offset behind the last snapshot record
 //!   window-start  i64       when the window of the snapshot began, unix seconds
 //!   checksum      u32       CRC-32 (IEEE 802.3) of the 32 bytes before it
@@ -42,8 +42,8 @@
 //! swap  nothing: the older generation of idempotency keys is forgotten
 //! ```
 //!
-//! A file that was begun anew in its place for lack of room has no snapshot; rules and hash key
-//! come before the next record.
+//! A file that a reset has restarted in place, for lack of room, has no snapshot; rules and hash
+//! key come before the next record.
 //!
 //! A file comes into being whole: it is written beside the journal up to the end of its snapshot
 //! and renamed, so that only the records behind the snapshot can be torn. Of those, the last one
@@ -57,7 +57,7 @@ mod disk;
 mod error;
 mod format;
 mod log;
-mod look;
+mod path_check;
 mod reader;
 mod record;
 mod replacement;
@@ -71,16 +71,16 @@ pub use disk::Disk;
 pub use error::JournalError;
 pub use format::VERSION;
 pub use log::{Log, LogPart, Torn, read_head};
-pub use look::Look;
+pub use path_check::PathCheck;
 pub use record::{Framed, KEY_BYTES_MAX, KeyRecord, PushRecord, Record};
-pub use replacement::{Beginning, Place, Preface, Replacement};
-pub use storage::{AtPath, File, FileIdentity, Storage};
+pub use replacement::{Beginning, Preface, Replacement, SnapshotPoint};
+pub use storage::{AtPath, FileIdentity, JournalFile, Storage};
 pub use trouble::Trouble;
 
-/// A journal is made small when it is longer than this and more than twice its snapshot.
+/// A journal is rewritten when it is longer than this and more than twice its snapshot.
 const COMPACTED_BYTES_MIN: u64 = 1 << 20;
 
-/// It is also made small when it has so many removals: their replay takes long.
+/// It is also rewritten when it has so many removals: the replay of each looks at all series.
 const REMOVALS_MAX: usize = 16;
 
 /// The journal of a running gateway.
@@ -88,10 +88,10 @@ const REMOVALS_MAX: usize = 16;
 pub struct Journal {
     storage: Arc<dyn Storage>,
     log: Log,
-    /// For a file that is begun anew in its place.
+    /// For a file that is restarted in place.
     preface: Preface,
     trouble: Option<Trouble>,
-    /// Set as long as a start would not find the file: whatever else is the matter.
+    /// Set as long as a start would not find the file; independent of `trouble`.
     path_trouble: Option<Trouble>,
     /// Something is behind the last whole record.
     has_torn_tail: bool,
@@ -101,7 +101,7 @@ pub struct Journal {
     reset_end: u64,
     /// Where the last sync of this file ends, under way or done; zero if there was none.
     sync_end: u64,
-    /// How many records of this file take a look at all series when they are replayed.
+    /// Records of this file whose replay looks at all series.
     removals: usize,
     /// The disk may still have the file that this one has replaced.
     is_folder_due: bool,
@@ -109,15 +109,15 @@ pub struct Journal {
 
 /// A sync that is under way.
 #[derive(Debug)]
-pub struct Sync {
-    file: Arc<dyn File>,
+pub struct PendingSync {
+    file: Arc<dyn JournalFile>,
     /// Set if the folder is to be synced, too.
     storage: Option<Arc<dyn Storage>>,
     nonce: u32,
     end: u64,
 }
 
-impl Sync {
+impl PendingSync {
     /// Waits for the disk.
     ///
     /// # Errors
@@ -139,7 +139,7 @@ impl Journal {
     /// See [`Log::recover`].
     pub fn open(
         storage: Arc<dyn Storage>,
-        file: &Arc<dyn File>,
+        file: &Arc<dyn JournalFile>,
         beginning: &Beginning,
         apply: impl FnMut(u64, Record<'_>) -> Result<(), String>,
     ) -> Result<(Journal, Option<Torn>), JournalError> {
@@ -147,7 +147,7 @@ impl Journal {
         let (log, torn) = if is_new {
             let write = JournalError::system("write");
             let mut new =
-                Replacement::begin(Place::nowhere(&storage), beginning).map_err(&write)?;
+                Replacement::begin(SnapshotPoint::none(&storage), beginning).map_err(&write)?;
             new.end_snapshot().map_err(&write)?;
             let replaced = storage.replace(&**file, &**new.file());
             if replaced.map_err(&write)? == AtPath::OtherFile {
@@ -204,7 +204,7 @@ impl Journal {
         self.write(|log| log.append(time_millis, framed))
     }
 
-    /// Notes that a record was appended whose replay takes a look at all series.
+    /// Counts a record that was appended and whose replay looks at all series.
     pub fn note_removal(&mut self) {
         self.removals += 1;
     }
@@ -219,14 +219,14 @@ impl Journal {
         self.trouble = Some(Trouble::Rules("it is being written".to_owned()));
     }
 
-    /// Notes that everything was forgotten, even when there is no room for a note.
+    /// Appends a reset; when there is no room for it, restarts the file.
     ///
     /// # Errors
-    /// When not even that can be written, or a start would not find the file.
+    /// When neither can be written, or a start would not find the file.
     pub fn reset(&mut self, time_millis: u64, window_start: i64) -> Result<(), Trouble> {
         self.check_path()?;
         let framed = Framed::of(Record::Reset { window_start }).ok_or(Trouble::TooLong)?;
-        // A note may still find room in the last sector; to make room, the file is begun anew.
+        // A record may still find room in the last sector; to make room, the file is restarted.
         let has_room = self.trouble.is_none() && !self.has_failed_replacement;
         if has_room && self.append(time_millis, &framed).is_ok() {
             self.reset_end = self.log.end();
@@ -247,11 +247,11 @@ impl Journal {
 
     /// Cuts off what is behind the last whole record, if anything is, and finds out whether what
     /// was refused could be appended now.
-    pub fn mend(&mut self) {
+    pub fn retry_after_failure(&mut self) {
         let is_refusing = matches!(self.trouble, Some(Trouble::Append(_)));
         let is_broken = matches!(self.trouble, Some(Trouble::Sync(_) | Trouble::Rules(_)));
         if is_refusing || self.has_torn_tail && !is_broken {
-            // What is in the way is noted.
+            // The error is in `trouble`.
             let _ = self.write(|log| log.probe());
         }
     }
@@ -283,14 +283,14 @@ impl Journal {
 
     /// What is to be synced, if anything is.
     #[must_use]
-    pub fn begin_sync(&mut self) -> Option<Sync> {
+    pub fn begin_sync(&mut self) -> Option<PendingSync> {
         let is_due = self.log.synced() < self.log.end() || self.is_folder_due;
         let may_sync = !matches!(self.trouble, Some(Trouble::Sync(_)));
         if !is_due || !may_sync {
             return None;
         }
         self.sync_end = self.log.end();
-        Some(Sync {
+        Some(PendingSync {
             file: Arc::clone(self.log.file()),
             storage: self.is_folder_due.then(|| Arc::clone(&self.storage)),
             nonce: self.log.nonce(),
@@ -301,7 +301,7 @@ impl Journal {
     /// Notes how a sync has ended. After a failed one, the system may have forgotten what could not
     /// be written, and the next sync would succeed without it: nothing more is appended until all
     /// is in a new file.
-    pub fn end_sync(&mut self, sync: &Sync, outcome: &io::Result<()>) {
+    pub fn end_sync(&mut self, sync: &PendingSync, outcome: &io::Result<()>) {
         if sync.nonce != self.log.nonce() {
             return;
         }
@@ -314,7 +314,7 @@ impl Journal {
         }
     }
 
-    /// Notes that the file could not be written anew: a reset is to make room then.
+    /// Notes that the file could not be rewritten: the next reset is to make room.
     pub fn replacement_has_failed(&mut self, error: &io::Error) {
         self.has_failed_replacement = true;
         if let Some(Trouble::Rules(why)) = &mut self.trouble {
@@ -322,7 +322,7 @@ impl Journal {
         }
     }
 
-    /// True when the file should be written anew.
+    /// True when the file should be rewritten.
     #[must_use]
     pub fn needs_replacement(&self) -> bool {
         match &self.path_trouble {
@@ -334,10 +334,10 @@ impl Journal {
         is_long || self.reset_end > 0 || self.removals >= REMOVALS_MAX || is_broken
     }
 
-    /// Where it is now: a snapshot of the sums that is taken now has all that is before.
+    /// Where a snapshot that is taken now comes in: it has all that is before this point.
     #[must_use]
-    pub fn place(&self) -> Place {
-        Place {
+    pub fn snapshot_point(&self) -> SnapshotPoint {
+        SnapshotPoint {
             storage: Arc::clone(&self.storage),
             nonce: self.log.nonce(),
             end: self.log.end(),
@@ -375,7 +375,7 @@ impl Journal {
     }
 
     /// What was appended since it was copied to a new file for the last time; `None` if a reset has
-    /// begun the file anew meanwhile.
+    /// restarted the file meanwhile.
     #[must_use]
     pub fn since(&self, new: &Replacement) -> Option<LogPart> {
         (new.of.nonce == self.log.nonce()).then(|| self.log.since(new.copied_end))
@@ -383,13 +383,13 @@ impl Journal {
 
     /// The file, for another image of this process.
     #[must_use]
-    pub fn file(&self) -> &Arc<dyn File> {
+    pub fn file(&self) -> &Arc<dyn JournalFile> {
         self.log.file()
     }
 
     /// Puts a new file in the journal's place: it takes over what was appended since it was copied
     /// last, which is little, and is renamed. A sync is to follow. False if the
-    /// new file is of no use, since the journal was begun anew meanwhile.
+    /// new file is of no use, since a reset has restarted the journal meanwhile.
     ///
     /// # Errors
     /// The journal goes on as it was.

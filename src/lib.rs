@@ -1,11 +1,11 @@
 //! An aggregating push gateway for Prometheus: it adds up what many senders push in the text
-//! format, Prometheus scrapes the sums, and a cron schedule may clear them.
+//! format, Prometheus scrapes the sums, and a cron schedule, silence or a request may clear them.
 //!
 //! ```text
 //! bytes --parse--> Push --check, log, merge--> Aggregate --render--> bytes
 //! ```
 //!
-//! The modules in reading order. The first fifteen are the core: no I/O, clock, thread or lock.
+//! The modules in reading order. All before [`clock`] are the core: no I/O, clock, thread or lock.
 //!
 //! | module | one job | what always holds there |
 //! |---|---|---|
@@ -26,7 +26,7 @@
 //! | [`render`] | an aggregate to text | same aggregate, same bytes; `parse` reads them back |
 //! | [`clock`] | the time of changes | it never goes back |
 //! | [`journal`] | what was accepted, in a file | what it took is found again, once; bytes only |
-//! | [`gateway`] | push, scrape, reset | the only locks of the sums; no scrape waits for the disk |
+//! | [`gateway`] | push, scrape, clear | the only locks of the sums; no scrape waits for the disk |
 //! | [`schedule`] | crontab to the next instant | each occurrence once, whatever the clock does |
 //! | [`status`] | what the gateway says of itself | atomics only |
 //! | [`listen`] | an address to a socket | bound with the options that connections inherit |

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use prometheus_aggregation_gateway::cli::{self, Command, Config};
-use prometheus_aggregation_gateway::clock::{Clock, WallClock, wall_millis};
+use prometheus_aggregation_gateway::clock::{Clock, wall_millis};
 use prometheus_aggregation_gateway::gateway::{Gateway, Limits, Start};
 use prometheus_aggregation_gateway::handoff::{self, Image};
 use prometheus_aggregation_gateway::http::{
@@ -42,8 +42,7 @@ use prometheus_aggregation_gateway::status::{Resource, Status};
 
 use bounds::Bounds;
 use events::{Event, Events, StartWatch};
-use keep::{Keepers, Source};
-
+use keep::{BackgroundThreads, Source};
 use notify::notify;
 use plan::{Plan, print_next};
 
@@ -173,7 +172,7 @@ fn run(config: Config) -> Result<(), Failure> {
     drop(start_watch);
     if page.is_none() {
         // Nothing could be pushed while no gateway ran.
-        site.gateway.begin_ages_anew(site.clock.now_millis());
+        site.gateway.restart_ages(site.clock.now_millis());
         announce(&listener, &site.push_path, plan.as_ref());
     } else {
         site.status.count_hand_over();
@@ -282,7 +281,7 @@ impl Service {
             // First, so that the first response says when the next reset is.
             let schedule = plan.as_ref().map(|plan| plan.keep(&self.site));
             let schedule = schedule.transpose()?;
-            let keepers = keep::start(&self.site, self.expire_after)?;
+            let background = keep::start(&self.site, self.expire_after)?;
             let front = Front::start(&self.listener, held, self.extent, &self.site, log);
             let front = front.map_err(system)?;
             notify("READY=1");
@@ -290,10 +289,10 @@ impl Service {
             let end = self.wait_for_end(events, &front)?;
             drop(schedule);
             held = match end {
-                End::Finish => return self.finish(front, keepers),
+                End::Finish => return self.finish(front, background),
                 End::HandOver => {
                     // Pushes go on while the journal is written to its end.
-                    drop(keepers);
+                    drop(background);
                     self.hand_over(front)?
                 }
             };
@@ -302,7 +301,7 @@ impl Service {
         }
     }
 
-    fn finish(&self, front: Front, keepers: Keepers) -> Result<(), Failure> {
+    fn finish(&self, front: Front, background: BackgroundThreads) -> Result<(), Failure> {
         notify("STOPPING=1");
         let command = FrontCommand::Finish(FINISH_DURATION_MAX);
         let ended = front.end(command).map_err(|error| gate_ended(&error))?;
@@ -313,7 +312,7 @@ impl Service {
                 FINISH_DURATION_MAX.as_secs()
             ));
         }
-        drop(keepers);
+        drop(background);
         keep::sync(&self.site);
         Ok(())
     }
@@ -350,15 +349,15 @@ impl Service {
 
     /// Tells systemd that all is well, if it is, and counts what the process uses.
     fn look_after(&self, front: &Front) {
-        if self.site.clock.follow_wall_clock() == WallClock::Leapt {
-            // The machine was suspended, or its clock was wrong.
-            self.site
-                .gateway
-                .begin_ages_anew(self.site.clock.now_millis());
+        let Site { clock, gateway, .. } = &*self.site;
+        if let Some(leap_millis) = clock.leap_millis() {
+            // First, so that nothing expires that was not silent but for the leap.
+            gateway.restart_ages(clock.now_millis().saturating_add(leap_millis));
+            clock.advance(leap_millis);
         }
         bounds::count_use(&self.site.status.front);
         if front.is_well(WELL_DURATION_MAX) {
-            let held = self.site.gateway.size();
+            let held = gateway.size();
             notify(&format!(
                 "WATCHDOG=1\nSTATUS={} families, {} series",
                 held.families, held.series
@@ -389,7 +388,7 @@ fn announce(listener: &TcpListener, push_path: &str, plan: Option<&Plan>) {
     };
     log(&format!("{PROGRAM} {version} listens on {address}"));
     match plan {
-        None => log("no -crontab: the sums are never cleared"),
+        None => log("no -crontab: no scheduled reset"),
         Some(plan) => log(&plan.line()),
     }
     log(&format!(

@@ -107,7 +107,7 @@ impl PushResult {
 pub enum Upkeep {
     /// Waiting until what was appended is on the disk.
     Sync,
-    /// Writing it anew.
+    /// Rewriting it.
     Compaction,
 }
 

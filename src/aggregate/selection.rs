@@ -6,7 +6,7 @@ use crate::metric::canonical_labels;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection {
     /// Those that are silent since a second before this one, in unix seconds: neither pushed since
-    /// nor have ages begun anew. None where ages are not kept.
+    /// nor have ages been restarted. None where ages are not kept.
     PushedBefore(u32),
     /// Those that carry all of these labels, each by its name and its value, which is escaped as in
     /// a label set. As everywhere, a label of empty value is one that is not there.
@@ -15,7 +15,7 @@ pub enum Selection {
     Family(String),
 }
 
-/// A selection, as it applies to an aggregate in which ages began anew at a certain second.
+/// A selection, as it applies to an aggregate whose ages were restarted at a certain second.
 #[derive(Clone, Copy)]
 pub enum Selected<'a> {
     /// No series.
@@ -25,7 +25,8 @@ pub enum Selected<'a> {
 }
 
 impl Selection {
-    /// Applies the selection. Ages begin anew later and later: what is `None` once stays so.
+    /// Applies the selection. Ages are only restarted later and later: what is `None` once
+    /// stays so.
     pub(super) fn with_ages(&self, ages_start: Option<u32>) -> Selected<'_> {
         match self {
             Selection::PushedBefore(second) if ages_start.is_none_or(|start| start >= *second) => {

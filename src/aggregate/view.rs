@@ -13,7 +13,7 @@ pub struct View {
     pub(super) families: Arc<Sorted<Family>>,
     /// Of the aggregate.
     pub(super) identity: Identity,
-    /// Where ages are kept, the second at which they last began anew.
+    /// Where ages are kept, the second at which they were last restarted.
     pub(super) ages_start: Option<u32>,
     pub(super) size: Size,
 }
@@ -34,7 +34,7 @@ impl View {
     }
 
     /// The second since which a series is silent, as [`Sorted::iter_with_seconds`] gives the one of
-    /// its last push: silence does not count from before ages began anew. `None` where ages are not
+    /// its last push: silence before a restart of ages does not count. `None` where ages are not
     /// kept.
     #[must_use]
     pub fn silent_since(&self, second: Option<u32>) -> Option<u32> {

@@ -110,7 +110,7 @@ pub const FLAGS: &[Flag] = &[
         name: "max-idempotency-keys",
         value: "NUMBER",
         default: "1000000",
-        help: "keys of pushes remembered for 10 to 20 minutes; when full of young ones: 429",
+        help: "keys of pushes in 10 minutes, each remembered up to 20; more in one minute: 429",
     },
     Flag {
         name: "workers",

@@ -7,13 +7,13 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::keys::{KeyCounters, write_keys};
-use super::replay::{Replay, Replayed, ReplayedBy};
+use super::replay::{Replay, Replayed, WrittenBy};
 use super::{Gateway, Limits, NotKept, Writers};
 use crate::aggregate::{Aggregate, View};
 use crate::idempotency::{Keys, KeysView};
 use crate::journal::{
-    Beginning, File, Journal, JournalError, Log, LogPart, Place, Preface, Record, Replacement,
-    Storage, Torn, Trouble,
+    Beginning, Journal, JournalError, JournalFile, Log, LogPart, Preface, Record, Replacement,
+    SnapshotPoint, Storage, Torn, Trouble,
 };
 use crate::parse::Format;
 use crate::render::render_pieces;
@@ -23,11 +23,11 @@ use crate::stable_hash::HashKey;
 /// How long a record of a snapshot is, about. Reading one takes a few times as much memory.
 pub(super) const SNAPSHOT_RECORD_BYTES: usize = 1 << 20;
 
-/// Senders that are as quick as the disk could not be caught up with: pushes wait after so many
-/// tries, for as long as it takes to copy what came during the last one.
+/// Catch-up passes before pushes block for the last copy. Without a limit, senders that write as
+/// fast as the disk does would keep a compaction from ending.
 const CATCH_UPS_MAX: usize = 3;
 
-/// Where a gateway begins.
+/// The time at which a gateway starts.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Start {
     /// When the window of the sums began, in unix seconds.
@@ -36,7 +36,7 @@ pub struct Start {
     pub time_millis: u64,
 }
 
-/// All that there is at one instant.
+/// The sums and the keys at one instant, to be written to a file.
 struct Snapshot {
     beginning: Beginning,
     view: View,
@@ -48,11 +48,11 @@ struct Snapshot {
 pub struct Opened {
     /// The tail that was cut off, if it was torn.
     pub torn: Option<Torn>,
-    /// Whether its rules are those of now.
-    pub by: ReplayedBy,
+    /// Which rules it was written by.
+    pub written_by: WrittenBy,
 }
 
-/// How a journal is doing.
+/// The size of a journal, and whether it can be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalState {
     /// Its length.
@@ -80,13 +80,13 @@ impl Gateway {
 
     /// A gateway that goes on where its journal ends, and merges by these rules from here on. A new
     /// journal's window begins at this time. What was kept by other rules goes through these, and
-    /// pushes are refused until [`Gateway::compact_journal`] has written the journal anew.
+    /// pushes are refused until [`Gateway::compact_journal`] has rewritten the journal.
     ///
     /// # Errors
     /// When the journal is not whole, or holds what this program does not understand.
     pub fn open(
         storage: Arc<dyn Storage>,
-        file: &Arc<dyn File>,
+        file: &Arc<dyn JournalFile>,
         rules: Rules,
         start: Start,
     ) -> Result<(Gateway, Opened), JournalError> {
@@ -100,10 +100,10 @@ impl Gateway {
             aggregate,
             keys,
             hash_key,
-            by,
+            written_by,
         } = replay.finish(&rules).map_err(JournalError::Rules)?;
         journal.set_hash_key(hash_key.to_bytes());
-        if by == ReplayedBy::OtherRules {
+        if written_by == WrittenBy::OtherRules {
             journal.refuse_until_replaced();
         }
         let start = Start {
@@ -114,9 +114,9 @@ impl Gateway {
             has_journal: true,
             ..Gateway::new(rules, hash_key, aggregate, keys, start)
         };
-        gateway.note(&journal);
+        gateway.update_journal_state(&journal);
         gateway.writers().journal = Some(journal);
-        Ok((gateway, Opened { torn, by }))
+        Ok((gateway, Opened { torn, written_by }))
     }
 
     /// A gateway without a journal that goes on where another image of the process has ended, and
@@ -124,7 +124,7 @@ impl Gateway {
     ///
     /// # Errors
     /// When its file is not whole, or holds what this program does not understand.
-    pub fn take_over(file: &Arc<dyn File>, rules: Rules) -> Result<Gateway, JournalError> {
+    pub fn take_over(file: &Arc<dyn JournalFile>, rules: Rules) -> Result<Gateway, JournalError> {
         let mut replay = Replay::with_hash_key(HashKey::random());
         let (log, torn) = Log::recover(file, |time, record| replay.apply(time, record))?;
         if let Some(Torn { offset, .. }) = torn {
@@ -162,6 +162,7 @@ impl Gateway {
             time_millis: start.time_millis,
             keys,
             are_ages_due: false,
+            retired_keys: Vec::new(),
             is_closed: false,
         };
         Gateway {
@@ -197,7 +198,7 @@ impl Gateway {
         state.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn note(&self, journal: &Journal) {
+    pub(super) fn update_journal_state(&self, journal: &Journal) {
         let state = self.journal_state.lock();
         *state.unwrap_or_else(PoisonError::into_inner) = Some(JournalState {
             bytes: journal.end(),
@@ -217,15 +218,15 @@ impl Gateway {
             let Some(journal) = &mut writers.journal else {
                 return Ok(false);
             };
-            journal.mend();
-            self.note(journal);
+            journal.retry_after_failure();
+            self.update_journal_state(journal);
             journal.begin_sync()
         };
         let Some(sync) = sync else { return Ok(false) };
         let outcome = sync.run();
         if let Some(journal) = &mut self.writers().journal {
             journal.end_sync(&sync, &outcome);
-            self.note(journal);
+            self.update_journal_state(journal);
         }
         outcome.map(|()| true)
     }
@@ -234,17 +235,21 @@ impl Gateway {
     /// pushes and resets are refused. If nothing is there, [`Gateway::compact_journal`] writes a
     /// new file there.
     pub fn check_journal(&self) {
-        let look = self.writers().journal.as_ref().map(Journal::begin_look);
-        let Some(look) = look else { return };
-        let outcome = look.run();
+        let check = self
+            .writers()
+            .journal
+            .as_ref()
+            .map(Journal::begin_path_check);
+        let Some(check) = check else { return };
+        let outcome = check.run();
         if let Some(journal) = &mut self.writers().journal {
-            journal.end_look(&look, &outcome);
-            self.note(journal);
+            journal.end_path_check(&check, &outcome);
+            self.update_journal_state(journal);
         }
     }
 
-    /// Writes the journal anew if that is worth it, or needed after a failed sync; true when it
-    /// was. Pushes go on meanwhile, but for the moment in which the new file takes its place.
+    /// Rewrites the journal if that is worth it, or needed after a failed sync; true when it did.
+    /// Pushes go on meanwhile, but for the moment in which the new file takes its place.
     ///
     /// # Errors
     /// The journal goes on as it was.
@@ -252,7 +257,7 @@ impl Gateway {
         self.compact_journal_while(&|| true)
     }
 
-    /// The same, given up as soon as it is not to go on any more: then it was not done.
+    /// The same, but gives up, with `false`, as soon as `goes_on` says so.
     ///
     /// # Errors
     /// The journal goes on as it was.
@@ -263,7 +268,7 @@ impl Gateway {
             let writers = self.writers();
             match &writers.journal {
                 Some(journal) if journal.needs_replacement() && !writers.is_closed => {
-                    (journal.place(), self.snapshot(&writers))
+                    (journal.snapshot_point(), self.snapshot(&writers))
                 }
                 _ => return Ok(false),
             }
@@ -274,7 +279,7 @@ impl Gateway {
         }
         if let (Err(error), Some(journal)) = (&replaced, &mut self.writers().journal) {
             journal.replacement_has_failed(error);
-            self.note(journal);
+            self.update_journal_state(journal);
         }
         if !replaced? {
             return Ok(false);
@@ -298,7 +303,7 @@ impl Gateway {
     /// Writes a new file and puts it in the journal's place; false if it is of no use any more.
     fn replace_journal(
         &self,
-        place: &Place,
+        place: &SnapshotPoint,
         snapshot: Snapshot,
         goes_on: &dyn Fn() -> bool,
     ) -> io::Result<bool> {
@@ -310,7 +315,7 @@ impl Gateway {
             }
             new.snapshot(record)
         });
-        // Pushes copy what it holds.
+        // As long as it is held, pushes copy the leaves that they change.
         drop(snapshot);
         let replaced = written
             .and_then(|()| new.end_snapshot())
@@ -346,7 +351,7 @@ impl Gateway {
                 ..
             } => {
                 let switched = journal.switch(new);
-                self.note(journal);
+                self.update_journal_state(journal);
                 switched
             }
             _ => Ok(false),
@@ -360,8 +365,8 @@ impl Gateway {
     /// When the sums cannot be written, or the file of the journal may lack some of them.
     pub fn close(
         &self,
-        memory: impl FnOnce() -> io::Result<Arc<dyn File>>,
-    ) -> io::Result<Arc<dyn File>> {
+        memory: impl FnOnce() -> io::Result<Arc<dyn JournalFile>>,
+    ) -> io::Result<Arc<dyn JournalFile>> {
         let mut writers = self.writers();
         writers.is_closed = true;
         if let Some(journal) = &writers.journal {

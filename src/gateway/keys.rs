@@ -1,24 +1,35 @@
-//! Idempotency keys: what is done with them at a push, and their bytes in a snapshot.
+//! Idempotency keys: their part in a push, and their bytes in a snapshot.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use super::{Gateway, PushRequest, Refusal, Writers};
+use crate::grouping_key::GroupingKey;
 use crate::idempotency::{Keys, KeysView, KnownKey};
 use crate::journal::{Framed, Record};
 use crate::stable_hash::StableHash;
 
-/// A record of a snapshot has so many keys at most.
+/// The most keys in one record of a snapshot.
 const SNAPSHOT_KEYS_MAX: usize = 1 << 15;
 
 /// Two halves of a hash, and a fingerprint.
 const KEY_BYTES: usize = 24;
 
 impl Gateway {
-    pub(super) fn known_key(&self, key: &[u8], request: &PushRequest<'_>) -> KnownKey {
-        let (labels, format) = (request.labels.as_bytes(), request.format.code());
+    /// A key, and what it came with. The order of the path's labels does not count: the clients for
+    /// Go and Rust change it from one try to the next.
+    pub(super) fn known_key(
+        &self,
+        key: &[u8],
+        labels: &GroupingKey,
+        request: &PushRequest<'_>,
+    ) -> KnownKey {
+        let labels = labels.labels().iter();
+        let labels = labels.flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
+        let format = [request.format.code()];
+        let parts: Vec<&[u8]> = labels.chain([format.as_slice(), request.body]).collect();
         KnownKey {
             hash: self.hash_key.hash(&[key]),
-            fingerprint: self.hash_key.short_hash(&[labels, &[format], request.body]),
+            fingerprint: self.hash_key.short_hash(&parts),
         }
     }
 
@@ -49,7 +60,8 @@ impl Gateway {
         for _ in 0..swaps {
             self.append(writers, Framed::of(Record::SwapKeys))
                 .map_err(Refusal::NotKept)?;
-            writers.keys.swap();
+            let retired = writers.keys.swap();
+            writers.retired_keys.push(retired);
         }
         self.key_counts.note(&writers.keys);
         Ok(())

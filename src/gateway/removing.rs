@@ -12,7 +12,7 @@ use crate::grouping_key::{GroupingKey, GroupingKeyError};
 use crate::journal::{Framed, Record};
 use crate::rules::Ages;
 
-/// Before the last catch-up, which pushes wait for, there are at most so many others.
+/// Catch-up passes before pushes block for the last one.
 const CATCH_UPS_MAX: usize = 3;
 
 /// A catch-up with no more changed leaves takes less than half a millisecond.
@@ -54,7 +54,7 @@ impl Gateway {
         let time_millis = {
             let mut writers = self.open_writers()?;
             let time_millis = writers.advance(time_millis);
-            self.begin_due_ages(&mut writers)?;
+            self.restart_due_ages(&mut writers)?;
             time_millis
         };
         let before_seconds = seconds(time_millis).saturating_sub(silent_seconds);
@@ -87,23 +87,23 @@ impl Gateway {
         self.remove(time_millis, selection, Record::DeleteFamily { name })
     }
 
-    /// From this time on, in unix milliseconds, no series counts as silent for longer. If that
-    /// cannot be kept now, it is done before anything expires.
-    pub fn begin_ages_anew(&self, time_millis: u64) {
+    /// Lets no series count as silent since before this time, in unix milliseconds. If that cannot
+    /// be kept now, it is done before anything expires.
+    pub fn restart_ages(&self, time_millis: u64) {
         let mut writers = self.writers();
         writers.advance(time_millis);
         writers.are_ages_due = self.rules.ages() == Ages::Kept;
         // It stays due.
-        let _ = self.begin_due_ages(&mut writers);
+        let _ = self.restart_due_ages(&mut writers);
     }
 
-    fn begin_due_ages(&self, writers: &mut Writers) -> Result<(), NotKept> {
+    fn restart_due_ages(&self, writers: &mut Writers) -> Result<(), NotKept> {
         if !writers.are_ages_due {
             return Ok(());
         }
-        self.append(writers, Framed::of(Record::BeginAgesAnew))?;
+        self.append(writers, Framed::of(Record::RestartAges))?;
         writers.are_ages_due = false;
-        self.write().begin_ages_anew(seconds(writers.time_millis));
+        self.write().restart_ages(seconds(writers.time_millis));
         Ok(())
     }
 

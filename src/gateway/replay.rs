@@ -1,7 +1,7 @@
 //! The records of a journal to the aggregate that they were written from.
 //!
 //! Invariant: a record means what it meant when it was written: it is merged by the rules that the
-//! journal names, whatever those of now are, and without limits.
+//! journal names, whatever the current flags say, and without limits.
 
 use crate::aggregate::{Aggregate, Selection};
 use crate::grouping_key::GroupingKey;
@@ -33,22 +33,22 @@ pub struct Replay {
 /// What a journal gives.
 #[derive(Debug)]
 pub struct Replayed {
-    /// The sums, by the rules of now.
+    /// The sums, by the current rules.
     pub aggregate: Aggregate,
     /// The idempotency keys that are remembered, by their hashes.
     pub keys: Keys,
     /// What the hashes depend on.
     pub hash_key: HashKey,
-    /// Which rules it was kept by.
-    pub by: ReplayedBy,
+    /// Which rules it was written by.
+    pub written_by: WrittenBy,
 }
 
-/// Which rules a journal was kept by.
+/// Which rules a journal was written by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReplayedBy {
-    /// By those of now, or it holds nothing.
-    SameRules,
-    /// By others.
+pub enum WrittenBy {
+    /// The current ones, or it holds nothing.
+    CurrentRules,
+    /// Others.
     OtherRules,
 }
 
@@ -108,15 +108,15 @@ impl Replay {
                 Ok(())
             }
             Record::SwapKeys => {
-                self.keys.swap();
+                drop(self.keys.swap());
                 Ok(())
             }
             Record::Expiry { before_seconds } => {
                 self.remove(Selection::PushedBefore(before_seconds));
                 Ok(())
             }
-            Record::BeginAgesAnew => {
-                self.aggregate.begin_ages_anew(second);
+            Record::RestartAges => {
+                self.aggregate.restart_ages(second);
                 Ok(())
             }
             Record::DeleteLabels { labels } => {
@@ -152,7 +152,7 @@ impl Replay {
         }
     }
 
-    /// All is applied: gives the aggregate as it is by the rules of now. What was merged by others
+    /// All is applied: gives the aggregate by the current rules. What was merged by others
     /// goes through these like a push; its values are the first ones.
     ///
     /// # Errors
@@ -162,7 +162,7 @@ impl Replay {
             aggregate: self.aggregate,
             keys: self.keys,
             hash_key: self.hash_key,
-            by: ReplayedBy::SameRules,
+            written_by: WrittenBy::CurrentRules,
         };
         match self.rules {
             Some(of_file) if of_file == *rules => return Ok(replayed),
@@ -181,7 +181,7 @@ impl Replay {
         })?;
         Ok(Replayed {
             aggregate,
-            by: ReplayedBy::OtherRules,
+            written_by: WrittenBy::OtherRules,
             ..replayed
         })
     }

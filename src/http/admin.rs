@@ -38,8 +38,7 @@ pub fn wipe(site: &Site, target: &str) -> Answer {
     }
     let now_millis = site.clock.now_millis();
     let removed = match parameter(target, "family").map(|name| name.map(String::from_utf8)) {
-        // The window goes on: its end was announced.
-        Ok(None) => site.gateway.reset(now_millis, site.gateway.window_start()),
+        Ok(None) => site.gateway.wipe(now_millis),
         Ok(Some(Ok(name))) => site.gateway.delete_family(now_millis, &name),
         Ok(Some(Err(error))) => return wrong_family(error.as_bytes()),
         Err(value) => return wrong_family(value.as_bytes()),

@@ -47,7 +47,10 @@ fn merge(request: &Request, site: &Site, labels: &str, body: &[u8]) -> Result<Ou
     let answer = accepted(site.status.next_reset());
     match outcome {
         Accepted::Repeated => {
-            let answer = answer.with_field("Idempotent-Replayed", "true");
+            // A page of another origin may read it (Fetch standard, CORS protocol).
+            let answer = answer
+                .with_field("Idempotent-Replayed", "true")
+                .with_field("Access-Control-Expose-Headers", "Idempotent-Replayed");
             Ok((PushResult::Repeated, answer))
         }
         Accepted::Merged(merged) => {

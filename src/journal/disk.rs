@@ -24,7 +24,7 @@ use rustix::io::Errno;
 
 use super::JournalError;
 use super::format::MAGIC;
-use super::storage::{AtPath, File, FileIdentity, Storage};
+use super::storage::{AtPath, FileIdentity, JournalFile, Storage};
 
 /// As many as Linux follows (`path_resolution(7)`).
 const LINKS_MAX: usize = 40;
@@ -53,7 +53,7 @@ impl Disk {
     /// # Errors
     /// When it cannot be written, is no regular file, is a symbolic link to nothing, or is locked
     /// by another gateway.
-    pub fn open(path: &Path) -> Result<(Disk, Arc<dyn File>), JournalError> {
+    pub fn open(path: &Path) -> Result<(Disk, Arc<dyn JournalFile>), JournalError> {
         let failed = JournalError::system("open");
         for _ in 0..TRIES_MAX {
             let Some((real_path, file)) = open_existing(path)? else {
@@ -87,7 +87,7 @@ impl Disk {
     ///
     /// # Errors
     /// The system's own.
-    pub fn adopt(path: &Path, file: OwnedFd) -> Result<(Disk, Arc<dyn File>), JournalError> {
+    pub fn adopt(path: &Path, file: OwnedFd) -> Result<(Disk, Arc<dyn JournalFile>), JournalError> {
         let file = fs::File::from(file);
         let metadata = file.metadata().map_err(JournalError::system("read"))?;
         let disk = Disk {
@@ -99,12 +99,12 @@ impl Disk {
         Ok((disk, Arc::new(file)))
     }
 
-    /// Tells whether a journal could be opened and written anew, as far as that can be told without
+    /// Tells whether a journal could be opened and rewritten, as far as that can be told without
     /// locking or making anything; gives its file, if there is one.
     ///
     /// # Errors
     /// What [`Disk::open`] and [`Storage::create`] would say.
-    pub fn check(path: &Path) -> Result<Option<Arc<dyn File>>, JournalError> {
+    pub fn check(path: &Path) -> Result<Option<Arc<dyn JournalFile>>, JournalError> {
         let found = open_existing(path)?;
         let real_path = match &found {
             Some((real_path, _)) => real_path.clone(),
@@ -115,7 +115,7 @@ impl Disk {
         let writable = accessat(CWD, folder, may_write, AtFlags::EACCESS).map_err(Error::from);
         let beside = writable.and_then(|()| leftover(&new_path(&real_path)));
         beside.map_err(JournalError::system("write a new file beside"))?;
-        Ok(found.map(|(_, file)| Arc::new(file) as Arc<dyn File>))
+        Ok(found.map(|(_, file)| Arc::new(file) as Arc<dyn JournalFile>))
     }
 
     fn new_path(&self) -> PathBuf {
@@ -124,7 +124,7 @@ impl Disk {
 
     /// Exchanges the created file and the one at the path, and removes that one if it is the
     /// journal; else puts it back.
-    fn exchange(&self, journal: &dyn File) -> io::Result<AtPath> {
+    fn exchange(&self, journal: &dyn JournalFile) -> io::Result<AtPath> {
         let (new_path, journal) = (self.new_path(), journal.identity()?);
         let exchange = || renameat_with(CWD, &new_path, CWD, &self.path, RenameFlags::EXCHANGE);
         exchange()?;
@@ -139,7 +139,7 @@ impl Disk {
 }
 
 impl Storage for Disk {
-    fn create(&self) -> io::Result<Arc<dyn File>> {
+    fn create(&self) -> io::Result<Arc<dyn JournalFile>> {
         let new_path = self.new_path();
         if let Some(file) = leftover(&new_path)? {
             // It may be another gateway's journal.
@@ -156,7 +156,7 @@ impl Storage for Disk {
         Ok(Arc::new(file))
     }
 
-    fn discard(&self, created: &dyn File) -> io::Result<()> {
+    fn discard(&self, created: &dyn JournalFile) -> io::Result<()> {
         let new_path = self.new_path();
         if identity_at(&new_path)? == Some(created.identity()?) {
             fs::remove_file(&new_path)?;
@@ -164,7 +164,7 @@ impl Storage for Disk {
         Ok(())
     }
 
-    fn at_path(&self, journal: &dyn File) -> io::Result<AtPath> {
+    fn at_path(&self, journal: &dyn JournalFile) -> io::Result<AtPath> {
         let journal = Some(journal.identity()?);
         let found = identity_at(&self.path)?;
         if found.is_none() {
@@ -179,7 +179,7 @@ impl Storage for Disk {
         })
     }
 
-    fn replace(&self, journal: &dyn File, created: &dyn File) -> io::Result<AtPath> {
+    fn replace(&self, journal: &dyn JournalFile, created: &dyn JournalFile) -> io::Result<AtPath> {
         let new_path = self.new_path();
         if identity_at(&new_path)? != Some(created.identity()?) {
             return Err(Error::other(format!(
@@ -307,7 +307,7 @@ fn leftover(path: &Path) -> io::Result<Option<fs::File>> {
         return refused(kind);
     }
     let mut begin = [0; MAGIC.len()];
-    let length = File::read_at(&file, &mut begin, 0)?;
+    let length = JournalFile::read_at(&file, &mut begin, 0)?;
     if begin == *MAGIC || begin[..length].iter().all(|&byte| byte == 0) {
         Ok(Some(file))
     } else {

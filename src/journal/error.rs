@@ -38,7 +38,7 @@ pub enum JournalError {
         /// What it is said to be.
         kind: Kind,
     },
-    /// What it holds cannot be merged by the rules of now, as the line says.
+    /// What it holds cannot be merged by the current rules, as the line says.
     Rules(String),
     /// A record is whole, but the gateway refuses it.
     Refused {
@@ -83,7 +83,7 @@ impl Display for JournalError {
                 "it is in format {found}, this program reads format {VERSION}; to keep its sums, \
                  start the program that wrote it, save a scrape of it (curl \
                  http://HOST:PORT/metrics >sums.txt), start this program on a new journal, and \
-                 push the scrape (curl --data-binary @sums.txt http://HOST:PORT/metrics); to begin \
+                 push the scrape (curl --data-binary @sums.txt http://HOST:PORT/metrics); to start \
                  with nothing, move the file away"
             ),
             JournalError::Damaged {
@@ -95,19 +95,19 @@ impl Display for JournalError {
                     write!(
                         to,
                         "its snapshot is not whole; restore it from a copy, or move it away to \
-                         begin anew"
+                         start with nothing"
                     )
                 } else {
                     write!(
                         to,
                         "its contents changed after they were written; restore it from a copy, or \
                          keep what is before (truncate --size={offset} FILE), or move it away to \
-                         begin anew"
+                         start with nothing"
                     )
                 }
             }
             JournalError::Rules(line) => {
-                write!(to, "its sums cannot be merged by the flags of now: {line}")
+                write!(to, "its sums cannot be merged by the current flags: {line}")
             }
             JournalError::Unknown { offset, kind } => write!(
                 to,
@@ -117,7 +117,7 @@ impl Display for JournalError {
             JournalError::Refused { offset, line } => write!(
                 to,
                 "what it holds at byte {offset} is refused: {line}; use the program that wrote \
-                 it, or move it away to begin anew"
+                 it, or move it away to start with nothing"
             ),
         }
     }

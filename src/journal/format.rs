@@ -3,7 +3,6 @@
 use super::record::Kind;
 
 /// The first bytes of every journal.
-/// What a file begins with.
 pub const MAGIC: &[u8; 8] = b"AGGJOURN";
 
 /// What this program reads and writes.

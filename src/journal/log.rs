@@ -9,18 +9,15 @@ use super::JournalError;
 use super::format::{FILE_HEAD_BYTES, FileHead, HeadFault};
 use super::reader::{Next, Reader};
 use super::record::{Framed, Record, RecordFault};
-use super::storage::File;
+use super::storage::{JournalFile, SECTOR_BYTES, read_whole, write_whole};
 
 /// So many zeros are written to find out whether there is room again.
 const PROBE_BYTES: usize = 4096;
 
-/// What a disk writes at once, or not at all.
-pub const SECTOR_BYTES: usize = 512;
-
 /// A file that records are appended to.
 #[derive(Debug)]
 pub struct Log {
-    file: Arc<dyn File>,
+    file: Arc<dyn JournalFile>,
     nonce: u32,
     /// All before it is whole records.
     end: u64,
@@ -43,7 +40,7 @@ pub struct Torn {
 
 impl Log {
     /// Begins an empty file; it is no journal before [`Log::end_snapshot`].
-    pub fn begin(file: Arc<dyn File>, window_start: i64) -> Log {
+    pub fn begin(file: Arc<dyn JournalFile>, window_start: i64) -> Log {
         Log {
             file,
             nonce: new_nonce(),
@@ -80,7 +77,7 @@ impl Log {
     /// When what had been on the disk is not whole, a record is of an unknown kind, or `apply`
     /// refuses one, with a line that says why.
     pub fn recover(
-        file: &Arc<dyn File>,
+        file: &Arc<dyn JournalFile>,
         mut apply: impl FnMut(u64, Record<'_>) -> Result<(), String>,
     ) -> Result<(Log, Option<Torn>), JournalError> {
         let read = JournalError::system("read");
@@ -205,7 +202,7 @@ impl Log {
         new.snapshot_end = new.end;
         new.time_millis = self.time_millis;
         let mut before = [0; SECTOR_BYTES];
-        let length = read_whole(&*self.file, &mut before)?;
+        let length = read_whole(&*self.file, &mut before, 0)?;
         let mut sector = [0; SECTOR_BYTES];
         sector[..FILE_HEAD_BYTES].copy_from_slice(&new.head().bytes());
         let write = |bytes: &[u8]| write_whole(&*self.file, &mut [IoSlice::new(bytes)], 0);
@@ -250,7 +247,7 @@ impl Log {
 
     /// The file itself.
     #[must_use]
-    pub fn file(&self) -> &Arc<dyn File> {
+    pub fn file(&self) -> &Arc<dyn JournalFile> {
         &self.file
     }
 
@@ -294,7 +291,7 @@ impl Log {
 /// Some records of a log; they stay readable whatever becomes of it.
 #[derive(Debug)]
 pub struct LogPart {
-    file: Arc<dyn File>,
+    file: Arc<dyn JournalFile>,
     nonce: u32,
     from: u64,
     end: u64,
@@ -318,9 +315,9 @@ impl LogPart {
 ///
 /// # Errors
 /// The system's own.
-pub fn read_head(file: &dyn File) -> Result<FileHead, JournalError> {
+pub fn read_head(file: &dyn JournalFile) -> Result<FileHead, JournalError> {
     let mut bytes = [0; FILE_HEAD_BYTES];
-    let length = read_whole(file, &mut bytes).map_err(JournalError::system("read"))?;
+    let length = read_whole(file, &mut bytes, 0).map_err(JournalError::system("read"))?;
     FileHead::read(&bytes[..length]).map_err(|fault| match fault {
         HeadFault::Foreign => JournalError::Foreign,
         HeadFault::Version(version) => JournalError::Version(version),
@@ -329,38 +326,6 @@ pub fn read_head(file: &dyn File) -> Result<FileHead, JournalError> {
             snapshot_end: FILE_HEAD_BYTES as u64,
         },
     })
-}
-
-/// Reads the first bytes of a file, and tells how many there are.
-fn read_whole(file: &dyn File, bytes: &mut [u8]) -> io::Result<usize> {
-    let mut length = 0;
-    while length < bytes.len() {
-        match file.read_at(&mut bytes[length..], length as u64) {
-            Ok(0) => break,
-            Ok(read) => length += read,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(length)
-}
-
-fn write_whole(file: &dyn File, parts: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
-    let (mut parts, mut offset) = (parts, offset);
-    // Empty ones at the front are no progress.
-    IoSlice::advance_slices(&mut parts, 0);
-    while !parts.is_empty() {
-        match file.write_at(parts, offset) {
-            Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            Ok(written) => {
-                IoSlice::advance_slices(&mut parts, written);
-                offset += written as u64;
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }
 
 /// The standard library seeds its hashers from the system's randomness.

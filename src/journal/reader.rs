@@ -3,18 +3,15 @@
 use std::io::{self, ErrorKind};
 
 use super::format::{RECORD_HEAD_BYTES, RecordHead};
-use super::storage::File;
+use super::storage::{JournalFile, SECTOR_BYTES, read_whole};
 
 /// So much is read at once; a record that is longer is read whole.
 const READ_BYTES: usize = 1 << 20;
 
-/// File systems give zeros for sectors that were never written.
-const SECTOR_BYTES: u64 = super::log::SECTOR_BYTES as u64;
-
 /// A place between two records of a file.
 #[derive(Debug)]
 pub struct Reader<'a> {
-    file: &'a dyn File,
+    file: &'a dyn JournalFile,
     nonce: u32,
     offset: u64,
     end: u64,
@@ -35,7 +32,7 @@ pub enum Next<'a> {
 
 impl<'a> Reader<'a> {
     /// Reads the records of a file from one offset up to another.
-    pub fn new(file: &'a dyn File, nonce: u32, from: u64, end: u64) -> Reader<'a> {
+    pub fn new(file: &'a dyn JournalFile, nonce: u32, from: u64, end: u64) -> Reader<'a> {
         Reader {
             file,
             nonce,
@@ -87,10 +84,11 @@ impl<'a> Reader<'a> {
         Ok(self.lacks_a_sector(bytes)? && !self.was_on_disk()?)
     }
 
+    /// File systems give zeros for sectors that were never written.
     fn lacks_a_sector(&mut self, bytes: u64) -> io::Result<bool> {
         let (mut begin, end) = (self.offset, self.offset + bytes);
         while begin < end {
-            let sector_end = end.min((begin + 1).next_multiple_of(SECTOR_BYTES));
+            let sector_end = end.min((begin + 1).next_multiple_of(SECTOR_BYTES as u64));
             let in_sector = self.load(begin, sector_end - begin)?;
             if in_sector.iter().all(|&byte| byte == 0) {
                 return Ok(true);
@@ -137,21 +135,12 @@ impl<'a> Reader<'a> {
         let wanted = usize::try_from(wanted).map_err(|_| ErrorKind::OutOfMemory)?;
         self.loaded_at = offset;
         self.loaded.clear();
-        // An entry may be longer than there is memory.
+        // A record may be longer than there is memory.
         self.loaded.try_reserve_exact(wanted)?;
         self.loaded.resize(wanted, 0);
-        let mut filled = 0;
-        while filled < wanted {
-            match self
-                .file
-                .read_at(&mut self.loaded[filled..], offset + filled as u64)
-            {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(length) => filled += length,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+        match read_whole(self.file, &mut self.loaded, offset)? {
+            read if read < wanted => Err(ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }

@@ -84,7 +84,7 @@ pub enum Record<'a> {
         before_seconds: u32,
     },
     /// No series was pushed, and no sender heard, longer ago than the time of this record.
-    BeginAgesAnew,
+    RestartAges,
     /// Every series is forgotten that carries all these labels.
     DeleteLabels {
         /// As they stand in a path.
@@ -172,7 +172,7 @@ impl<'a> Record<'a> {
                     window_start: seconds.cast_signed(),
                 }),
             Kind::EXPIRY => seconds().map(|before_seconds| Record::Expiry { before_seconds }),
-            Kind::AGES => content.is_empty().then_some(Record::BeginAgesAnew),
+            Kind::AGES => content.is_empty().then_some(Record::RestartAges),
             Kind::DELETE_LABELS => text().map(|labels| Record::DeleteLabels { labels }),
             Kind::DELETE_FAMILY => text().map(|name| Record::DeleteFamily { name }),
             Kind::SENDER_LEAVES => text().map(|labels| Record::SenderLeaves { labels }),
@@ -271,7 +271,7 @@ impl<'a> Framed<'a> {
                 Framed::new(Kind::RESET, numbers, [b"", b"", b""])
             }
             Record::Expiry { before_seconds } => of_seconds(Kind::EXPIRY, before_seconds),
-            Record::BeginAgesAnew => of_text(Kind::AGES, ""),
+            Record::RestartAges => of_text(Kind::AGES, ""),
             Record::DeleteLabels { labels } => of_text(Kind::DELETE_LABELS, labels),
             Record::DeleteFamily { name } => of_text(Kind::DELETE_FAMILY, name),
             Record::SenderLeaves { labels } => of_text(Kind::SENDER_LEAVES, labels),

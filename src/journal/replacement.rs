@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::log::{Log, LogPart};
 use super::record::Record;
-use super::storage::{File, Storage};
+use super::storage::{JournalFile, Storage};
 
-/// What is copied under the writers' lock when a new file takes the journal's place.
+/// The most bytes to be copied while pushes wait for a new file to take the journal's place.
 const SWITCH_BYTES_MAX: u64 = 64 << 10;
 
 /// The records that come before all others.
@@ -48,24 +48,24 @@ impl Beginning {
     ///
     /// # Errors
     /// The system's own.
-    pub fn log(&self, file: Arc<dyn File>) -> io::Result<Log> {
+    pub fn log(&self, file: Arc<dyn JournalFile>) -> io::Result<Log> {
         let mut log = Log::begin(file, self.window_start);
         self.preface.append_to(&mut log, self.time_millis)?;
         Ok(log)
     }
 }
 
-/// A place in the journal.
+/// The point in the journal up to which a snapshot has everything.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct SnapshotPoint {
     pub(super) storage: Arc<dyn Storage>,
     pub(super) nonce: u32,
     pub(super) end: u64,
 }
 
-impl Place {
-    pub(super) fn nowhere(storage: &Arc<dyn Storage>) -> Place {
-        Place {
+impl SnapshotPoint {
+    pub(super) fn none(storage: &Arc<dyn Storage>) -> SnapshotPoint {
+        SnapshotPoint {
             storage: Arc::clone(storage),
             nonce: 0,
             end: 0,
@@ -84,17 +84,17 @@ impl Place {
 pub struct Replacement {
     pub(super) log: Log,
     /// What the journal held before it is in the snapshot.
-    pub(super) of: Place,
+    pub(super) of: SnapshotPoint,
     /// What the journal held before this offset is in the file.
     pub(super) copied_end: u64,
 }
 
 impl Replacement {
-    /// Begins a file with a snapshot, in which all is that the journal holds before a place.
+    /// Begins a file with a snapshot, which has all that the journal holds before a point.
     ///
     /// # Errors
     /// The system's own.
-    pub fn begin(of: Place, beginning: &Beginning) -> io::Result<Replacement> {
+    pub fn begin(of: SnapshotPoint, beginning: &Beginning) -> io::Result<Replacement> {
         let file = of.storage.create()?;
         let log = beginning.log(Arc::clone(&file));
         // It would take the room that the journal may lack.
@@ -108,7 +108,7 @@ impl Replacement {
 
     /// The file, not in the journal's place yet.
     #[must_use]
-    pub fn file(&self) -> &Arc<dyn File> {
+    pub fn file(&self) -> &Arc<dyn JournalFile> {
         self.log.file()
     }
 

@@ -4,10 +4,13 @@
 
 use std::fmt::Debug;
 use std::fs;
-use std::io::{self, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
+
+/// What a disk writes at once, or not at all.
+pub const SECTOR_BYTES: usize = 512;
 
 /// What tells an open file from all others, whatever becomes of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +33,7 @@ impl From<&fs::Metadata> for FileIdentity {
 /// What is at the journal's path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AtPath {
-    /// The file that entries are appended to.
+    /// The file that records are appended to.
     Journal,
     /// Nothing: it was moved away or removed.
     Nothing,
@@ -39,7 +42,7 @@ pub enum AtPath {
 }
 
 /// A file, as far as the journal needs one.
-pub trait File: Debug + Send + Sync {
+pub trait JournalFile: Debug + Send + Sync {
     /// Its length in bytes.
     ///
     /// # Errors
@@ -83,23 +86,23 @@ pub trait Storage: Debug + Send + Sync {
     ///
     /// # Errors
     /// The system's own, or that something is there that is not an earlier one.
-    fn create(&self) -> io::Result<Arc<dyn File>>;
+    fn create(&self) -> io::Result<Arc<dyn JournalFile>>;
     /// Removes it again, unless something else has its name by now.
     ///
     /// # Errors
     /// The system's own.
-    fn discard(&self, created: &dyn File) -> io::Result<()>;
-    /// What is at the journal's path, given the file that entries are appended to.
+    fn discard(&self, created: &dyn JournalFile) -> io::Result<()>;
+    /// What is at the journal's path, given the file that records are appended to.
     ///
     /// # Errors
     /// The system's own: it cannot be seen what is there.
-    fn at_path(&self, journal: &dyn File) -> io::Result<AtPath>;
+    fn at_path(&self, journal: &dyn JournalFile) -> io::Result<AtPath>;
     /// Puts the created file at the journal's path, whole or not at all, and gives what was there:
     /// if that is [`AtPath::OtherFile`], it is there still, and nothing was done.
     ///
     /// # Errors
     /// The system's own; nothing was done.
-    fn replace(&self, journal: &dyn File, created: &dyn File) -> io::Result<AtPath>;
+    fn replace(&self, journal: &dyn JournalFile, created: &dyn JournalFile) -> io::Result<AtPath>;
     /// Returns when it is on the disk which file is the journal.
     ///
     /// # Errors
@@ -107,7 +110,7 @@ pub trait Storage: Debug + Send + Sync {
     fn sync_folder(&self) -> io::Result<()>;
 }
 
-impl File for fs::File {
+impl JournalFile for fs::File {
     fn length(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
     }
@@ -135,4 +138,44 @@ impl File for fs::File {
     fn descriptor(&self) -> io::Result<OwnedFd> {
         Ok(self.try_clone()?.into())
     }
+}
+
+/// Reads the bytes from an offset on, and tells how many there are before the end of the file.
+pub(super) fn read_whole(
+    file: &dyn JournalFile,
+    bytes: &mut [u8],
+    offset: u64,
+) -> io::Result<usize> {
+    let mut length = 0;
+    while length < bytes.len() {
+        match file.read_at(&mut bytes[length..], offset + length as u64) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length)
+}
+
+/// Writes all of these bytes from an offset on.
+pub(super) fn write_whole(
+    file: &dyn JournalFile,
+    mut parts: &mut [IoSlice<'_>],
+    mut offset: u64,
+) -> io::Result<()> {
+    // Empty ones at the front are no progress.
+    IoSlice::advance_slices(&mut parts, 0);
+    while !parts.is_empty() {
+        match file.write_at(parts, offset) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                IoSlice::advance_slices(&mut parts, written);
+                offset += written as u64;
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }

@@ -9,7 +9,7 @@ pub enum Trouble {
     Append(String),
     /// What was appended may not be on the disk, though it was to be: only a new file holds it.
     Sync(String),
-    /// The file was kept by other rules: only a new file can take what is merged by those of now.
+    /// The file was written by other rules: only a new file can take what is merged by these.
     Rules(String),
     /// The record is too long, whatever room there is.
     TooLong,
@@ -17,8 +17,8 @@ pub enum Trouble {
     Gone,
     /// Something else is at the journal's path, which is left alone.
     OtherFile,
-    /// It cannot be seen what is at the journal's path.
-    Unseen(String),
+    /// The journal's path cannot be checked.
+    PathError(String),
 }
 
 impl Display for Trouble {
@@ -31,8 +31,8 @@ impl Display for Trouble {
             ),
             Trouble::Rules(error) => write!(
                 to,
-                "the journal must be written anew, since its merge rules are not those of the \
-                 flags: {error}"
+                "the journal must be rewritten, since its merge rules are not those of the flags: \
+                 {error}"
             ),
             Trouble::TooLong => write!(to, "a record of the journal is at most 4 GiB long"),
             Trouble::Gone => write!(
@@ -43,8 +43,8 @@ impl Display for Trouble {
                 to,
                 "another file is at the journal's path; move it away, or put the journal back"
             ),
-            Trouble::Unseen(error) => {
-                write!(to, "the journal's path cannot be looked at: {error}")
+            Trouble::PathError(error) => {
+                write!(to, "the journal's path cannot be checked: {error}")
             }
         }
     }

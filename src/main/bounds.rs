@@ -19,7 +19,7 @@ const DESCRIPTORS_MAX: u64 = 1 << 20;
 /// There is room for so many from the start: 32 KiB.
 const DESCRIPTORS_AT_ONCE: u64 = 4096;
 
-/// What the process needs for itself, the journal being written anew included.
+/// What the process needs for itself, a compaction of the journal included.
 const OWN_DESCRIPTORS: usize = 64;
 
 /// Nobody needs more, and looking after them costs time.

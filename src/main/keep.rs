@@ -10,22 +10,22 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use prometheus_aggregation_gateway::aggregate::Size;
-use prometheus_aggregation_gateway::gateway::{Gateway, NotKept, ReplayedBy, Start};
+use prometheus_aggregation_gateway::gateway::{Gateway, NotKept, Start, WrittenBy};
 use prometheus_aggregation_gateway::handoff::{Handoff, Image, is_announced, memory_file};
 use prometheus_aggregation_gateway::http::Site;
 use prometheus_aggregation_gateway::journal::{
-    Disk, File, JournalError, Storage, Trouble, read_head,
+    Disk, JournalError, JournalFile, Storage, Trouble, read_head,
 };
 use prometheus_aggregation_gateway::rules::Rules;
 use prometheus_aggregation_gateway::status::Upkeep;
 
-use super::owned_thread::{OwnedThread, Turn, sleep};
+use super::owned_thread::{OwnedThread, Sleep, sleep};
 use super::{Failure, log, system};
 
 /// The disk has what is older than this and the time that a sync takes.
 const SYNC_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How often to look whether the journal should be written anew.
+/// How often to check whether the journal should be rewritten.
 const COMPACTION_LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How long to wait after that has failed.
@@ -34,11 +34,11 @@ const COMPACTION_RETRY_INTERVAL: Duration = Duration::from_secs(5);
 /// How often to look for silent series, at most.
 const EXPIRY_INTERVAL_MIN: Duration = Duration::from_secs(1);
 
-/// The sums of before, not read yet.
+/// Where the sums of earlier runs are, before they are read.
 pub enum Source {
     Nothing,
-    Journal(PathBuf, Disk, Arc<dyn File>),
-    Memory(Arc<dyn File>),
+    Journal(PathBuf, Disk, Arc<dyn JournalFile>),
+    Memory(Arc<dyn JournalFile>),
 }
 
 impl Source {
@@ -55,7 +55,7 @@ impl Source {
             return adopted.map(|(disk, file)| Source::Journal(path.to_owned(), disk, file));
         }
         let (disk, file) = Disk::open(path).map_err(|error| of_journal(path, &error))?;
-        // It will be written anew, beside itself.
+        // It will be rewritten, as a new file beside it.
         match disk.create().and_then(|new| disk.discard(&*new)) {
             // A full disk is no reason not to go on with what is on it.
             Err(error) if error.kind() != io::ErrorKind::StorageFull => {
@@ -98,13 +98,13 @@ impl Source {
             size.series,
             started.elapsed().as_secs_f64()
         ));
-        if opened.by == ReplayedBy::OtherRules {
+        if opened.written_by == WrittenBy::OtherRules {
             let outcome = match gateway.compact_journal() {
-                Ok(_) => "its sums are merged by the flags of now".to_owned(),
+                Ok(_) => "its sums are merged by the current flags".to_owned(),
                 Err(error) => format!("pushes are refused until it can be written: {error}"),
             };
             log(&format!(
-                "journal {path}: written anew for other merge flags: {outcome}"
+                "journal {path}: rewritten for other merge flags: {outcome}"
             ));
         }
         Ok(gateway)
@@ -130,21 +130,24 @@ fn of_journal(path: &Path, error: &JournalError) -> Failure {
     system(format!("journal {}: {error}", path.display()))
 }
 
-/// The threads that forget silent series, and that keep the journal on the disk and small. The last
-/// but one may have something to write yet when it is to end: the last one goes on syncing.
-pub type Keepers = Vec<OwnedThread>;
+/// The threads for expiry, compaction and sync. They end in this order: what a compaction still
+/// writes is synced.
+pub type BackgroundThreads = Vec<OwnedThread>;
 
 /// Starts those that there is something to do for.
-pub fn start(site: &Arc<Site>, expire_after: Option<Duration>) -> Result<Keepers, Failure> {
-    let mut keepers = Vec::new();
+pub fn start(
+    site: &Arc<Site>,
+    expire_after: Option<Duration>,
+) -> Result<BackgroundThreads, Failure> {
+    let mut background = Vec::new();
     if let Some(silence) = expire_after {
         let site = Arc::clone(site);
-        keepers.push(OwnedThread::start("expiry", move |stopped| {
+        background.push(OwnedThread::start("expiry", move |stopped| {
             expire(&site, silence, &stopped);
         })?);
     }
     if site.gateway.journal_state().is_none() {
-        return Ok(keepers);
+        return Ok(background);
     }
     let of_compaction = Arc::clone(site);
     let compaction = OwnedThread::start("journal compact", move |stopped| {
@@ -154,18 +157,18 @@ pub fn start(site: &Arc<Site>, expire_after: Option<Duration>) -> Result<Keepers
     let sync = OwnedThread::start("journal sync", move |stopped| {
         keep_on_disk(&of_sync, &stopped);
     })?;
-    keepers.extend([compaction, sync]);
-    Ok(keepers)
+    background.extend([compaction, sync]);
+    Ok(background)
 }
 
-/// Forgets series after their silence and at most an eighth of it, or a second.
+/// Forgets series that were silent for `silence`, at most an eighth of it or a second later.
 fn expire(site: &Site, silence: Duration, stopped: &Receiver<()>) {
     // Series are known by whole seconds, which cost one.
     let interval = (silence / 8).saturating_sub(EXPIRY_INTERVAL_MIN);
     let interval = interval.max(EXPIRY_INTERVAL_MIN);
     let silent_seconds = u32::try_from(silence.as_secs()).unwrap_or(u32::MAX);
     let mut has_failed = false;
-    while sleep(stopped, interval) == Turn::Next {
+    while sleep(stopped, interval) == Sleep::Elapsed {
         let expired = site.gateway.expire(site.clock.now_millis(), silent_seconds);
         match &expired {
             Ok(Size { series: 0, .. }) => {}
@@ -185,7 +188,7 @@ fn expire(site: &Site, silence: Duration, stopped: &Receiver<()>) {
 
 fn keep_on_disk(site: &Site, stopped: &Receiver<()>) {
     let mut trouble = None;
-    while sleep(stopped, SYNC_INTERVAL) == Turn::Next {
+    while sleep(stopped, SYNC_INTERVAL) == Sleep::Elapsed {
         site.gateway.check_journal();
         sync(site);
         let now = site.gateway.not_kept();
@@ -201,8 +204,8 @@ fn keep_on_disk(site: &Site, stopped: &Receiver<()>) {
 
 fn keep_small(site: &Site, stopped: &Receiver<()>) {
     let mut interval = Duration::ZERO;
-    while sleep(stopped, interval) == Turn::Next {
-        // Pushes are refused from the look on that finds nothing until there is a new file.
+    while sleep(stopped, interval) == Sleep::Elapsed {
+        // If nothing is at the path, pushes are refused until there is a new file.
         site.gateway.check_journal();
         let was_gone = site.gateway.not_kept() == Some(NotKept::Journal(Trouble::Gone));
         let goes_on = || stopped.try_recv() == Err(TryRecvError::Empty);
@@ -217,7 +220,7 @@ fn keep_small(site: &Site, stopped: &Receiver<()>) {
             }
             Err(error) => {
                 site.status.count_upkeep_error(Upkeep::Compaction);
-                log(&format!("the journal cannot be written anew: {error}"));
+                log(&format!("the journal cannot be rewritten: {error}"));
                 COMPACTION_RETRY_INTERVAL
             }
         };
@@ -255,7 +258,7 @@ pub fn hand_over(
     site: &Site,
 ) -> (String, Vec<u8>, Vec<OwnedFd>) {
     let sums = || -> io::Result<(OwnedFd, OwnedFd)> {
-        let memory = || Ok(Arc::new(memory_file()?) as Arc<dyn File>);
+        let memory = || Ok(Arc::new(memory_file()?) as Arc<dyn JournalFile>);
         let sums = site.gateway.close(memory)?.descriptor()?;
         Ok((sums, listener.try_clone()?.into()))
     };

@@ -13,11 +13,13 @@ pub struct OwnedThread {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Whether the thread is to go on.
+/// How a sleep has ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
-    Next,
-    Last,
+pub enum Sleep {
+    /// By itself.
+    Elapsed,
+    /// Early, since the thread is to end.
+    Stopped,
 }
 
 impl OwnedThread {
@@ -49,9 +51,9 @@ impl Drop for OwnedThread {
 }
 
 /// Sleeps in a thread for `duration`, or less if the thread is to end.
-pub fn sleep(stopped: &Receiver<()>, duration: Duration) -> Turn {
+pub fn sleep(stopped: &Receiver<()>, duration: Duration) -> Sleep {
     match stopped.recv_timeout(duration) {
-        Err(RecvTimeoutError::Timeout) => Turn::Next,
-        Ok(()) | Err(RecvTimeoutError::Disconnected) => Turn::Last,
+        Err(RecvTimeoutError::Timeout) => Sleep::Elapsed,
+        Ok(()) | Err(RecvTimeoutError::Disconnected) => Sleep::Stopped,
     }
 }

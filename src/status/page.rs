@@ -106,19 +106,19 @@ impl Status {
         let expired = ("series_expired_total", help, alone(&self.expired_series));
         let help = "How often a new image of the process took over.";
         let hand_overs = ("hand_overs_total", help, alone(&self.hand_overs));
-        let help = "What was done to the journal beside appending.";
+        let help = "Syncs and compactions of the journal.";
         let upkeeps = ("journal_upkeep_total", help, labelled("operation", upkeeps));
-        let help = "What could not be done to it.";
+        let help = "Syncs and compactions of the journal that failed.";
         let errors = (
             "journal_upkeep_errors_total",
             help,
             labelled("operation", errors),
         );
-        let help = "Pushes, by what became of them.";
+        let help = "Pushes, by result.";
         let pushes = ("pushes_total", help, labelled("result", pushes));
         let help = "Sample lines added up.";
         let samples = ("samples_merged_total", help, alone(&self.samples));
-        let help = "How often the aggregate was cleared.";
+        let help = "Scheduled resets that cleared the sums.";
         let resets = ("resets_total", help, alone(&self.resets));
         let mut counters = vec![
             pushes, samples, skipped, cut_help, expired, resets, hand_overs, upkeeps, errors,

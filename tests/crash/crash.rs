@@ -30,7 +30,7 @@ const PUSHERS: usize = 7;
 /// Well below what a hand-over waits for a client that keeps its connection.
 const PAUSE_DURATION: Duration = Duration::from_millis(5);
 
-/// Enough for a few pushes to make the journal long enough to be written anew.
+/// Enough for a few pushes to make the journal long enough to be rewritten.
 const COMMENT_BYTES: usize = 200_000;
 
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(100);

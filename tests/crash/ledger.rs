@@ -216,8 +216,7 @@ impl Ledger {
 
 /// What a pusher pushes, with so many bytes of comments between the counter and the histogram.
 pub fn body(pusher: usize, comment_bytes: usize) -> String {
-    const COMMENT: &str =
-        "# nothing that counts, but the journal keeps it until it is written anew\n";
+    const COMMENT: &str = "# nothing that counts, but the journal keeps it until it is rewritten\n";
     let comments = COMMENT.repeat(comment_bytes / COMMENT.len());
     format!(
         "# TYPE crash_pushes_total counter\n\

@@ -249,7 +249,7 @@ fn a_sync_under_way_holds_for_the_new_file() {
     for seed in 0..50 {
         let disk = MemoryDisk::with(b"");
         let mut journal = empty_journal(&disk);
-        let mut new = Replacement::begin(journal.place(), &beginning()).unwrap();
+        let mut new = Replacement::begin(journal.snapshot_point(), &beginning()).unwrap();
         new.end_snapshot().unwrap();
         journal.append(0, &short_push()).unwrap();
         let sync = journal.begin_sync().expect("the push is not synced");
@@ -265,7 +265,7 @@ fn a_sync_after_the_switch_holds() {
     for seed in 0..50 {
         let disk = MemoryDisk::with(b"");
         let mut journal = empty_journal(&disk);
-        let mut new = Replacement::begin(journal.place(), &beginning()).unwrap();
+        let mut new = Replacement::begin(journal.snapshot_point(), &beginning()).unwrap();
         new.end_snapshot().unwrap();
         assert!(journal.switch(new).unwrap());
         journal.append(0, &short_push()).unwrap();
@@ -387,7 +387,7 @@ fn what_comes_meanwhile_is_not_forgotten() {
     assert!(journal.begin_sync().is_none());
 
     journal.reset(0, 1).unwrap();
-    let mut new = Replacement::begin(journal.place(), &beginning()).unwrap();
+    let mut new = Replacement::begin(journal.snapshot_point(), &beginning()).unwrap();
     journal.append(0, &short_push()).unwrap();
     journal.reset(0, 2).unwrap();
     new.end_snapshot().unwrap();
@@ -396,14 +396,14 @@ fn what_comes_meanwhile_is_not_forgotten() {
         journal.needs_replacement(),
         "the second reset left something"
     );
-    let mut new = Replacement::begin(journal.place(), &beginning()).unwrap();
+    let mut new = Replacement::begin(journal.snapshot_point(), &beginning()).unwrap();
     new.end_snapshot().unwrap();
     journal.switch(new).unwrap();
     assert!(!journal.needs_replacement());
 
-    // A reset that begins the file anew takes away what was to be copied.
+    // A reset that restarts the file takes away what was to be copied.
     journal.append(0, &short_push()).unwrap();
-    let mut new = Replacement::begin(journal.place(), &beginning()).unwrap();
+    let mut new = Replacement::begin(journal.snapshot_point(), &beginning()).unwrap();
     new.end_snapshot().unwrap();
     disk.fill_up(disk.bytes().len());
     journal.reset(0, 3).unwrap();

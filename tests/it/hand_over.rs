@@ -339,7 +339,7 @@ fn a_broken_program_does_not_take_over() {
     assert_eq!(gateway.scrape(), "# TYPE x untyped\nx 8\n");
 }
 
-/// A journal that was moved away just before a hand-over is written anew by whoever has the sums.
+/// A journal that was moved away just before a hand-over is rewritten by whoever has the sums.
 #[test]
 fn a_journal_that_is_gone_is_handed_over_all_the_same() {
     let folder = scratch_folder();

@@ -62,6 +62,25 @@ fn a_key_is_remembered_for_one_to_two_generations() {
     assert_eq!(gateway.key_counts().early_swaps, 0);
 }
 
+/// Libraries that keep the labels in a hash map write the same path in another way at each try.
+#[test]
+fn a_key_belongs_to_the_labels_of_its_path_in_any_order() {
+    let gateway = Gateway::default();
+    assert_merged(push(&gateway, "a", "job/x/instance/y", 0));
+    for labels in [
+        "instance/y/job/x/",
+        "job/%78/instance/y",
+        "job@base64/eA/instance/y",
+    ] {
+        let repeated = push(&gateway, "a", labels, 0);
+        assert_eq!(repeated, Ok(Accepted::Repeated), "{labels}");
+    }
+    for labels in ["", "job/x", "job/y/instance/x", "job/xinstance/instance/y"] {
+        let reused = push(&gateway, "a", labels, 0);
+        assert_eq!(reused, Err(Refusal::KeyReused), "{labels}");
+    }
+}
+
 /// A refused push is not remembered, and a reset forgets no key.
 #[test]
 fn only_accepted_pushes_are_remembered() {
@@ -224,7 +243,10 @@ fn over_http() {
             "{target} {field}"
         );
         assert!(
-            again.head.contains("Idempotent-Replayed: true\r\n"),
+            again.head.contains("Idempotent-Replayed: true\r\n")
+                && again
+                    .head
+                    .contains("Access-Control-Expose-Headers: Idempotent-Replayed\r\n"),
             "{}",
             again.head
         );

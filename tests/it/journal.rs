@@ -166,7 +166,7 @@ fn a_start_on_a_failing_disk_is_refused() {
     }
 }
 
-/// Replaying the journal gives the live sums, and so does writing it anew.
+/// Replaying the journal gives the live sums, and so does rewriting it.
 #[test]
 fn replay_is_the_live_path() {
     for seed in 0..100 {
@@ -219,7 +219,7 @@ fn a_body_cannot_contain_a_record() {
     }
 }
 
-/// The journal is written anew when it is long and mostly of the past.
+/// The journal is rewritten when it is long and mostly of the past.
 #[test]
 fn a_long_journal_is_made_small() {
     let disk = MemoryDisk::with(b"");

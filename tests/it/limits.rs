@@ -2,7 +2,7 @@
 //! counting, and what was acknowledged is read again whatever they are.
 
 use prometheus_aggregation_gateway::aggregate::Aggregate;
-use prometheus_aggregation_gateway::gateway::{Gateway, Limits, Refusal, ReplayedBy};
+use prometheus_aggregation_gateway::gateway::{Gateway, Limits, Refusal, WrittenBy};
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::parse::{Format, parse};
@@ -270,7 +270,7 @@ fn labels_are_counted_exactly() {
     assert!(refused > 100, "{refused}");
 }
 
-/// What was acknowledged is read again with whatever flags, counts on, and is written anew.
+/// What was acknowledged is read again with whatever flags, counts on, and is rewritten.
 #[test]
 fn a_journal_is_read_whatever_the_limits() {
     let disk = MemoryDisk::with(b"");
@@ -435,7 +435,7 @@ fn cut_help_texts_are_read_again_as_they_are() {
             cut += merged.cut_help_texts;
             let sums = scrape(&gateway);
             let (replayed, opened) = open_by(&disk, rules.clone()).unwrap();
-            assert_eq!(opened.by, ReplayedBy::SameRules);
+            assert_eq!(opened.written_by, WrittenBy::CurrentRules);
             assert_eq!(scrape(&replayed), sums, "seed {seed}: {body:?}");
             let again = Gateway::default();
             again.push_text("", sums.as_bytes()).unwrap();

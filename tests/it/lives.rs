@@ -260,7 +260,7 @@ impl World {
             self.model.change_flags(flags, second);
         }
         if !is_hand_over {
-            self.gateway.begin_ages_anew(self.now_millis);
+            self.gateway.restart_ages(self.now_millis);
             if flags.ages == Ages::Kept {
                 self.model.ages_start = self.second();
             }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 
-use prometheus_aggregation_gateway::journal::{AtPath, File, FileIdentity, Storage};
+use prometheus_aggregation_gateway::journal::{AtPath, FileIdentity, JournalFile, Storage};
 
 use crate::random::Random;
 
@@ -54,7 +54,7 @@ struct Folder {
 }
 
 impl Folder {
-    fn at_path(&self, journal: &dyn File) -> io::Result<AtPath> {
+    fn at_path(&self, journal: &dyn JournalFile) -> io::Result<AtPath> {
         let journal = journal.identity()?;
         Ok(match &self.at_path {
             None => AtPath::Nothing,
@@ -138,7 +138,7 @@ impl MemoryFile {
     }
 }
 
-impl File for MemoryFile {
+impl JournalFile for MemoryFile {
     fn length(&self) -> io::Result<u64> {
         Ok(self.lock().now.len() as u64)
     }
@@ -260,7 +260,7 @@ impl MemoryDisk {
     }
 
     /// The journal's file, as it is opened.
-    pub fn file(&self) -> Arc<dyn File> {
+    pub fn file(&self) -> Arc<dyn JournalFile> {
         self.at_path().expect("it was not moved away")
     }
 
@@ -358,7 +358,7 @@ fn file(bytes: &[u8], faults: &Arc<Mutex<Faults>>, meanwhile: Meanwhile) -> Arc<
 }
 
 impl Storage for MemoryDisk {
-    fn create(&self) -> io::Result<Arc<dyn File>> {
+    fn create(&self) -> io::Result<Arc<dyn JournalFile>> {
         let mut faults = self.faults.lock().expect("nobody panics with it");
         faults.next()?;
         let created = file(b"", &self.faults, self.meanwhile.clone());
@@ -367,7 +367,7 @@ impl Storage for MemoryDisk {
         Ok(created)
     }
 
-    fn discard(&self, created: &dyn File) -> io::Result<()> {
+    fn discard(&self, created: &dyn JournalFile) -> io::Result<()> {
         let mut folder = self.folder.lock().expect("nobody panics with it");
         let discarded = created.identity()?;
         folder
@@ -376,13 +376,13 @@ impl Storage for MemoryDisk {
         Ok(())
     }
 
-    fn at_path(&self, journal: &dyn File) -> io::Result<AtPath> {
+    fn at_path(&self, journal: &dyn JournalFile) -> io::Result<AtPath> {
         self.faults.lock().expect("nobody panics with it").next()?;
         let folder = self.folder.lock().expect("nobody panics with it");
         folder.at_path(journal)
     }
 
-    fn replace(&self, journal: &dyn File, created: &dyn File) -> io::Result<AtPath> {
+    fn replace(&self, journal: &dyn JournalFile, created: &dyn JournalFile) -> io::Result<AtPath> {
         self.faults.lock().expect("nobody panics with it").next()?;
         let mut folder = self.folder.lock().expect("nobody panics with it");
         let at_path = folder.at_path(journal)?;

@@ -107,7 +107,7 @@ fn troubles_of_the_path_and_of_the_disk_are_apart() {
     gateway.check_journal();
     let other_file = NotKept::Journal(Trouble::OtherFile);
     assert_eq!(gateway.not_kept(), Some(other_file.clone()));
-    // There is nowhere to write it anew.
+    // There is nowhere to rewrite it.
     assert!(!gateway.compact_journal().unwrap());
     gateway.sync_journal().unwrap();
     let still = gateway.not_kept();
@@ -121,7 +121,7 @@ fn troubles_of_the_path_and_of_the_disk_are_apart() {
     disk.fail(0..1);
     gateway.check_journal();
     let line = gateway.not_kept().expect("nothing is known").to_string();
-    let expected = "the journal's path cannot be looked at: the disk fails on purpose";
+    let expected = "the journal's path cannot be checked: the disk fails on purpose";
     assert_eq!(line, expected);
     assert!(!gateway.compact_journal().unwrap());
     gateway.check_journal();
@@ -174,9 +174,9 @@ impl Files {
 const OTHER_FILE: &str =
     "another file is at the journal's path; move it away, or put the journal back\n";
 
-/// Moved away or removed, it is written anew, and what was acknowledged since is in it.
+/// Moved away or removed, it is rewritten, and what was acknowledged since is in it.
 #[test]
-fn a_journal_that_is_gone_is_written_anew() {
+fn a_journal_that_is_gone_is_rewritten() {
     let files = Files::new();
     let path = files.path("sums");
     let gateway = RunningGateway::start(&["-journal", &path]);
@@ -194,6 +194,7 @@ fn a_journal_that_is_gone_is_written_anew() {
     let sums = gateway.scrape();
     assert_eq!(sums, "# TYPE a untyped\na 4\n");
     gateway.signal(Signal::KILL);
+    drop(gateway);
     let again = RunningGateway::start(&["-journal", &path]);
     assert_eq!(again.scrape(), sums);
     // The folder goes with it, and comes back.
@@ -258,6 +259,7 @@ fn a_file_of_others_is_left_alone() {
     wait_until(|| first.get("/-/ready").code == 200);
     assert_eq!(first.push("/metrics", "a 1\n").code, 200);
     first.signal(Signal::KILL);
+    drop(first);
     let again = RunningGateway::start(&flags);
     assert_eq!(again.scrape(), "# TYPE a untyped\na 3\n");
 }
@@ -283,6 +285,7 @@ fn a_link_to_the_journal_is_looked_at_as_well() {
     fs::remove_file(&real).unwrap();
     wait_until(|| Path::new(&real).exists() && gateway.get("/-/ready").code == 200);
     gateway.signal(Signal::KILL);
+    drop(gateway);
     let again = RunningGateway::start(&["-journal", &link]);
     assert_eq!(again.scrape(), "# TYPE a untyped\na 1\n");
 }

@@ -258,7 +258,7 @@ fn start_says_what_to_do() {
     let gateway = RunningGateway::start(&[]);
     assert_eq!(
         gateway.wait_for_line("crontab"),
-        "no -crontab: the sums are never cleared"
+        "no -crontab: no scheduled reset"
     );
     let port = gateway.address.port();
     let push = format!(

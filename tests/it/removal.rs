@@ -105,8 +105,8 @@ impl Pair {
         match random.below(20) {
             0 => {
                 let second = self.second - random.below(30) as u32;
-                self.aggregate.begin_ages_anew(second);
-                self.model.begin_ages_anew(second);
+                self.aggregate.restart_ages(second);
+                self.model.restart_ages(second);
             }
             1 => {
                 let view = self.aggregate.view();
@@ -289,7 +289,7 @@ fn snapshots_carry_seconds() {
         "x 1\ny 1\n# TYPE h histogram\nh_count 1\n",
         7,
     );
-    aggregate.begin_ages_anew(5);
+    aggregate.restart_ages(5);
     push(&mut aggregate, "y 1\n", 9);
     push(&mut aggregate, "z 1\n", 3);
     let scrape = "# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1\nh_sum 0\nh_count 1\n\

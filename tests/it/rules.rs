@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use prometheus_aggregation_gateway::cli::{self, Command};
-use prometheus_aggregation_gateway::gateway::{Gateway, NotKept, Opened, ReplayedBy};
+use prometheus_aggregation_gateway::gateway::{Gateway, NotKept, Opened, WrittenBy};
 use prometheus_aggregation_gateway::journal::JournalError;
 use prometheus_aggregation_gateway::rules::Rules;
 
@@ -95,7 +95,7 @@ fn wrong_flags_are_refused() {
 
 /// What was merged by other rules goes through those of now, and is kept by them from then on.
 #[test]
-fn a_journal_of_other_rules_is_written_anew() {
+fn a_journal_of_other_rules_is_rewritten() {
     let disk = MemoryDisk::with(b"");
     let gateway = reopened(&disk);
     let body = "# TYPE a gauge\na{pod=\"1\"} 1\na{pod=\"2\"} 2\n";
@@ -104,13 +104,13 @@ fn a_journal_of_other_rules_is_written_anew() {
     drop(gateway);
     let flags = "-gauge a=max -drop-label pod";
     let (gateway, opened) = open_by(&disk, rules(flags)).unwrap();
-    assert_eq!(opened.by, ReplayedBy::OtherRules);
+    assert_eq!(opened.written_by, WrittenBy::OtherRules);
     assert_eq!(scrape(&gateway), "# TYPE a gauge\na 4\n");
     let before = disk.bytes();
     let refused = gateway.push_text("", b"b 1\n").unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "the journal must be written anew, since its merge rules are not those of the flags: it is \
+        "the journal must be rewritten, since its merge rules are not those of the flags: it is \
          being written"
     );
     assert!(gateway.reset(0, 1).is_ok(), "a reset needs no rules");
@@ -135,11 +135,11 @@ fn a_journal_of_other_rules_is_written_anew() {
         .unwrap();
     drop(gateway);
     let (gateway, opened) = open_by(&disk, rules(flags)).unwrap();
-    assert_eq!(opened.by, ReplayedBy::SameRules);
+    assert_eq!(opened.written_by, WrittenBy::CurrentRules);
     assert_eq!(scrape(&gateway), "# TYPE a gauge\na 7\n");
     // And back: what was dropped is gone, the greatest value is the first of a sum.
     let (gateway, opened) = open_by(&disk, Rules::default()).unwrap();
-    assert_eq!(opened.by, ReplayedBy::OtherRules);
+    assert_eq!(opened.written_by, WrittenBy::OtherRules);
     assert!(gateway.compact_journal().unwrap());
     gateway.push_text("", b"# TYPE a gauge\na 1\n").unwrap();
     assert_eq!(scrape(&reopened(&disk)), "# TYPE a gauge\na 8\n");

@@ -171,7 +171,7 @@ fn what_was_left_beside_is_removed() {
     assert!(fifo(&beside));
     let long = format!("#{}\na 1\n", "#".repeat(3 << 20));
     assert_eq!(gateway.push("/metrics", &long).code, 200);
-    gateway.wait_for_line("the journal cannot be written anew: ");
+    gateway.wait_for_line("the journal cannot be rewritten: ");
     assert_eq!(gateway.push("/metrics", "a 1\n").code, 200);
     gateway.signal(Signal::HUP);
     gateway.wait_for_line("is a FIFO; move it away");
@@ -180,7 +180,7 @@ fn what_was_left_beside_is_removed() {
     assert_eq!(gateway.wait().code(), Some(0));
 }
 
-/// A link to a file that is there is as good as its target, which is what is written anew.
+/// A link to a file that is there is as good as its target, which is what is rewritten.
 #[test]
 fn a_link_to_a_file_is_followed() {
     let folder = scratch_folder();

@@ -424,6 +424,7 @@ fn top_level() {
     let known = [
         ".ci",
         ".gitignore",
+        "CHANGELOG.md",
         "Cargo.lock",
         "Cargo.toml",
         "LICENSE",

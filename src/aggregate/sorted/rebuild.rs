@@ -1,6 +1,6 @@
 //! A [`Sorted`] without some of its values, made beside it, and kept up with it while it changes.
 //!
-//! A leaf that loses nothing is shared by both. The others are made anew; neighbours that became
+//! A leaf that loses nothing is shared by both. The others are copied; neighbours that became
 //! sparse are joined, so that their memory is really given back.
 
 use std::sync::Arc;

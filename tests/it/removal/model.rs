@@ -215,7 +215,7 @@ impl Model {
         }
     }
 
-    pub fn begin_ages_anew(&mut self, second: u32) {
+    pub fn restart_ages(&mut self, second: u32) {
         self.ages_start = self.ages_start.max(second);
     }
 

@@ -4,18 +4,18 @@
 use std::io;
 use std::sync::Arc;
 
-use super::storage::{AtPath, File, Storage};
+use super::storage::{AtPath, JournalFile, Storage};
 use super::{Journal, Trouble};
 
-/// A look at what is at the journal's path.
+/// A check of what is at the journal's path, to be run without a lock.
 #[derive(Debug)]
-pub struct Look {
+pub struct PathCheck {
     storage: Arc<dyn Storage>,
-    file: Arc<dyn File>,
+    file: Arc<dyn JournalFile>,
     nonce: u32,
 }
 
-impl Look {
+impl PathCheck {
     /// Asks the file system.
     ///
     /// # Errors
@@ -30,27 +30,27 @@ impl Journal {
         self.path_trouble.clone().map_or(Ok(()), Err)
     }
 
-    /// What to find out about the journal's path, from time to time.
+    /// Begins a check of the journal's path.
     #[must_use]
-    pub fn begin_look(&self) -> Look {
-        Look {
+    pub fn begin_path_check(&self) -> PathCheck {
+        PathCheck {
             storage: Arc::clone(&self.storage),
             file: Arc::clone(self.log.file()),
             nonce: self.log.nonce(),
         }
     }
 
-    /// Notes what was found out: nothing more is appended to a file that a start would not find, be
-    /// it only until it is at its path again, or another one is.
-    pub fn end_look(&mut self, look: &Look, outcome: &io::Result<AtPath>) {
-        if look.nonce != self.log.nonce() {
+    /// Ends it: nothing is appended to a file that a start would not find, until it is at its path
+    /// again or a new one is.
+    pub fn end_path_check(&mut self, check: &PathCheck, outcome: &io::Result<AtPath>) {
+        if check.nonce != self.log.nonce() {
             return;
         }
         self.path_trouble = match outcome {
             Ok(AtPath::Journal) => None,
             Ok(AtPath::Nothing) => Some(Trouble::Gone),
             Ok(AtPath::OtherFile) => Some(Trouble::OtherFile),
-            Err(error) => Some(Trouble::Unseen(error.to_string())),
+            Err(error) => Some(Trouble::PathError(error.to_string())),
         };
     }
 }
