@@ -22,6 +22,7 @@ mod limits;
 mod lives;
 mod memory_disk;
 mod moved_journal;
+mod overwritten_journal;
 mod pieces;
 mod plain;
 mod process;
