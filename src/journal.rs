@@ -141,8 +141,9 @@ impl Journal {
         storage: Arc<dyn Storage>,
         file: &Arc<dyn File>,
         beginning: &Beginning,
-        apply: impl FnMut(u64, Record<'_>) -> Result<(), String>,
+        mut apply: impl FnMut(u64, Record<'_>) -> Result<(), String>,
     ) -> Result<(Journal, Option<Torn>), JournalError> {
+        let mut removals = 0;
         let is_new = file.length().map_err(JournalError::system("read"))? == 0;
         let (log, torn) = if is_new {
             let write = JournalError::system("write");
@@ -162,7 +163,10 @@ impl Journal {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 synced => synced.map_err(JournalError::system("sync the folder of"))?,
             }
-            let (log, torn) = Log::recover(file, apply)?;
+            let (log, torn) = Log::recover(file, |time_millis, record| {
+                removals += usize::from(record.is_removal());
+                apply(time_millis, record)
+            })?;
             if torn.is_some() {
                 log.cut()
                     .map_err(JournalError::system("cut the torn tail off"))?;
@@ -180,7 +184,7 @@ impl Journal {
             has_failed_replacement: false,
             reset_end: 0,
             sync_end: 0,
-            removals: 0,
+            removals,
             is_folder_due: false,
         };
         Ok((journal, torn))
