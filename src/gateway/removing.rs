@@ -87,11 +87,13 @@ impl Gateway {
         self.remove(time_millis, selection, Record::DeleteFamily { name })
     }
 
-    /// From this time on, in unix milliseconds, no series counts as silent for longer. If that
-    /// cannot be kept now, it is done before anything expires.
+    /// From this time on, in unix milliseconds, no series counts as silent for longer, and no
+    /// idempotency key as older. If the former cannot be kept now, it is done before anything
+    /// expires; of the latter, the journal keeps what was forgotten, not when it would be.
     pub fn begin_ages_anew(&self, time_millis: u64) {
         let mut writers = self.writers();
-        writers.advance(time_millis);
+        let time_millis = writers.advance(time_millis);
+        writers.keys.begin_ages_anew(time_millis);
         writers.are_ages_due = self.rules.ages() == Ages::Kept;
         // It stays due.
         let _ = self.begin_due_ages(&mut writers);
