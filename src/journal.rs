@@ -71,7 +71,7 @@ pub use disk::Disk;
 pub use error::JournalError;
 pub use format::VERSION;
 pub use log::{Log, LogPart, Torn, read_head};
-pub use path_check::PathCheck;
+pub use path_check::{PathCheck, Seen};
 pub use record::{Framed, KEY_BYTES_MAX, KeyRecord, PushRecord, Record};
 pub use replacement::{Beginning, Preface, Replacement, SnapshotPoint};
 pub use storage::{AtPath, FileIdentity, JournalFile, Storage};
@@ -141,8 +141,9 @@ impl Journal {
         storage: Arc<dyn Storage>,
         file: &Arc<dyn JournalFile>,
         beginning: &Beginning,
-        apply: impl FnMut(u64, Record<'_>) -> Result<(), String>,
+        mut apply: impl FnMut(u64, Record<'_>) -> Result<(), String>,
     ) -> Result<(Journal, Option<Torn>), JournalError> {
+        let mut removals = 0;
         let is_new = file.length().map_err(JournalError::system("read"))? == 0;
         let (log, torn) = if is_new {
             let write = JournalError::system("write");
@@ -162,7 +163,10 @@ impl Journal {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 synced => synced.map_err(JournalError::system("sync the folder of"))?,
             }
-            let (log, torn) = Log::recover(file, apply)?;
+            let (log, torn) = Log::recover(file, |time_millis, record| {
+                removals += usize::from(record.is_removal());
+                apply(time_millis, record)
+            })?;
             if torn.is_some() {
                 log.cut()
                     .map_err(JournalError::system("cut the torn tail off"))?;
@@ -180,7 +184,7 @@ impl Journal {
             has_failed_replacement: false,
             reset_end: 0,
             sync_end: 0,
-            removals: 0,
+            removals,
             is_folder_due: false,
         };
         Ok((journal, torn))
@@ -190,11 +194,15 @@ impl Journal {
     /// refused is not there.
     ///
     /// # Errors
-    /// As long as there is no room, a sync has failed, the file was kept by other rules, or a start
-    /// would not find it.
+    /// As long as there is no room, a sync has failed, the file was kept by other rules or was
+    /// overwritten, or a start would not find it.
     pub fn append(&mut self, time_millis: u64, framed: &Framed<'_>) -> Result<(), Trouble> {
         self.check_path()?;
-        if let Some(trouble @ (Trouble::Sync(_) | Trouble::Rules(_))) = &self.trouble {
+        if let Some(trouble) = self
+            .trouble
+            .as_ref()
+            .filter(|trouble| trouble.needs_new_file())
+        {
             return Err(trouble.clone());
         }
         if self.log.is_empty() {
@@ -222,9 +230,13 @@ impl Journal {
     /// Appends a reset; when there is no room for it, restarts the file.
     ///
     /// # Errors
-    /// When neither can be written, or a start would not find the file.
+    /// When neither can be written, the file was overwritten, or a start would not find it.
     pub fn reset(&mut self, time_millis: u64, window_start: i64) -> Result<(), Trouble> {
         self.check_path()?;
+        self.check_length()?;
+        if self.trouble == Some(Trouble::Overwritten) {
+            return Err(Trouble::Overwritten);
+        }
         let framed = Framed::of(Record::Reset { window_start }).ok_or(Trouble::TooLong)?;
         // A record may still find room in the last sector; to make room, the file is restarted.
         let has_room = self.trouble.is_none() && !self.has_failed_replacement;
@@ -249,7 +261,7 @@ impl Journal {
     /// was refused could be appended now.
     pub fn retry_after_failure(&mut self) {
         let is_refusing = matches!(self.trouble, Some(Trouble::Append(_)));
-        let is_broken = matches!(self.trouble, Some(Trouble::Sync(_) | Trouble::Rules(_)));
+        let is_broken = self.trouble.as_ref().is_some_and(Trouble::needs_new_file);
         if is_refusing || self.has_torn_tail && !is_broken {
             // The error is in `trouble`.
             let _ = self.write(|log| log.probe());
@@ -257,6 +269,8 @@ impl Journal {
     }
 
     fn write(&mut self, write: impl FnOnce(&mut Log) -> io::Result<()>) -> Result<(), Trouble> {
+        // To cut the tail off would fill it up with zeros.
+        self.check_length()?;
         if self.has_torn_tail {
             if let Err(error) = self.log.cut() {
                 return self.refuse(Trouble::Append(error.to_string()));
@@ -330,7 +344,7 @@ impl Journal {
             Some(trouble) => return *trouble == Trouble::Gone,
         }
         let is_long = self.log.end() > COMPACTED_BYTES_MIN.max(2 * self.log.snapshot_end());
-        let is_broken = matches!(self.trouble, Some(Trouble::Sync(_) | Trouble::Rules(_)));
+        let is_broken = self.trouble.as_ref().is_some_and(Trouble::needs_new_file);
         is_long || self.reset_end > 0 || self.removals >= REMOVALS_MAX || is_broken
     }
 

@@ -87,11 +87,13 @@ impl Gateway {
         self.remove(time_millis, selection, Record::DeleteFamily { name })
     }
 
-    /// Lets no series count as silent since before this time, in unix milliseconds. If that cannot
-    /// be kept now, it is done before anything expires.
+    /// Lets no series count as silent since before this time, in unix milliseconds, and no
+    /// idempotency key as older. If the former cannot be kept now, it is done before anything
+    /// expires; of the latter, the journal keeps when keys were forgotten, not when they are to be.
     pub fn restart_ages(&self, time_millis: u64) {
         let mut writers = self.writers();
-        writers.advance(time_millis);
+        let time_millis = writers.advance(time_millis);
+        writers.keys.begin_ages_anew(time_millis);
         writers.are_ages_due = self.rules.ages() == Ages::Kept;
         // It stays due.
         let _ = self.restart_due_ages(&mut writers);

@@ -3,7 +3,7 @@
 
 use super::Site;
 use super::answer::Answer;
-use super::query::parameter;
+use super::query::{other_parameter, parameter};
 use crate::excerpt::Excerpt;
 use crate::gateway::{DeleteError, NotKept};
 
@@ -36,9 +36,18 @@ pub fn wipe(site: &Site, target: &str) -> Answer {
         let line = "the admin API is off here; -enable-admin-api enables it";
         return Answer::refusal(404, line);
     }
+    // A misspelt name would forget everything.
+    if let Some(found) = other_parameter(target, "family") {
+        let found = Excerpt::of(found);
+        return Answer::refusal(
+            400,
+            format!("expected no parameter but family, found {found}"),
+        );
+    }
     let now_millis = site.clock.now_millis();
     let removed = match parameter(target, "family").map(|name| name.map(String::from_utf8)) {
         Ok(None) => site.gateway.wipe(now_millis),
+        Ok(Some(Ok(name))) if name.is_empty() => return wrong_family(b""),
         Ok(Some(Ok(name))) => site.gateway.delete_family(now_millis, &name),
         Ok(Some(Err(error))) => return wrong_family(error.as_bytes()),
         Err(value) => return wrong_family(value.as_bytes()),

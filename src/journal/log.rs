@@ -239,6 +239,12 @@ impl Log {
         self.synced = self.synced.max(end);
     }
 
+    /// True if the file is known to be shorter than what was written to it.
+    #[must_use]
+    pub fn is_cut_short(&self) -> bool {
+        self.file.length().is_ok_and(|length| length < self.end)
+    }
+
     /// What tells this file's records from those of others.
     #[must_use]
     pub fn nonce(&self) -> u32 {
@@ -326,6 +332,16 @@ pub fn read_head(file: &dyn JournalFile) -> Result<FileHead, JournalError> {
             snapshot_end: FILE_HEAD_BYTES as u64,
         },
     })
+}
+
+/// True if a file begins with a whole head that has this nonce.
+///
+/// # Errors
+/// The system's own.
+pub fn has_head_of(file: &dyn JournalFile, nonce: u32) -> io::Result<bool> {
+    let mut bytes = [0; FILE_HEAD_BYTES];
+    let length = read_whole(file, &mut bytes, 0)?;
+    Ok(FileHead::read(&bytes[..length]).is_ok_and(|head| head.nonce == nonce))
 }
 
 /// The standard library seeds its hashers from the system's randomness.

@@ -190,6 +190,15 @@ impl<'a> Record<'a> {
         record.ok_or(RecordFault::Malformed)
     }
 
+    /// True if its replay takes a look at all series.
+    #[must_use]
+    pub fn is_removal(&self) -> bool {
+        matches!(
+            self,
+            Record::Expiry { .. } | Record::DeleteLabels { .. } | Record::DeleteFamily { .. }
+        )
+    }
+
     fn read_keys(content: &'a [u8]) -> Option<Record<'a>> {
         let (&generation, rest) = content.split_first()?;
         Some(Record::SnapshotKeys {

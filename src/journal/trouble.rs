@@ -17,8 +17,24 @@ pub enum Trouble {
     Gone,
     /// Something else is at the journal's path, which is left alone.
     OtherFile,
+    /// Others have written over the file: only a new one holds what was appended.
+    Overwritten,
     /// The journal's path cannot be checked.
     PathError(String),
+}
+
+impl Trouble {
+    /// True if nothing is appended before all is in a new file.
+    pub(super) fn needs_new_file(&self) -> bool {
+        match self {
+            Trouble::Sync(_) | Trouble::Rules(_) | Trouble::Overwritten => true,
+            Trouble::Append(_)
+            | Trouble::TooLong
+            | Trouble::Gone
+            | Trouble::OtherFile
+            | Trouble::PathError(_) => false,
+        }
+    }
 }
 
 impl Display for Trouble {
@@ -42,6 +58,11 @@ impl Display for Trouble {
             Trouble::OtherFile => write!(
                 to,
                 "another file is at the journal's path; move it away, or put the journal back"
+            ),
+            Trouble::Overwritten => write!(
+                to,
+                "the journal was cut short or overwritten by another program; a new one is being \
+                 written in its place"
             ),
             Trouble::PathError(error) => {
                 write!(to, "the journal's path cannot be checked: {error}")

@@ -207,13 +207,15 @@ fn keep_small(site: &Site, stopped: &Receiver<()>) {
     while sleep(stopped, interval) == Sleep::Elapsed {
         // If nothing is at the path, pushes are refused until there is a new file.
         site.gateway.check_journal();
-        let was_gone = site.gateway.not_kept() == Some(NotKept::Journal(Trouble::Gone));
+        let trouble = site.gateway.not_kept();
         let goes_on = || stopped.try_recv() == Err(TryRecvError::Empty);
         interval = match site.gateway.compact_journal_while(&goes_on) {
             Ok(false) => COMPACTION_LOOK_INTERVAL,
             Ok(true) => {
-                if was_gone {
+                if let Some(NotKept::Journal(Trouble::Gone)) = trouble {
                     log("the journal was moved away or removed; a new one is in its place");
+                } else if let Some(NotKept::Journal(Trouble::Overwritten)) = trouble {
+                    log("the journal was overwritten; a new one is in its place");
                 }
                 site.status.count_upkeep(Upkeep::Compaction);
                 COMPACTION_LOOK_INTERVAL
@@ -258,6 +260,8 @@ pub fn hand_over(
     site: &Site,
 ) -> (String, Vec<u8>, Vec<OwnedFd>) {
     let sums = || -> io::Result<(OwnedFd, OwnedFd)> {
+        // The next image finds nothing but what is in the file.
+        site.gateway.check_journal();
         let memory = || Ok(Arc::new(memory_file()?) as Arc<dyn JournalFile>);
         let sums = site.gateway.close(memory)?.descriptor()?;
         Ok((sums, listener.try_clone()?.into()))

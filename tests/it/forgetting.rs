@@ -53,7 +53,17 @@ fn labels_and_families_are_deleted_by_requests() {
     }
     let wipe = |target: &str| gateway.request("PUT", target, "", b"").code;
     assert_eq!(wipe("/api/v1/admin/wipe?family=b"), 202);
-    assert_eq!(wipe("/api/v1/admin/wipe?family=%ff"), 400);
+    for wrong in [
+        "family=%ff",
+        "family",
+        "family=",
+        "famly=a",
+        "family=zz&x",
+        "x#family=zz",
+    ] {
+        let target = format!("/api/v1/admin/wipe?{wrong}");
+        assert_eq!(wipe(&target), 400, "{wrong}");
+    }
     assert_eq!(gateway.scrape(), "# TYPE a counter\na{job=\"x\"} 4\n");
     gateway.push("/metrics", "# TYPE b gauge\nb 1\n");
     // A start finds the same.

@@ -81,6 +81,29 @@ fn a_key_belongs_to_the_labels_of_its_path_in_any_order() {
     }
 }
 
+/// A sender tries again after the gateway was down, or after the clock has leapt, however long that
+/// was; after that, keys are forgotten as ever.
+#[test]
+fn keys_do_not_age_while_no_time_passes() {
+    let disk = MemoryDisk::with(b"");
+    let begin = 1_000_000;
+    let first = reopened(&disk);
+    assert_merged(push(&first, "previous", "", begin));
+    assert_merged(push(&first, "current", "", begin + GENERATION_MILLIS));
+    drop(first);
+    let gateway = reopened(&disk);
+    let leapt = begin + 100 * GENERATION_MILLIS;
+    gateway.restart_ages(leapt);
+    for key in ["previous", "current"] {
+        let late = leapt + GENERATION_MILLIS - 1;
+        assert_eq!(push(&gateway, key, "", late), Ok(Accepted::Repeated));
+    }
+    assert_merged(push(&gateway, "previous", "", leapt + GENERATION_MILLIS));
+    let last = leapt + 2 * GENERATION_MILLIS;
+    assert_merged(push(&gateway, "current", "", last));
+    assert_eq!(scrape(&reopened(&disk)), scrape(&gateway));
+}
+
 /// A refused push is not remembered, and a reset forgets no key.
 #[test]
 fn only_accepted_pushes_are_remembered() {

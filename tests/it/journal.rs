@@ -329,3 +329,16 @@ fn what_is_no_journal_is_refused() {
     let (disk, file) = Disk::open(path("locked").as_ref()).unwrap();
     Gateway::open(Arc::new(disk), &file, Rules::default(), START).unwrap();
 }
+
+/// The replay of many removals takes long: those of earlier lives count, too.
+#[test]
+fn removals_of_earlier_lives_are_compacted() {
+    let disk = MemoryDisk::with(b"");
+    let compacted = (0..40).filter(|_| {
+        let gateway = reopened(&disk);
+        gateway.push_text("job/x", b"a 1\n").unwrap();
+        assert_eq!(gateway.delete_labels(0, "job/x").unwrap().series, 1);
+        gateway.compact_journal().unwrap()
+    });
+    assert_eq!(compacted.count(), 2);
+}

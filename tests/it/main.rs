@@ -25,6 +25,7 @@ mod limits;
 mod lives;
 mod memory_disk;
 mod moved_journal;
+mod overwritten_journal;
 mod path_labels;
 mod pieces;
 mod plain;
