@@ -94,7 +94,7 @@ fn push_gzip(bencher: Bencher, kind: &str) {
     bencher.bench_local(|| {
         let body = decompress(ContentCoding::Gzip, black_box(&compressed), body.len());
         let body = body.expect("it is what was compressed");
-        let push = parse(&body, &key, LabelLimits::NONE).expect("it is valid");
+        let push = parse(Format::Text, &body, &key, LabelLimits::NONE).expect("it is valid");
         add(&mut aggregate, &push);
     });
 }

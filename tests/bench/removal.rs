@@ -15,7 +15,7 @@ use std::time::Instant;
 use prometheus_aggregation_gateway::aggregate::{Ages, Aggregate, Removal, Selection};
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
-use prometheus_aggregation_gateway::parse::{parse, parse_snapshot};
+use prometheus_aggregation_gateway::parse::{Format, parse, parse_snapshot};
 use prometheus_aggregation_gateway::render::render_pieces;
 
 const SERIES: usize = 1_000_000;
@@ -56,7 +56,7 @@ fn many_families() -> String {
 
 fn push(aggregate: &mut Aggregate, body: &str, second: u32) {
     let key = GroupingKey::default();
-    let push = parse(body.as_bytes(), &key, LabelLimits::NONE).expect("it is valid");
+    let push = parse(Format::Text, body.as_bytes(), &key, LabelLimits::NONE).expect("it is valid");
     let checked = aggregate.check(&push).expect("it fits");
     aggregate.merge(&checked, second);
 }
@@ -123,8 +123,9 @@ fn snapshot(lines: &[&str], ages: Ages) -> f64 {
     assert!(rendered.is_ok());
     let mut aggregate = Aggregate::new(ages);
     let ((), milliseconds) = timed(|| {
+        let key = GroupingKey::default();
         for piece in &pieces {
-            let push = parse_snapshot(piece).expect("a snapshot is valid");
+            let push = parse_snapshot(piece, &key).expect("a snapshot is valid");
             let checked = aggregate.check(&push).expect("a snapshot fits");
             aggregate.merge(&checked, PUSHED);
         }

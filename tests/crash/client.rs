@@ -14,6 +14,8 @@ pub struct Answer {
     pub body: String,
     /// It announces that its connection takes no more requests.
     pub ends_connection: bool,
+    /// The push had been added when it came before.
+    pub is_repeated: bool,
 }
 
 /// Why there is no answer.
@@ -79,6 +81,7 @@ impl Connection {
             code: code.ok_or(NoAnswer::Broken(NOT_HTTP))?,
             body: String::new(),
             ends_connection: false,
+            is_repeated: false,
         };
         let (mut length, mut is_chunked) = (0, false);
         loop {
@@ -88,6 +91,7 @@ impl Connection {
                 Some(("content-length", value)) => length = number(value, 10)?,
                 Some(("transfer-encoding", value)) => is_chunked = value == "chunked",
                 Some(("connection", value)) => answer.ends_connection = value == "close",
+                Some(("idempotent-replayed", value)) => answer.is_repeated = value == "true",
                 Some(_) => {}
                 None => break,
             }

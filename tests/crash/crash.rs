@@ -6,20 +6,27 @@
 //! the table of which `scripts/crash` prints the head; what went wrong on the way, and the seed,
 //! are on stderr. Exit status: 1 if a law is broken.
 
+mod account;
 mod client;
 mod journal_file;
+mod keyed;
 mod ledger;
+mod mode;
 mod process;
+mod silence;
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use account::Account;
 use client::{Answer, Connection, NoAnswer, get};
 use journal_file::Treatment;
-use ledger::{Ledger, Pusher, body};
+use ledger::{Ledger, Pusher, body, lock};
+use mode::{Flags, GaugeMode, Mode, Sender};
 use process::{Process, Program};
 
 /// Half of them keep their connection, the others connect for each push. All push at full speed but
@@ -29,15 +36,6 @@ const PUSHERS: usize = 7;
 
 /// Well below what a hand-over waits for a client that keeps its connection.
 const PAUSE_DURATION: Duration = Duration::from_millis(5);
-
-/// Enough for a few pushes to make the journal long enough to be rewritten.
-const COMMENT_BYTES: usize = 200_000;
-
-const SIGNAL_INTERVAL: Duration = Duration::from_millis(100);
-
-/// How long the process lives before it is killed.
-const LIFE_MICROSECONDS_MIN: u64 = 20_000;
-const LIFE_MICROSECONDS_MAX: u64 = 500_000;
 
 /// How long to wait before the next try where nobody listens.
 const RETRY_DURATION: Duration = Duration::from_millis(1);
@@ -52,73 +50,6 @@ const TRIES_MAX: usize = 100;
 
 /// So much of the gateway's stderr is shown when a law is broken.
 const LOG_LINES_MAX: usize = 30;
-
-/// What is done to the gateway.
-struct Mode {
-    name: &'static str,
-    has_journal: bool,
-    is_killed: bool,
-    hands_over: bool,
-    comment_bytes: usize,
-    /// What is done to the journal's file before each kill.
-    treatment: Treatment,
-}
-
-impl Mode {
-    const KILL: Mode = Mode {
-        name: "kill",
-        has_journal: true,
-        is_killed: true,
-        hands_over: false,
-        comment_bytes: 0,
-        treatment: Treatment::Untouched,
-    };
-    const HAND_OVER: Mode = Mode {
-        name: "hand-over-journal",
-        is_killed: false,
-        hands_over: true,
-        ..Mode::KILL
-    };
-    const ALL: [Mode; 9] = [
-        Mode::KILL,
-        Mode {
-            name: "kill-compacting",
-            comment_bytes: COMMENT_BYTES,
-            ..Mode::KILL
-        },
-        Mode {
-            name: "hand-over-memory",
-            has_journal: false,
-            ..Mode::HAND_OVER
-        },
-        Mode::HAND_OVER,
-        Mode {
-            name: "hand-over-compacting",
-            comment_bytes: COMMENT_BYTES,
-            ..Mode::HAND_OVER
-        },
-        Mode {
-            name: "both",
-            is_killed: true,
-            ..Mode::HAND_OVER
-        },
-        Mode {
-            name: "moved",
-            treatment: Treatment::Moved,
-            ..Mode::KILL
-        },
-        Mode {
-            name: "removed",
-            treatment: Treatment::Removed,
-            ..Mode::KILL
-        },
-        Mode {
-            name: "replaced",
-            treatment: Treatment::Replaced,
-            ..Mode::KILL
-        },
-    ];
-}
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -140,6 +71,8 @@ fn main() -> ExitCode {
         },
         mode,
         ledger: Ledger::new(PUSHERS),
+        accounts: (0..PUSHERS).map(|_| Mutex::default()).collect(),
+        gauge_modes: Mutex::default(),
         is_over: AtomicBool::new(false),
         slowest_start_milliseconds: AtomicU64::new(0),
     };
@@ -197,34 +130,56 @@ struct Run {
     program: Program,
     mode: Mode,
     ledger: Ledger,
+    /// Of the pushers with keys.
+    accounts: Vec<Mutex<Account>>,
+    /// How each life has merged gauges.
+    gauge_modes: Mutex<Vec<GaugeMode>>,
     is_over: AtomicBool,
     slowest_start_milliseconds: AtomicU64,
 }
 
 impl Run {
     fn run(&self, random: &mut Random, duration: Duration) -> Result<(), String> {
-        let process = self.start()?;
+        let process = self.start(&self.mode.flags(random))?;
         let process = thread::scope(|scope| {
             for number in 0..PUSHERS {
-                scope.spawn(move || self.push(number));
+                match self.mode.sender {
+                    Sender::Plain => scope.spawn(move || self.push(number)),
+                    Sender::WithKeys => scope.spawn(move || self.push_with_keys(number)),
+                };
             }
-            scope.spawn(|| self.scrape());
+            match self.mode.sender {
+                Sender::Plain => scope.spawn(|| self.scrape()),
+                Sender::WithKeys => scope.spawn(|| self.scrape_accounts()),
+            };
+            if self.mode.has_silence {
+                scope.spawn(|| self.watch_silence());
+            }
+            if self.mode.is_wiped {
+                scope.spawn(|| self.wipe());
+            }
             let process = self.disturb(process, random, duration);
             self.is_over.store(true, SeqCst);
             process
         })?;
         let process = match process {
             Some(process) => process,
-            None => self.start()?,
+            None => self.start(&self.mode.last_flags())?,
         };
-        let acknowledged = self.ledger.acknowledged();
-        let sums = self.get("/metrics")?;
-        self.ledger.check(&acknowledged, &sums);
+        let sums = match self.mode.sender {
+            Sender::Plain => {
+                let acknowledged = self.ledger.acknowledged();
+                let sums = self.get("/metrics")?;
+                self.ledger.check(&acknowledged, &sums);
+                sums
+            }
+            Sender::WithKeys => self.check_accounts_in_the_end()?,
+        };
         let (kills, page) = (self.ledger.kills.load(SeqCst), self.get("/-/metrics")?);
         self.ledger.note_own_metrics(kills, &page);
         process.terminate()?;
         if self.mode.has_journal {
-            let process = self.start()?;
+            let process = self.start(&self.mode.last_flags())?;
             if self.get("/metrics")? != sums {
                 return Err("SIGTERM, and the journal holds other sums".to_owned());
             }
@@ -242,15 +197,18 @@ impl Run {
         duration: Duration,
     ) -> Result<Option<Process>, String> {
         let end = Instant::now() + duration;
-        let mut next_kill = || {
+        let next_kill = |random: &mut Random| {
             if !self.mode.is_killed {
                 return end;
             }
-            let more = random.below(LIFE_MICROSECONDS_MAX - LIFE_MICROSECONDS_MIN);
-            let life = Duration::from_micros(LIFE_MICROSECONDS_MIN + more);
+            let (min, max) = self.mode.life_microseconds;
+            let life = Duration::from_micros(min + random.below(max - min));
             end.min(Instant::now() + life)
         };
-        let (mut kill_at, mut signal_at) = (next_kill(), Instant::now() + SIGNAL_INTERVAL);
+        let (mut kill_at, mut signal_at) = (
+            next_kill(random),
+            Instant::now() + self.mode.signal_interval,
+        );
         loop {
             process.assert_runs()?;
             let now = Instant::now();
@@ -262,21 +220,25 @@ impl Run {
                 if now >= end {
                     return Ok(None);
                 }
-                process = self.start()?;
-                (kill_at, signal_at) = (next_kill(), Instant::now() + SIGNAL_INTERVAL);
+                process = self.start(&self.mode.flags(random))?;
+                (kill_at, signal_at) = (
+                    next_kill(random),
+                    Instant::now() + self.mode.signal_interval,
+                );
             } else if now >= end {
                 return Ok(Some(process));
             } else if self.mode.hands_over && now >= signal_at {
                 process.hang_up()?;
-                signal_at = now + SIGNAL_INTERVAL;
+                signal_at = now + self.mode.signal_interval;
             }
             let until_kill = kill_at.saturating_duration_since(Instant::now());
             thread::sleep(until_kill.clamp(LOOK_INTERVAL_MIN, LOOK_INTERVAL_MAX));
         }
     }
 
-    fn start(&self) -> Result<Process, String> {
-        let process = self.program.start()?;
+    fn start(&self, flags: &Flags) -> Result<Process, String> {
+        lock(&self.gauge_modes).push(flags.gauge_mode);
+        let process = self.program.start(&flags.arguments)?;
         let milliseconds = process.start_duration.as_millis().try_into();
         self.slowest_start_milliseconds
             .fetch_max(milliseconds.unwrap_or(u64::MAX), SeqCst);
@@ -342,15 +304,19 @@ impl Run {
                     thread::sleep(RETRY_DURATION);
                 }
             }
-            let kills = self.ledger.kills.load(SeqCst);
-            match get(address, "/-/metrics") {
-                Ok(page) if kills == self.ledger.kills.load(SeqCst) => {
-                    self.ledger.note_own_metrics(kills, &page);
-                }
-                // It is not known which of two processes has answered.
-                Ok(_) => {}
-                Err(why) => self.ledger.unanswered("own metrics", why),
+            self.note_own_metrics();
+        }
+    }
+
+    fn note_own_metrics(&self) {
+        let kills = self.ledger.kills.load(SeqCst);
+        match get(self.program.address, "/-/metrics") {
+            Ok(page) if kills == self.ledger.kills.load(SeqCst) => {
+                self.ledger.note_own_metrics(kills, &page);
             }
+            // It is not known which of two processes has answered.
+            Ok(_) => {}
+            Err(why) => self.ledger.unanswered("own metrics", why),
         }
     }
 
@@ -395,6 +361,9 @@ impl Run {
         if self.mode.comment_bytes > 0 && own.compactions == 0 {
             ledger.fault("the journal was never compacted");
         }
+        if self.mode.sender == Sender::WithKeys {
+            self.look_at_accounts();
+        }
         if self.program.log().contains("panicked") {
             ledger.fault("a thread has panicked");
         }
@@ -420,6 +389,8 @@ impl Run {
             ledger.refused_connections.load(SeqCst),
             ledger.broken_connections.load(SeqCst),
             ledger.total(|pusher| &pusher.refused),
+            ledger.repeats.load(SeqCst),
+            ledger.removals.load(SeqCst),
             ledger.scrapes.load(SeqCst),
             ledger.lost.load(SeqCst),
             ledger.doubled.load(SeqCst),

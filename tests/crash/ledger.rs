@@ -45,6 +45,10 @@ pub struct Ledger {
     /// When the last of them broke, and how many times any did: some at once are one time.
     last_break: Mutex<Option<Instant>>,
     pub breaks: AtomicU64,
+    /// Pushes that had been added when they came before.
+    pub repeats: AtomicU64,
+    /// Deletions, wipes and resets.
+    pub removals: AtomicU64,
     pub scrapes: AtomicU64,
     pub lost: AtomicU64,
     pub doubled: AtomicU64,
@@ -132,6 +136,8 @@ impl Ledger {
         match answer.code {
             200 => {
                 pusher.acknowledged.fetch_add(1, SeqCst);
+                self.repeats
+                    .fetch_add(u64::from(answer.is_repeated), SeqCst);
             }
             503 => {
                 pusher.refused.fetch_add(1, SeqCst);
@@ -177,6 +183,11 @@ impl Ledger {
             lost += acknowledged.saturating_sub(scraped);
             doubled += scraped.saturating_sub(most);
         }
+        self.note_scrape(lost, doubled);
+    }
+
+    /// Counts a scrape that was looked at.
+    pub fn note_scrape(&self, lost: u64, doubled: u64) {
         self.lost.fetch_max(lost, SeqCst);
         self.doubled.fetch_max(doubled, SeqCst);
         self.scrapes.fetch_add(1, SeqCst);
@@ -254,6 +265,6 @@ fn value(page: &str, series: &str) -> u64 {
 }
 
 /// A count is right whatever panicked beside it.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

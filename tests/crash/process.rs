@@ -34,8 +34,8 @@ pub struct Process {
 }
 
 impl Program {
-    /// Starts it, and returns when it answers.
-    pub fn start(&self) -> Result<Process, String> {
+    /// Starts it with these further arguments, and returns when it answers.
+    pub fn start(&self, arguments: &[String]) -> Result<Process, String> {
         let started = Instant::now();
         let log = OpenOptions::new()
             .append(true)
@@ -44,6 +44,7 @@ impl Program {
             .map_err(|error| format!("the log cannot be opened: {error}"))?;
         let mut command = Command::new(&self.path);
         command.args(["-listen", &self.address.to_string()]);
+        command.args(arguments);
         if self.has_journal {
             command.arg("-journal").arg(self.folder.join("journal"));
         }

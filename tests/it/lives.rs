@@ -16,14 +16,14 @@ use crate::random::Random;
 
 /// Gauges `g0` and `g1`, counters `c0` and `c1`, labels `a` and `b` of a few values.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Flags {
+pub struct Flags {
     mode: GaugeMode,
     drops_b: bool,
-    ages: Ages,
+    pub ages: Ages,
 }
 
 impl Flags {
-    fn rules(self) -> Rules {
+    pub fn rules(self) -> Rules {
         let names = "g*".parse().unwrap();
         let gauges = vec![GaugeRule {
             names,
@@ -33,7 +33,7 @@ impl Flags {
         Rules::new(gauges, dropped.into_iter().collect(), self.ages)
     }
 
-    fn random(random: &mut Random) -> Flags {
+    pub fn random(random: &mut Random) -> Flags {
         let modes = [
             GaugeMode::Sum,
             GaugeMode::Last,
@@ -49,19 +49,38 @@ impl Flags {
 }
 
 /// A series by family, and the values of `a` and `b`; zero is none.
-type Key = (&'static str, usize, usize);
+pub type Key = (&'static str, usize, usize);
 
-#[derive(Debug)]
-struct Model {
-    flags: Flags,
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub flags: Flags,
     /// Value, and second of the last push.
-    series: BTreeMap<Key, (f64, u64)>,
-    ages_start: u64,
+    pub series: BTreeMap<Key, (f64, u64)>,
+    pub ages_start: u64,
 }
 
-const FAMILIES: [&str; 4] = ["c0", "c1", "g0", "g1"];
+pub const FAMILIES: [&str; 4] = ["c0", "c1", "g0", "g1"];
 
 impl Model {
+    pub fn new(flags: Flags) -> Model {
+        Model {
+            flags,
+            series: BTreeMap::new(),
+            ages_start: 0,
+        }
+    }
+
+    /// Merges a push of this second: what is dropped is folded before.
+    pub fn push(&mut self, push: &RandomPush, second: u64) {
+        let mut folded = Model::new(self.flags);
+        for (key, value) in &push.samples {
+            folded.add(*key, *value, second);
+        }
+        for (key, (value, _)) in folded.series {
+            self.add(key, value, second);
+        }
+    }
+
     fn add(&mut self, (family, a, b): Key, value: f64, second: u64) {
         let key = (family, a, if self.flags.drops_b { 0 } else { b });
         let mode = match family {
@@ -80,7 +99,7 @@ impl Model {
         *last = second.max(*last);
     }
 
-    fn change_flags(&mut self, flags: Flags, second: u64) {
+    pub fn change_flags(&mut self, flags: Flags, second: u64) {
         let had_ages = self.flags.ages == Ages::Kept;
         self.flags = flags;
         for (key, (value, last)) in std::mem::take(&mut self.series) {
@@ -90,13 +109,13 @@ impl Model {
         self.ages_start = 0;
     }
 
-    fn expire(&mut self, before: u64) {
+    pub fn expire(&mut self, before: u64) {
         if self.flags.ages == Ages::Kept && self.ages_start < before {
             self.series.retain(|_, (_, last)| *last >= before);
         }
     }
 
-    fn scrape(&self) -> String {
+    pub fn scrape(&self) -> String {
         let mut text = String::new();
         for family in FAMILIES {
             // In the order of their label sets.
@@ -128,6 +147,43 @@ impl Model {
     }
 }
 
+/// A push of some of the families.
+#[derive(Clone, Debug)]
+pub struct RandomPush {
+    pub labels: &'static str,
+    pub body: String,
+    samples: Vec<(Key, f64)>,
+}
+
+impl RandomPush {
+    pub fn new(random: &mut Random) -> RandomPush {
+        let mut body = String::new();
+        let mut samples = Vec::new();
+        let a = random.below(3);
+        for family in FAMILIES {
+            let kind = if family.starts_with('c') {
+                "counter"
+            } else {
+                "gauge"
+            };
+            body += &format!("# TYPE {family} {kind}\n");
+            for b in 0..3 {
+                if random.percent(70) {
+                    continue;
+                }
+                let value = random.below(10) as f64;
+                body += &format!("{family}{{b=\"{}\"}} {value}\n", label_value(b));
+                samples.push(((family, a, b), value));
+            }
+        }
+        RandomPush {
+            labels: ["", "a/1", "a/2"][a],
+            body,
+            samples,
+        }
+    }
+}
+
 /// A gateway with its disk, if it has one, and the model of it.
 struct World {
     random: Random,
@@ -150,11 +206,7 @@ impl World {
             random,
             disk,
             gateway,
-            model: Model {
-                flags,
-                series: BTreeMap::new(),
-                ages_start: 0,
-            },
+            model: Model::new(flags),
             now_millis: 1_000_000,
         }
     }
@@ -164,50 +216,16 @@ impl World {
     }
 
     fn push(&mut self) {
-        let mut body = String::new();
-        let mut pushed = Vec::new();
-        let path_a = self.random.below(3);
-        for family in FAMILIES {
-            let kind = if family.starts_with('c') {
-                "counter"
-            } else {
-                "gauge"
-            };
-            body += &format!("# TYPE {family} {kind}\n");
-            for b in 0..3 {
-                if self.random.percent(70) {
-                    continue;
-                }
-                let value = self.random.below(10) as f64;
-                body += &format!("{family}{{b=\"{}\"}} {value}\n", label_value(b));
-                pushed.push(((family, path_a, b), value));
-            }
-        }
-        let labels = match path_a {
-            0 => String::new(),
-            a => format!("a/{a}"),
-        };
+        let push = RandomPush::new(&mut self.random);
         let outcome = self.gateway.push(&PushRequest {
-            labels: &labels,
+            labels: push.labels,
             key: None,
             format: Format::Text,
-            body: body.as_bytes(),
+            body: push.body.as_bytes(),
             time_millis: self.now_millis,
         });
         assert!(matches!(outcome, Ok(Accepted::Merged(_))), "{outcome:?}");
-        let second = self.second();
-        // What is dropped is folded before it is merged.
-        let mut folded = Model {
-            flags: self.model.flags,
-            series: BTreeMap::new(),
-            ages_start: 0,
-        };
-        for (key, value) in pushed {
-            folded.add(key, value, second);
-        }
-        for (key, (value, _)) in folded.series {
-            self.model.add(key, value, second);
-        }
+        self.model.push(&push, self.second());
     }
 
     fn remove(&mut self) {

@@ -13,6 +13,7 @@ mod crontab;
 mod decoder_laws;
 mod documents;
 mod faulty_disk;
+mod faulty_lives;
 mod first_reader;
 mod forgetting;
 mod formats;

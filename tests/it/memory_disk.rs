@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex};
 
 use prometheus_aggregation_gateway::journal::{AtPath, FileIdentity, JournalFile, Storage};
 
+use rustix::io::Errno;
+
 use crate::random::Random;
 
 const SECTOR_BYTES: usize = 512;
@@ -33,11 +35,30 @@ pub struct MemoryFile {
 /// No test needs more operations: one that is retried for ever would.
 const OPERATIONS_MAX: usize = 1_000_000;
 
+/// What the journal asks of a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Operation {
+    Create,
+    Look,
+    Read,
+    Replace,
+    Sync,
+    SyncFolder,
+    Truncate,
+    Write,
+}
+
 /// Which operations fail, counted from zero, and how long a file may be.
 #[derive(Debug)]
 struct Faults {
     operations: usize,
     failing: Range<usize>,
+    /// Of these, the first and every so many fail.
+    failing_interval: usize,
+    /// How they fail; by an error of no kind if not said.
+    error: Option<Errno>,
+    /// Those that have failed, since somebody asked.
+    failed: Vec<Operation>,
     bytes_max: usize,
     /// Whether a signal interrupts every other read and write.
     interrupts: bool,
@@ -95,20 +116,19 @@ impl Debug for Meanwhile {
     }
 }
 
-fn fault() -> io::Error {
-    io::Error::other("the disk fails on purpose")
-}
-
 impl Faults {
-    fn next(&mut self) -> io::Result<()> {
+    fn next(&mut self, operation: Operation) -> io::Result<()> {
         let number = self.operations;
         self.operations += 1;
         assert!(number < OPERATIONS_MAX, "an operation is retried for ever");
-        if self.failing.contains(&number) {
-            Err(fault())
-        } else {
-            Ok(())
+        let is_due =
+            |failing: &Range<usize>| (number - failing.start).is_multiple_of(self.failing_interval);
+        if !self.failing.contains(&number) || !is_due(&self.failing) {
+            return Ok(());
         }
+        self.failed.push(operation);
+        let other = || io::Error::other("the disk fails on purpose");
+        Err(self.error.map_or_else(other, io::Error::from))
     }
 
     fn interrupt(&mut self) -> io::Result<()> {
@@ -128,8 +148,9 @@ impl MemoryFile {
             .expect("no test panics while it holds it")
     }
 
-    fn next(&self) -> io::Result<()> {
-        self.faults.lock().expect("nobody panics with it").next()
+    fn next(&self, operation: Operation) -> io::Result<()> {
+        let mut faults = self.faults.lock().expect("nobody panics with it");
+        faults.next(operation)
     }
 
     fn interrupt(&self) -> io::Result<()> {
@@ -145,7 +166,7 @@ impl JournalFile for MemoryFile {
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.interrupt()?;
-        self.next()?;
+        self.next(Operation::Read)?;
         let content = self.lock();
         let rest = content.now.get(offset as usize..).unwrap_or_default();
         let length = rest.len().min(buffer.len());
@@ -158,7 +179,7 @@ impl JournalFile for MemoryFile {
         self.interrupt()?;
         let mut bytes: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
         let bytes_max = self.faults.lock().expect("nobody panics with it").bytes_max;
-        let outcome = self.next();
+        let outcome = self.next(Operation::Write);
         if outcome.is_err() {
             bytes.truncate(bytes.len() / 2);
         }
@@ -180,7 +201,7 @@ impl JournalFile for MemoryFile {
     }
 
     fn set_length(&self, length: u64) -> io::Result<()> {
-        self.next()?;
+        self.next(Operation::Truncate)?;
         self.lock().now.resize(length as usize, 0);
         Ok(())
     }
@@ -188,7 +209,7 @@ impl JournalFile for MemoryFile {
     /// After a failed sync the system forgets what it meant to write, as Linux does.
     fn sync(&self) -> io::Result<()> {
         let meanwhile = self.meanwhile.next();
-        let outcome = self.next();
+        let outcome = self.next(Operation::Sync);
         if let Some(meanwhile) = meanwhile {
             meanwhile();
         }
@@ -232,6 +253,9 @@ impl MemoryDisk {
         let faults = Arc::new(Mutex::new(Faults {
             operations: 0,
             failing: 0..0,
+            failing_interval: 1,
+            error: None,
+            failed: Vec::new(),
             bytes_max: usize::MAX,
             interrupts: false,
             was_interrupted: false,
@@ -286,6 +310,11 @@ impl MemoryDisk {
         self.put(Some(file(bytes, &self.faults, Meanwhile::default())));
     }
 
+    /// Whether a file is at the journal's path.
+    pub fn has_journal(&self) -> bool {
+        self.at_path().is_some()
+    }
+
     /// Whether a created file is left beside the journal.
     pub fn has_file_beside(&self) -> bool {
         let folder = self.folder.lock().expect("nobody panics with it");
@@ -303,6 +332,30 @@ impl MemoryDisk {
         let mut faults = self.faults.lock().expect("nobody panics with it");
         faults.operations = 0;
         faults.failing = failing;
+        faults.failing_interval = 1;
+    }
+
+    /// Lets one operation fail after so many from now on, and every so many from then on.
+    pub fn fail_every(&self, first: usize, interval: usize) {
+        self.fail(first..usize::MAX);
+        let mut faults = self.faults.lock().expect("nobody panics with it");
+        faults.failing_interval = interval;
+    }
+
+    /// Lets them fail with this error from now on.
+    pub fn fail_with(&self, error: Errno) {
+        self.faults.lock().expect("nobody panics with it").error = Some(error);
+    }
+
+    /// The operations that have failed since this was asked last.
+    pub fn take_failed(&self) -> Vec<Operation> {
+        let mut faults = self.faults.lock().expect("nobody panics with it");
+        std::mem::take(&mut faults.failed)
+    }
+
+    fn next(&self, operation: Operation) -> io::Result<()> {
+        let mut faults = self.faults.lock().expect("nobody panics with it");
+        faults.next(operation)
     }
 
     /// Lets a signal interrupt every other read and write.
@@ -360,7 +413,7 @@ fn file(bytes: &[u8], faults: &Arc<Mutex<Faults>>, meanwhile: Meanwhile) -> Arc<
 impl Storage for MemoryDisk {
     fn create(&self) -> io::Result<Arc<dyn JournalFile>> {
         let mut faults = self.faults.lock().expect("nobody panics with it");
-        faults.next()?;
+        faults.next(Operation::Create)?;
         let created = file(b"", &self.faults, self.meanwhile.clone());
         let mut folder = self.folder.lock().expect("nobody panics with it");
         folder.created = Some(Arc::clone(&created));
@@ -377,13 +430,13 @@ impl Storage for MemoryDisk {
     }
 
     fn at_path(&self, journal: &dyn JournalFile) -> io::Result<AtPath> {
-        self.faults.lock().expect("nobody panics with it").next()?;
+        self.next(Operation::Look)?;
         let folder = self.folder.lock().expect("nobody panics with it");
         folder.at_path(journal)
     }
 
     fn replace(&self, journal: &dyn JournalFile, created: &dyn JournalFile) -> io::Result<AtPath> {
-        self.faults.lock().expect("nobody panics with it").next()?;
+        self.next(Operation::Replace)?;
         let mut folder = self.folder.lock().expect("nobody panics with it");
         let at_path = folder.at_path(journal)?;
         if at_path != AtPath::OtherFile {
@@ -397,7 +450,7 @@ impl Storage for MemoryDisk {
     }
 
     fn sync_folder(&self) -> io::Result<()> {
-        self.faults.lock().expect("nobody panics with it").next()?;
+        self.next(Operation::SyncFolder)?;
         let mut folder = self.folder.lock().expect("nobody panics with it");
         folder.on_disk = folder.at_path.clone();
         Ok(())
