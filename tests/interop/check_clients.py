@@ -66,7 +66,8 @@ def stored_samples(servers):
     pushed_numbers has them."""
     promql = '{__name__=~"interop_.+",scraped="gateway"}'
     stored = {}
-    for series in web.query(servers["prometheus"], promql)["data"]["result"]:
+    answer = web.query(servers["prometheus"], promql)
+    for series in answer.get("data", {"result": []})["result"]:
         labels = series["metric"]
         name, job = labels.pop("__name__"), labels.pop("job")
         # The target's, which Prometheus adds.

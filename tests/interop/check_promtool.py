@@ -23,7 +23,7 @@ def check_scrapes(servers):
 def check_scrape(servers, path, statuses):
     page = web.get(servers["gateway"] + path)
     log = LOG / f"promtool{path.replace('/', '_')}"
-    status = run_promtool(["check", "metrics"], log, page)
+    status = run_promtool(["check", "metrics"], log, page.encode())
     remarks = len(log.read_text().splitlines())
     results.check(
         f"promtool check metrics, {path}: status {status}, {remarks} remarks",
@@ -31,10 +31,10 @@ def check_scrape(servers, path, statuses):
     )
 
 
-def run_promtool(arguments, log, page=""):
+def run_promtool(arguments, log, page=b""):
     with open(log, "w") as file:
         return subprocess.run(
-            ["promtool", *arguments], cwd=ROOT, input=page.encode(), stdout=file,
+            ["promtool", *arguments], cwd=ROOT, input=page, stdout=file,
             stderr=subprocess.STDOUT,
         ).returncode
 
@@ -52,7 +52,7 @@ def check_sequences(scratch):
     scrapes = sorted(folder.glob("*.prom"))
     refused = [
         scrape for scrape in scrapes
-        if run_promtool(["check", "metrics"], LOG / "promtool_sequence", scrape.read_text())
+        if run_promtool(["check", "metrics"], LOG / "promtool_sequence", scrape.read_bytes())
         not in READ
     ]
     results.expect(
