@@ -15,7 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 ROUNDS = 300
 LABEL_NAMES = ["a", "b", "code", "le_not", "z_9", "_x"]
-LABEL_VALUES = ["", "1", "x y", "ü→雪", 'q"q', "b\\b", "l\nl", "{}", ",", "=", "#", " x ", "\t", "\\n"]
+LABEL_VALUES = [
+    "", "1", "x y", "ü→雪", 'q"q', "b\\b", "l\nl", "{}", ",", "=", "#", " x ", "\t", "\\n",
+]
 VALUES = [0, 1, -1, 0.1, 1e-7, 123456789, 2**53, 2**53 + 2, 1e300, 5e-324, 3.5, 1 / 3, -1e17, 1e21]
 
 

@@ -22,6 +22,9 @@ PUSHED = {
     ("py_job_seconds", "histogram", "Seconds."),
     ("go_client_untyped", "unknown", "Untyped."),
     ("some_metric", "counter", ""),
+    ("interop_jobs", "counter", "Jobs done."),
+    ("interop_level", "gauge", "Level."),
+    ("interop_job_seconds", "histogram", "Seconds."),
 }
 
 

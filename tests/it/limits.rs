@@ -477,7 +477,8 @@ fn a_body_without_memory_is_refused() {
             _ => [chunk.as_bytes(), &data, b"\r\n"].concat(),
         };
         let sent = (0..190).take_while(|_| connection.try_send_bytes(&piece).is_ok());
-        assert!(sent.count() > 16);
+        let sent = sent.count();
+        assert!(sent > 0);
         let reply = connection.reply("POST");
         let line = "there is no memory for the body; retry later\n";
         assert_eq!((reply.code, reply.body.as_str()), (503, line));

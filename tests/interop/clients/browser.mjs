@@ -1,5 +1,7 @@
-// Has a page of another origin push what promjs renders: node browser.mjs http://HOST:PORT
-// What must come of it is in sums.txt.
+// Has a page of another origin push: node browser.mjs URL NUMBERS JOB
+//
+// The job says how the page compresses the numbers, which it pushes twice. The job `examples`
+// pushes what promjs renders, in the ways that are listed in sums.txt.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -7,7 +9,7 @@ import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import { chromium } from 'playwright-core';
 
-const gatewayUrl = process.argv[2];
+const [gatewayUrl, numbersFile, job] = process.argv.slice(2);
 const deadlineMilliseconds = 20000;
 
 const files = {
@@ -106,6 +108,26 @@ async function readRefusal(browser, server) {
   return refusal.text.trim();
 }
 
+async function pushExamples(browser, server) {
+  for (const [way, how] of Object.entries(fetches)) {
+    await pushWithFetch(browser, server, way, how);
+  }
+  await pushAtOnce(browser, server);
+  await pushWithBeacons(browser, server);
+  console.log(`the page reads: ${await readRefusal(browser, server)}`);
+}
+
+// `Content-Encoding` makes the browser ask first, whether this field is allowed.
+async function pushCompressed(browser, server) {
+  const page = await openPage(browser, server, `${gatewayUrl}/metrics/job/${job}`);
+  const text = readFileSync(`${numbersFile}.prom`, 'utf8');
+  const coding = job.replace('browser-', '');
+  for (let pushes = 0; pushes < 2; pushes += 1) {
+    const answer = await page.evaluate(([c, t]) => pushCompressed(c, t), [coding, text]);
+    assert.equal(answer.status, 200, answer.text);
+  }
+}
+
 const server = await servePage();
 const browser = await chromium.launch({
   executablePath: '/usr/bin/chromium',
@@ -115,12 +137,7 @@ const browser = await chromium.launch({
   ],
 });
 try {
-  for (const [way, how] of Object.entries(fetches)) {
-    await pushWithFetch(browser, server, way, how);
-  }
-  await pushAtOnce(browser, server);
-  await pushWithBeacons(browser, server);
-  console.log(`the page reads: ${await readRefusal(browser, server)}`);
+  await (job === 'examples' ? pushExamples : pushCompressed)(browser, server);
 } finally {
   await browser.close();
   server.close();
