@@ -193,7 +193,8 @@ fn a_journal_that_is_gone_is_written_anew() {
     }
     let sums = gateway.scrape();
     assert_eq!(sums, "# TYPE a untyped\na 4\n");
-    gateway.signal(Signal::KILL);
+    // It holds the lock until it has ended.
+    drop(gateway);
     let again = RunningGateway::start(&["-journal", &path]);
     assert_eq!(again.scrape(), sums);
     // The folder goes with it, and comes back.
@@ -257,7 +258,8 @@ fn a_file_of_others_is_left_alone() {
     fs::remove_file(&path).unwrap();
     wait_until(|| first.get("/-/ready").code == 200);
     assert_eq!(first.push("/metrics", "a 1\n").code, 200);
-    first.signal(Signal::KILL);
+    // It holds the lock until it has ended.
+    drop(first);
     let again = RunningGateway::start(&flags);
     assert_eq!(again.scrape(), "# TYPE a untyped\na 3\n");
 }
@@ -282,7 +284,8 @@ fn a_link_to_the_journal_is_looked_at_as_well() {
     wait_until(|| gateway.get("/-/ready").code == 200);
     fs::remove_file(&real).unwrap();
     wait_until(|| Path::new(&real).exists() && gateway.get("/-/ready").code == 200);
-    gateway.signal(Signal::KILL);
+    // It holds the lock until it has ended.
+    drop(gateway);
     let again = RunningGateway::start(&["-journal", &link]);
     assert_eq!(again.scrape(), "# TYPE a untyped\na 1\n");
 }
