@@ -25,10 +25,10 @@ use std::time::Duration;
 use rustix::net::{Shutdown, shutdown};
 use tiny_http::Server;
 
-use super::Site;
 use super::connection::Token;
 use super::exchange::Exchanges;
 use super::worker::work;
+use super::{AdminApi, Site};
 
 /// One worker for short pushes, one for health checks, and one for all else.
 pub const WORKERS_MIN: usize = 3;
@@ -46,6 +46,8 @@ pub enum Lane {
     Short,
     /// Of health checks.
     Health,
+    /// Of deletions, which are made one by one. Only with the admin API.
+    Removal,
     /// Of all else.
     Other,
 }
@@ -87,7 +89,7 @@ impl Channel {
     pub fn has_room(&self) -> bool {
         match self.lane {
             Lane::Short => self.waiters.len() < PIPELINED_MAX,
-            Lane::Health | Lane::Other => self.waiters.is_empty(),
+            Lane::Health | Lane::Removal | Lane::Other => self.waiters.is_empty(),
         }
     }
 
@@ -132,7 +134,8 @@ impl std::fmt::Debug for RunningServer {
 }
 
 impl Backend {
-    /// Starts the servers, with this number of workers in all.
+    /// Starts the servers, with this number of workers in all, and one more for deletions if they
+    /// are on.
     ///
     /// # Errors
     /// When there is no folder for the sockets, or no thread to be had: one line.
@@ -143,8 +146,11 @@ impl Backend {
     ) -> io::Result<Backend> {
         let folder = SocketFolder::new()?;
         let others = workers.max(WORKERS_MIN) - 2;
+        // A deletion takes long, and others wait for it: they would keep all workers from scrapes.
+        let removal = (site.admin_api == AdminApi::On).then_some(Lane::Removal);
         let lanes: Vec<Lane> = [Lane::Health]
             .into_iter()
+            .chain(removal)
             .chain(std::iter::repeat_n(Lane::Other, others))
             .collect();
         let mut backend = Backend {

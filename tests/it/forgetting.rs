@@ -166,3 +166,23 @@ fn a_short_silence_is_refused() {
     let line = "flag -expire-after: expected at least 10s, found `9s`\n";
     assert!(stderr.ends_with(line), "{stderr}");
 }
+
+/// Deletions are made one by one; those that wait for their turn keep no worker from other pages.
+#[test]
+fn deletions_leave_workers_to_others() {
+    let gateway = RunningGateway::start(&["-enable-admin-api"]);
+    let series: String = (0..100_000)
+        .map(|number| format!("a{{b=\"{number}\"}} 1\n"))
+        .collect();
+    assert_eq!(gateway.push("/metrics", &series).code, 200);
+    let mut deletions: Vec<_> = (0..40).map(|_| gateway.connect()).collect();
+    for (number, connection) in deletions.iter_mut().enumerate() {
+        connection.send("DELETE", &format!("/metrics/b/{number}"), "", b"");
+    }
+    let left = gateway.own_metric("aggregation_gateway_series");
+    assert!(left > 100_000.0 - 20.0, "the page waited: {left} are left");
+    for connection in &mut deletions {
+        assert_eq!(connection.reply("DELETE").code, 202);
+    }
+    assert_eq!(gateway.scrape().lines().count(), 1 + 100_000 - 40);
+}

@@ -1,5 +1,6 @@
 //! From what clients send to whole requests that wait for a worker.
 
+use super::super::AdminApi;
 use super::super::answer::Answer;
 use super::super::chunked::{ChunkError, Chunked, append};
 use super::super::connection::{Phase, Rest, Token, Upload};
@@ -306,6 +307,9 @@ impl Gate {
             Route::Push { .. } => &mut self.queues.long,
             Route::Preflight if is_short => &mut self.queues.short,
             Route::Healthy | Route::Ready if is_short => &mut self.queues.health,
+            Route::Delete { .. } | Route::Wipe if self.site.admin_api == AdminApi::On => {
+                &mut self.queues.removals
+            }
             _ => &mut self.queues.pages,
         };
         let bytes = request.capacity() + body.capacity();

@@ -50,6 +50,8 @@ pub struct Queues {
     pub short: VecDeque<Waiting>,
     /// For that of health checks.
     pub health: VecDeque<Waiting>,
+    /// For that of deletions.
+    pub removals: VecDeque<Waiting>,
     /// These take turns at the other channels: a scrape has hundreds of pieces, and of the others
     /// there may be hundreds.
     pub pieces: VecDeque<Waiting>,
@@ -65,6 +67,7 @@ impl Queues {
         match lane {
             Lane::Short => return self.short.pop_front(),
             Lane::Health => return self.health.pop_front(),
+            Lane::Removal => return self.removals.pop_front(),
             Lane::Other => {}
         }
         let next_bytes = self.long.front().map_or(0, Waiting::body_bytes);
