@@ -62,8 +62,12 @@ fn path_labels_of_any_text() {
         r#"some{job="x"}"#,
     );
     check("/job/x/", "some", r#"some{job="x"}"#);
-    // Names of any text.
-    check("/job/x/U__a_2e_b/y", "some", r#"some{"a.b"="y",job="x"}"#);
+    // Names of any text are not shown by scrapes yet.
+    for name in ["U__a_2e_b", "U__a_22__5C_"] {
+        let gateway = RunningGateway::start(&[]);
+        let refused = gateway.push(&format!("/metrics/job/x/{name}/y"), "some 1\n");
+        assert_eq!(refused.code, 400);
+    }
     check("/job/x/U__a__b/y", "some", r#"some{a_b="y",job="x"}"#);
     check(
         "/job/x/U__a_zz_b/y",
@@ -74,11 +78,6 @@ fn path_labels_of_any_text() {
         "/job/x/U__a_D800_/y",
         "some",
         r#"some{U__a_D800_="y",job="x"}"#,
-    );
-    check(
-        "/job/x/U__a_22__5C_/y",
-        "some",
-        r#"some{"a\"\\"="y",job="x"}"#,
     );
     check("/job/x/U__/y", "some", r#"some{U__="y",job="x"}"#);
     // Padding of any length.
