@@ -80,8 +80,8 @@ impl Run {
         let body = body(number, sequence, self.mode.comment_bytes);
         let length = body.len();
         format!(
-            "POST /metrics/job/crash HTTP/1.1\r\nHost: x\r\nIdempotency-Key: {number}-{sequence}\r\n\
-             Content-Length: {length}\r\n\r\n{body}"
+            "POST /metrics/job/crash HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\
+             Idempotency-Key: {number}-{sequence}\r\n\r\n{body}"
         )
     }
 
