@@ -362,6 +362,8 @@ impl Gateway {
         memory: impl FnOnce() -> io::Result<Arc<dyn File>>,
     ) -> io::Result<Arc<dyn File>> {
         let mut writers = self.writers();
+        // No other image knows that they are due. If it cannot be kept, the journal is in trouble.
+        let _ = self.begin_due_ages(&mut writers);
         writers.is_closed = true;
         if let Some(journal) = &writers.journal {
             match journal.trouble() {

@@ -97,7 +97,7 @@ impl Gateway {
         let _ = self.begin_due_ages(&mut writers);
     }
 
-    fn begin_due_ages(&self, writers: &mut Writers) -> Result<(), NotKept> {
+    pub(super) fn begin_due_ages(&self, writers: &mut Writers) -> Result<(), NotKept> {
         if !writers.are_ages_due {
             return Ok(());
         }
