@@ -67,6 +67,8 @@ mod trouble;
 use std::io;
 use std::sync::Arc;
 
+use log::Restarted;
+
 pub use disk::Disk;
 pub use error::JournalError;
 pub use format::VERSION;
@@ -244,16 +246,23 @@ impl Journal {
             self.reset_end = self.log.end();
             return Ok(());
         }
-        if let Err(error) = self.log.restart(window_start) {
-            return self.refuse(Trouble::Sync(error.to_string()));
-        }
+        let restarted = match self.log.restart(window_start) {
+            Ok(restarted) => restarted,
+            Err(error) => return self.refuse(Trouble::Sync(error.to_string())),
+        };
         // The rules, and what a reset does not forget, come with a new file.
         (self.reset_end, self.sync_end) = (self.log.end(), 0);
-        // It makes the room; if it fails, it is done before the next record.
-        let _ = self.log.cut();
         self.has_torn_tail = true;
         self.has_failed_replacement = false;
-        self.trouble = None;
+        self.trouble = match restarted {
+            Restarted::OnDisk => {
+                // It makes the room; if it fails, it is done before the next record.
+                let _ = self.log.cut();
+                None
+            }
+            // The disk may have the file from before, which must not be cut.
+            Restarted::NotSynced(error) => Some(Trouble::Sync(error.to_string())),
+        };
         Ok(())
     }
 

@@ -368,6 +368,8 @@ impl Gateway {
         memory: impl FnOnce() -> io::Result<Arc<dyn JournalFile>>,
     ) -> io::Result<Arc<dyn JournalFile>> {
         let mut writers = self.writers();
+        // No other image knows that they are due. If it cannot be kept, the journal is in trouble.
+        let _ = self.restart_due_ages(&mut writers);
         writers.is_closed = true;
         if let Some(journal) = &writers.journal {
             match journal.trouble() {

@@ -99,7 +99,7 @@ impl Gateway {
         let _ = self.restart_due_ages(&mut writers);
     }
 
-    fn restart_due_ages(&self, writers: &mut Writers) -> Result<(), NotKept> {
+    pub(super) fn restart_due_ages(&self, writers: &mut Writers) -> Result<(), NotKept> {
         if !writers.are_ages_due {
             return Ok(());
         }

@@ -38,6 +38,15 @@ pub struct Torn {
     pub bytes: u64,
 }
 
+/// Whether the disk has it that all was forgotten.
+#[derive(Debug)]
+pub enum Restarted {
+    /// It has.
+    OnDisk,
+    /// It may have what was there before.
+    NotSynced(io::Error),
+}
+
 impl Log {
     /// Begins an empty file; it is no journal before [`Log::end_snapshot`].
     pub fn begin(file: Arc<dyn JournalFile>, window_start: i64) -> Log {
@@ -195,9 +204,12 @@ impl Log {
     /// on the disk then, so that it is safe to [`Log::cut`] the file: no shorter file is ever seen
     /// with the head from before.
     ///
+    /// If it cannot be synced, what was there is written back. If that fails too, all is forgotten:
+    /// that is what a start would find.
+    ///
     /// # Errors
-    /// The system's own. What was there stands there again, if the system lets it.
-    pub fn restart(&mut self, window_start: i64) -> io::Result<()> {
+    /// The system's own; nothing is forgotten.
+    pub fn restart(&mut self, window_start: i64) -> io::Result<Restarted> {
         let mut new = Log::begin(Arc::clone(&self.file), window_start);
         new.snapshot_end = new.end;
         new.time_millis = self.time_millis;
@@ -206,13 +218,17 @@ impl Log {
         let mut sector = [0; SECTOR_BYTES];
         sector[..FILE_HEAD_BYTES].copy_from_slice(&new.head().bytes());
         let write = |bytes: &[u8]| write_whole(&*self.file, &mut [IoSlice::new(bytes)], 0);
-        if let Err(error) = write(&sector[..length]).and_then(|()| self.file.sync()) {
-            let _ = write(&before[..length]);
-            return Err(error);
-        }
-        new.synced = new.end;
+        write(&sector[..length]).inspect_err(|_| drop(write(&before[..length])))?;
+        let restarted = match self.file.sync() {
+            Ok(()) => {
+                new.synced = new.end;
+                Restarted::OnDisk
+            }
+            Err(error) if write(&before[..length]).is_ok() => return Err(error),
+            Err(error) => Restarted::NotSynced(error),
+        };
         *self = new;
-        Ok(())
+        Ok(restarted)
     }
 
     /// Cuts off what is behind the last whole record.

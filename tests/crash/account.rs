@@ -142,11 +142,11 @@ impl Account {
         expect(shown.count, count, count);
         let of_family = last.saturating_sub(self.deleted_of_family.max(first - 1));
         expect(shown.of_family, of_family, of_family);
-        let (least, most) = match windows {
+        let bounds = match windows {
             Windows::One => (self.gauge_least, after.gauge_most.max(self.gauge_most)),
             Windows::Many => (count, count),
         };
-        expect(shown.gauge, least, most);
+        expect(shown.gauge, bounds.0, bounds.1);
         Some(deviation)
     }
 }

@@ -28,7 +28,7 @@ use account::Account;
 use client::{Answer, Connection, NoAnswer, get};
 use journal_file::Treatment;
 use ledger::{Ledger, Pusher, body, lock};
-use mode::{Flags, GaugeMode, Mode, Sender};
+use mode::{Event, Flags, GaugeMode, Mode, Sender};
 use process::{Process, Program};
 
 /// Half of them keep their connection, the others connect for each push. All push at full speed but
@@ -154,10 +154,10 @@ impl Run {
                 Sender::Plain => scope.spawn(|| self.scrape()),
                 Sender::WithKeys => scope.spawn(|| self.scrape_accounts()),
             };
-            if self.mode.has_silence {
+            if self.mode.has(Event::Silence) {
                 scope.spawn(|| self.watch_silence());
             }
-            if self.mode.is_wiped {
+            if self.mode.has(Event::Wipe) {
                 scope.spawn(|| self.wipe());
             }
             let process = self.disturb(process, random, duration);
@@ -200,7 +200,7 @@ impl Run {
     ) -> Result<Option<Process>, String> {
         let end = Instant::now() + duration;
         let next_kill = |random: &mut Random| {
-            if !self.mode.is_killed {
+            if !self.mode.has(Event::Kill) {
                 return end;
             }
             let (min, max) = self.mode.life_microseconds;
@@ -214,7 +214,7 @@ impl Run {
         loop {
             process.assert_runs()?;
             let now = Instant::now();
-            if self.mode.is_killed && now >= kill_at {
+            if self.mode.has(Event::Kill) && now >= kill_at {
                 let treatment = self.mode.treatment;
                 treatment.apply(&self.program.folder, self.program.address)?;
                 process.kill()?;
@@ -229,7 +229,7 @@ impl Run {
                 );
             } else if now >= end {
                 return Ok(Some(process));
-            } else if self.mode.hands_over && now >= signal_at {
+            } else if self.mode.has(Event::HandOver) && now >= signal_at {
                 process.hang_up()?;
                 signal_at = now + self.mode.signal_interval;
             }
@@ -340,20 +340,20 @@ impl Run {
     fn look_at_totals(&self) {
         let (ledger, own) = (&self.ledger, self.ledger.own_metrics());
         let refused = ledger.refused_connections.load(SeqCst);
-        if !self.mode.is_killed && refused > 0 {
+        if !self.mode.has(Event::Kill) && refused > 0 {
             ledger.fault(format!("{refused} connections were refused"));
         }
         let breaks = ledger.breaks.load(SeqCst);
-        if !self.mode.is_killed && breaks > 0 {
+        if !self.mode.has(Event::Kill) && breaks > 0 {
             ledger.fault(format!("{breaks} hand-overs have cut requests off"));
         }
         if ledger.acknowledged().contains(&0) {
             ledger.fault("a pusher has never been answered");
         }
-        if self.mode.is_killed && ledger.kills.load(SeqCst) == 0 {
+        if self.mode.has(Event::Kill) && ledger.kills.load(SeqCst) == 0 {
             ledger.fault("it was never killed");
         }
-        if self.mode.hands_over && own.hand_overs == 0 {
+        if self.mode.has(Event::HandOver) && own.hand_overs == 0 {
             ledger.fault("it has never handed over");
         }
         if self.mode.treatment == Treatment::Replaced && ledger.total(|pusher| &pusher.refused) == 0

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::account::{Account, Deletion, Shown, Windows, body, shown};
 use super::client::{Answer, Connection, NoAnswer, get};
 use super::ledger::lock;
-use super::mode::GaugeMode;
+use super::mode::{Event, GaugeMode};
 use super::{PAUSE_DURATION, RETRY_DURATION, Random, Run};
 
 /// Pushes of a pusher between two of its deletions.
@@ -29,7 +29,7 @@ impl Run {
                 thread::sleep(PAUSE_DURATION);
             }
             let is_due = random.below(PUSHES_BETWEEN_DELETIONS) == 0;
-            if self.mode.has_deletions && is_acknowledged && is_due {
+            if self.mode.has(Event::Deletion) && is_acknowledged && is_due {
                 is_acknowledged = self.delete(number, &mut random);
             }
         }
@@ -80,8 +80,8 @@ impl Run {
         let body = body(number, sequence, self.mode.comment_bytes);
         let length = body.len();
         format!(
-            "POST /metrics/job/crash HTTP/1.1\r\nHost: x\r\nIdempotency-Key: {number}-{sequence}\r\n\
-             Content-Length: {length}\r\n\r\n{body}"
+            "POST /metrics/job/crash HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\
+             Idempotency-Key: {number}-{sequence}\r\n\r\n{body}"
         )
     }
 
@@ -235,10 +235,10 @@ impl Run {
         let resets = self.program.log().matches("reset: cleared").count() as u64;
         self.ledger.removals.fetch_add(resets, SeqCst);
         let removals = self.ledger.removals.load(SeqCst);
-        if self.mode.has_deletions && removals == 0 {
+        if self.mode.has(Event::Deletion) && removals == 0 {
             self.ledger.fault("nothing was ever deleted");
         }
-        if self.mode.has_resets && resets == 0 {
+        if self.mode.has(Event::Reset) && resets == 0 {
             self.ledger.fault("there was never a reset");
         }
         for (number, account) in self.accounts_now().iter().enumerate() {

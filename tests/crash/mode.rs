@@ -39,58 +39,58 @@ pub struct Flags {
     pub gauge_mode: GaugeMode,
 }
 
-/// What is done to the gateway.
+/// What happens to the gateway.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Event {
+    /// It is killed, and started again.
+    Kill,
+    HandOver,
+    /// Pushers delete their own series, or one family of theirs, now and then.
+    Deletion,
+    /// Each life has other flags that decide about merging.
+    OtherFlags,
+    /// All is forgotten every second, by a schedule.
+    Reset,
+    /// All is wiped now and then, by a request.
+    Wipe,
+    /// Some series fall silent, and are to expire.
+    Silence,
+}
+
+/// What is pushed, and what happens meanwhile.
 #[derive(Clone, Copy)]
 pub struct Mode {
     pub name: &'static str,
     pub has_journal: bool,
-    pub is_killed: bool,
+    events: &'static [Event],
     pub life_microseconds: (u64, u64),
-    pub hands_over: bool,
     /// How long it takes from one hand-over to the next.
     pub signal_interval: Duration,
     pub comment_bytes: usize,
     /// What is done to the journal's file before each kill.
     pub treatment: Treatment,
     pub sender: Sender,
-    /// Pushers delete their own series, or one family of theirs, now and then.
-    pub has_deletions: bool,
-    /// Each life has other flags that decide about merging.
-    pub changes_flags: bool,
-    /// All is forgotten every second.
-    pub has_resets: bool,
-    /// All is wiped now and then.
-    pub is_wiped: bool,
-    /// Some series fall silent, and are to expire.
-    pub has_silence: bool,
 }
 
 impl Mode {
     const KILL: Mode = Mode {
         name: "kill",
         has_journal: true,
-        is_killed: true,
+        events: &[Event::Kill],
         life_microseconds: LIFE_MICROSECONDS,
-        hands_over: false,
         signal_interval: Duration::from_millis(100),
         comment_bytes: 0,
         treatment: Treatment::Untouched,
         sender: Sender::Plain,
-        has_deletions: false,
-        changes_flags: false,
-        has_resets: false,
-        is_wiped: false,
-        has_silence: false,
     };
     const HAND_OVER: Mode = Mode {
         name: "hand-over-journal",
-        is_killed: false,
-        hands_over: true,
+        events: &[Event::HandOver],
         ..Mode::KILL
     };
     const KEYS: Mode = Mode {
         name: "keys",
-        hands_over: true,
+        events: &[Event::Kill, Event::HandOver],
         comment_bytes: SHORT_COMMENT_BYTES,
         sender: Sender::WithKeys,
         ..Mode::KILL
@@ -115,8 +115,8 @@ impl Mode {
         },
         Mode {
             name: "both",
-            is_killed: true,
-            ..Mode::HAND_OVER
+            events: &[Event::Kill, Event::HandOver],
+            ..Mode::KILL
         },
         Mode {
             name: "moved",
@@ -136,42 +136,59 @@ impl Mode {
         Mode::KEYS,
         Mode {
             name: "flags",
-            has_deletions: true,
-            changes_flags: true,
+            events: &[
+                Event::Kill,
+                Event::HandOver,
+                Event::Deletion,
+                Event::OtherFlags,
+            ],
             ..Mode::KEYS
         },
         Mode {
             name: "resets",
-            has_deletions: true,
-            has_resets: true,
-            is_wiped: true,
+            events: &[
+                Event::Kill,
+                Event::HandOver,
+                Event::Deletion,
+                Event::Reset,
+                Event::Wipe,
+            ],
             ..Mode::KEYS
         },
         Mode {
             name: "expiry",
+            events: &[
+                Event::Kill,
+                Event::HandOver,
+                Event::Deletion,
+                Event::Silence,
+            ],
             life_microseconds: LONG_LIFE_MICROSECONDS,
             // Each image looks for silent series when it is a second old, and every second then.
             signal_interval: Duration::from_millis(2500),
-            has_deletions: true,
-            has_silence: true,
             ..Mode::KEYS
         },
     ];
 
+    /// Whether this happens.
+    pub fn has(&self, event: Event) -> bool {
+        self.events.contains(&event)
+    }
+
     /// True if all may be forgotten at any time.
     pub fn has_windows(&self) -> bool {
-        self.has_resets || self.is_wiped
+        self.has(Event::Reset) || self.has(Event::Wipe)
     }
 
     /// What the next life is started with.
     pub fn flags(&self, random: &mut Random) -> Flags {
         let mut flags = self.last_flags();
-        if self.has_resets {
+        if self.has(Event::Reset) {
             flags
                 .arguments
                 .extend(["-crontab", "@every 1s"].map(str::to_owned));
         }
-        if self.changes_flags {
+        if self.has(Event::OtherFlags) {
             let all = [
                 ["-gauge", "*=max"],
                 ["-drop-label", "x"],
@@ -195,7 +212,7 @@ impl Mode {
             arguments.extend(["-gauge", "crash_first=min", "-gauge", "crash_last=max"]);
             arguments.push("-enable-admin-api");
         }
-        if self.has_silence {
+        if self.has(Event::Silence) {
             arguments.extend(["-expire-after", "10s"]);
         }
         Flags {

@@ -190,6 +190,38 @@ fn a_power_cut_does_not_split_a_reset_without_room() {
     }
 }
 
+/// The file of a reset without room is overwritten. Whichever of these operations fails, the file
+/// holds what the gateway shows: what was there, or nothing if it could not be put back.
+#[test]
+fn a_reset_without_room_is_made_or_not() {
+    for (first, count) in (0..8).flat_map(|first| [1, 2, 3].map(|count| (first, count))) {
+        let disk = MemoryDisk::with(b"");
+        let gateway = reopened(&disk);
+        let body = format!("#{}\na 1\n", "#".repeat(2000));
+        gateway.push_text("", body.as_bytes()).unwrap();
+        gateway.sync_journal().unwrap();
+        disk.fill_up(disk.bytes().len());
+        gateway.push_text("", b"a 1\n").unwrap_err();
+        disk.fail(first..first + count);
+        let outcome = gateway.reset(0, 1);
+        disk.fail(0..0);
+        let case = format!("{count} operations from {first}: {outcome:?}");
+        assert_eq!(outcome.is_ok(), scrape(&gateway).is_empty(), "{case}");
+        let opened = |left: &MemoryDisk| match open(left) {
+            Ok((left, _)) => scrape(&left),
+            Err(error) => panic!("{case}: {error}"),
+        };
+        let killed = opened(&MemoryDisk::with(&disk.bytes()));
+        assert_eq!(killed, scrape(&gateway), "{case}");
+        let left = opened(&disk.after_power_cut(&mut Random::new(first as u64)));
+        assert!(gateway.not_kept().is_some() || left == killed, "{case}");
+        disk.fill_up(usize::MAX);
+        gateway.compact_journal().unwrap();
+        assert_eq!(gateway.not_kept(), None, "{case}");
+        assert_eq!(scrape(&reopened(&disk)), scrape(&gateway), "{case}");
+    }
+}
+
 /// What a start has cut off does not show again between what is pushed then.
 #[test]
 fn a_power_cut_does_not_bring_a_torn_tail_back() {

@@ -1,6 +1,8 @@
 //! Random sequences of all that a journal records, on a disk of which any operation fails, between
 //! kills, hand-overs and changes of flags: what is acknowledged counts once, what is refused never.
 
+mod step;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -14,67 +16,15 @@ use prometheus_aggregation_gateway::parse::Format;
 use rustix::io::Errno;
 
 use crate::journal::{HEAD_BYTES, START, scrape};
-use crate::lives::{FAMILIES, Flags, Model, RandomPush};
+use crate::lives::{Flags, Model, RandomPush};
 use crate::memory_disk::{MemoryDisk, Operation};
 use crate::random::Random;
-
-const KEYS: usize = 4;
+use step::{KEYS, Step};
 
 const STEPS: usize = 24;
 
 /// As many sequences.
 const SEEDS: u64 = 12;
-
-#[derive(Clone, Debug)]
-enum Step {
-    Push(RandomPush),
-    /// Of one of a few keys, which always comes with the same push.
-    PushWithKey(usize),
-    Reset,
-    Expire(u32),
-    DeleteLabels(&'static str),
-    DeleteFamily(&'static str),
-    Sync,
-    Compact,
-    Look,
-    /// The journal is moved away; if no new one can be written, it is put back.
-    MoveAway,
-    Kill(Option<Flags>),
-    HandOver(Option<Flags>),
-    /// No file may become longer than the journal is, and so much.
-    FillUp(usize),
-    FreeUp,
-    Wait(u64),
-}
-
-impl Step {
-    fn random(random: &mut Random) -> Step {
-        let flags = |random: &mut Random| random.percent(50).then(|| Flags::random(random));
-        match random.below(26) {
-            0..4 => Step::Push(RandomPush::new(random)),
-            4..8 => Step::PushWithKey(random.below(KEYS)),
-            8 => Step::Reset,
-            9 | 10 => Step::Expire(*random.pick(&[10, 100, 1000])),
-            11 | 12 => Step::DeleteLabels(["a/1", "a/2", "b/1/a/1"][random.below(3)]),
-            13 => Step::DeleteFamily(FAMILIES[random.below(4)]),
-            14 | 15 => Step::Sync,
-            16 | 17 => Step::Compact,
-            18 => Step::Look,
-            19 => Step::MoveAway,
-            20 => Step::Kill(flags(random)),
-            21 => Step::HandOver(flags(random)),
-            22 => Step::FillUp(*random.pick(&[0, 40, 1000])),
-            23 => Step::FreeUp,
-            _ => Step::Wait(*random.pick(&[100, 60_000, GENERATION_MILLIS])),
-        }
-    }
-
-    fn name(&self) -> String {
-        let name = format!("{self:?}");
-        let end = name.find('(').unwrap_or(name.len());
-        name[..end].to_owned()
-    }
-}
 
 /// A gateway on a disk, and the model of it.
 struct World {
@@ -208,7 +158,9 @@ impl World {
         self.model.series.clear();
         if self.disk.bytes()[..HEAD_BYTES] != head {
             self.kept = None;
-            (self.has_failed_sync, self.is_unsafe) = (false, false);
+            if self.gateway.not_kept().is_none() {
+                (self.has_failed_sync, self.is_unsafe) = (false, false);
+            }
             self.keys_not_in_file = self.keys.keys().copied().collect();
         }
     }

@@ -1,9 +1,16 @@
 //! Series that are forgotten: by requests, and since nobody pushes them.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use prometheus_aggregation_gateway::aggregate::Ages;
+use prometheus_aggregation_gateway::gateway::{Gateway, PushRequest};
+use prometheus_aggregation_gateway::parse::Format;
+use prometheus_aggregation_gateway::rules::Rules;
 use rustix::process::Signal;
 
+use crate::journal::{START, scrape};
+use crate::memory_disk::MemoryDisk;
 use crate::running_gateway::{RunningGateway, scratch_folder};
 
 const SERIES: &str = "# TYPE a gauge\na{job=\"x\"} 1\na{instance=\"i\",job=\"x\"} 2\n\
@@ -154,6 +161,36 @@ fn silent_series_expire() {
         format!("{left}{touches}\n"),
         "without the flag they stay"
     );
+}
+
+/// Ages that could not begin anew at the start do so before a hand-over: only that image knows.
+#[test]
+fn ages_that_are_due_are_handed_over() {
+    let disk = MemoryDisk::with(b"");
+    let opened = || {
+        let rules = Rules::new(Vec::new(), Vec::new(), Ages::Kept);
+        let opened = Gateway::open(Arc::new(disk.clone()), &disk.file(), rules, START);
+        opened.unwrap().0
+    };
+    let push = PushRequest {
+        labels: "",
+        key: None,
+        format: Format::Text,
+        body: b"a 1\n",
+        time_millis: 1_000_000,
+    };
+    opened().push(&push).unwrap();
+    let gateway = opened();
+    disk.fill_up(disk.bytes().len());
+    gateway.restart_ages(2_000_000);
+    disk.fill_up(usize::MAX);
+    gateway.sync_journal().unwrap();
+    gateway.close(|| panic!("it has a journal")).unwrap();
+    let gateway = opened();
+    gateway.expire(2_009_000, 10).unwrap();
+    assert_eq!(scrape(&gateway), "# TYPE a untyped\na 1\n");
+    gateway.expire(2_011_000, 10).unwrap();
+    assert_eq!(scrape(&gateway), "");
 }
 
 #[test]

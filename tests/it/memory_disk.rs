@@ -121,9 +121,8 @@ impl Faults {
         let number = self.operations;
         self.operations += 1;
         assert!(number < OPERATIONS_MAX, "an operation is retried for ever");
-        let is_due =
-            |failing: &Range<usize>| (number - failing.start).is_multiple_of(self.failing_interval);
-        if !self.failing.contains(&number) || !is_due(&self.failing) {
+        let place = number.saturating_sub(self.failing.start);
+        if !self.failing.contains(&number) || !place.is_multiple_of(self.failing_interval) {
             return Ok(());
         }
         self.failed.push(operation);
@@ -174,17 +173,21 @@ impl JournalFile for MemoryFile {
         Ok(length)
     }
 
-    /// A write that fails has written the half of what it was given.
+    /// A write that fails has written the half of what it was given, or nothing when it overwrites
+    /// a part of one sector: that is done at once.
     fn write_at(&self, parts: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
         self.interrupt()?;
         let mut bytes: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
         let bytes_max = self.faults.lock().expect("nobody panics with it").bytes_max;
         let outcome = self.next(Operation::Write);
-        if outcome.is_err() {
-            bytes.truncate(bytes.len() / 2);
-        }
         let mut content = self.lock();
         let begin = offset as usize;
+        if outcome.is_err() {
+            let end = begin + bytes.len();
+            let is_one_sector = end <= (begin / SECTOR_BYTES + 1) * SECTOR_BYTES;
+            let is_at_once = is_one_sector && end <= content.now.len();
+            bytes.truncate(if is_at_once { 0 } else { bytes.len() / 2 });
+        }
         let room = bytes_max.max(content.now.len()).saturating_sub(begin);
         bytes.truncate(room);
         if room == 0 {
