@@ -68,6 +68,6 @@ fn assert_scrape(push: &Push<'_>) {
 fn scrape(push: &Push<'_>) -> String {
     let mut aggregate = Aggregate::default();
     let checked = aggregate.check(push).expect("there is nothing to conflict with");
-    aggregate.merge(&checked);
+    aggregate.merge(&checked, 0);
     String::from_utf8(whole_text(&aggregate.view())).expect("a scrape is UTF-8")
 }

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 
 use libfuzzer_sys::fuzz_target;
 use prometheus_aggregation_gateway::gateway::{Accepted, Gateway, PushRequest, Refusal};
-use prometheus_aggregation_gateway::parse::Format;
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::parse::{Format, parse};
@@ -64,7 +63,7 @@ fn assert_labels_win(path: &str, key: &GroupingKey, of_key: Labels) {
     let push = parse(Format::Text, body, key, LabelLimits::NONE).expect("the body is valid");
     valid::assert_push_of_text(&push, body);
     let gateway = Gateway::default();
-    push(&gateway, path, body).expect("the body is valid");
+    push_to(&gateway, path, body).expect("the body is valid");
     let scrape = String::from_utf8(gateway.scrape()).expect("a scrape is UTF-8");
     let families = valid::assert_reads(&scrape);
     let found: Labels = families[0].samples[0].labels.iter().cloned().collect();
@@ -89,7 +88,7 @@ fn plain(escaped: &str) -> String {
     plain
 }
 
-fn push(gateway: &Gateway, labels: &str, body: &[u8]) -> Result<Accepted, Refusal> {
+fn push_to(gateway: &Gateway, labels: &str, body: &[u8]) -> Result<Accepted, Refusal> {
     gateway.push(&PushRequest {
         labels,
         key: None,

@@ -18,7 +18,6 @@
 
 use libfuzzer_sys::{Corpus, fuzz_target};
 use prometheus_aggregation_gateway::gateway::{Accepted, Gateway, PushRequest, Refusal};
-use prometheus_aggregation_gateway::parse::Format;
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::metric::{Push, PushedFamily};
@@ -48,10 +47,10 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     for push in &sequence {
         let (path, body) = push;
         let restored = restored(&before);
-        let outcome = push(&gateway, path, body);
+        let outcome = push_to(&gateway, path, body);
         let scrape = scrape(&gateway);
         assert_eq!(
-            restored.push(path, body),
+            push_to(&restored, path, body),
             outcome,
             "what is restored answers otherwise"
         );
@@ -115,7 +114,7 @@ fn scrape(gateway: &Gateway) -> String {
 /// A gateway made of a scrape, which it gives again: render, parse and merge are the identity.
 fn restored(text: &str) -> Gateway {
     let gateway = Gateway::default();
-    if let Err(error) = push(&gateway, "", text.as_bytes()) {
+    if let Err(error) = push_to(&gateway, "", text.as_bytes()) {
         panic!("the scrape is refused: {error}\n{text}");
     }
     assert_eq!(scrape(&gateway), text);
@@ -134,7 +133,7 @@ fn assert_commutes(one: &(&str, &[u8]), other: &(&str, &[u8])) {
     }
     let [forward, backward] = [[one, other], [other, one]].map(|order| {
         let gateway = Gateway::default();
-        let accepted = order.map(|(path, body)| push(&gateway, path, body).is_ok());
+        let accepted = order.map(|(path, body)| push_to(&gateway, path, body).is_ok());
         (accepted[0] && accepted[1]).then(|| scrape(&gateway))
     });
     assert_eq!(forward, backward);
@@ -151,7 +150,7 @@ fn says_order_matters([one, other]: &[Push<'_>; 2]) -> bool {
     })
 }
 
-fn push(gateway: &Gateway, labels: &str, body: &[u8]) -> Result<Accepted, Refusal> {
+fn push_to(gateway: &Gateway, labels: &str, body: &[u8]) -> Result<Accepted, Refusal> {
     gateway.push(&PushRequest {
         labels,
         key: None,
