@@ -45,7 +45,7 @@ impl Clock {
         (ahead_millis > LEAP_MILLIS_MIN).then_some(ahead_millis)
     }
 
-    /// Advances by so many milliseconds, to follow the wall clock. Only one thread may do so.
+    /// Advances by these milliseconds, to follow the wall clock. Only one thread may do so.
     pub fn advance(&self, millis: u64) {
         self.base_millis.fetch_add(millis, Relaxed);
     }

@@ -82,7 +82,7 @@ pub use trouble::Trouble;
 /// A journal is rewritten when it is longer than this and more than twice its snapshot.
 const COMPACTED_BYTES_MIN: u64 = 1 << 20;
 
-/// It is also rewritten when it has so many removals: the replay of each looks at all series.
+/// It is also rewritten at this number of removals: the replay of each looks at all series.
 const REMOVALS_MAX: usize = 16;
 
 /// The journal of a running gateway.

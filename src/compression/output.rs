@@ -67,7 +67,7 @@ impl Output {
         self.bytes.get_mut(start..).unwrap_or_default()
     }
 
-    /// Counts so many more bytes as filled, at most those that are free.
+    /// Counts these bytes more as filled, at most those that are free.
     pub fn advance(&mut self, bytes: usize) {
         self.filled = self.filled.saturating_add(bytes).min(self.bytes.len());
     }

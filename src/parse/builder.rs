@@ -97,7 +97,7 @@ pub struct Builder<'a> {
     /// Declared and met.
     pub names: Names<'a>,
     limits: LabelLimits,
-    /// A sample with so many labels of its own and all of the path has not too many.
+    /// A sample with at most these labels of its own has not too many with those of the path.
     sent_labels_max: usize,
     /// What the labels of the path add to each sample.
     path_label_bytes: usize,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// Cuts an escaped text to at most so many bytes. Neither a character nor an
+/// Cuts an escaped text to at most `bytes_max` bytes. Neither a character nor an
 /// escape is cut in two. It does not end with a carriage return: as the end of a line, that would
 /// not be read as a part of the text.
 pub fn cut(text: &mut Cow<'_, str>, bytes_max: usize) {
