@@ -7,7 +7,7 @@
 //! | `DELETE` the same with labels | the deletion of series |
 //! | `GET`, `HEAD` `/metrics` | a scrape |
 //! | `GET`, `HEAD` `/-/healthy`, `/-/ready`, `/-/metrics` | pages |
-//! | `PUT`, `POST` `/api/v1/admin/wipe` | the deletion of everything, or of a family |
+//! | `PUT` `/api/v1/admin/wipe` | the deletion of everything, or of a family |
 
 /// Pushgateway's path.
 const WIPE: &str = "/api/v1/admin/wipe";
@@ -66,11 +66,10 @@ impl<'a> Route<'a> {
             None => None,
         };
         if path == WIPE {
+            // A page of another origin can send POST without asking first, but not PUT.
             return match method {
-                "POST" | "PUT" => Route::Wipe,
-                _ => Route::WrongMethod {
-                    allowed: "PUT, POST",
-                },
+                "PUT" => Route::Wipe,
+                _ => Route::WrongMethod { allowed: "PUT" },
             };
         }
         let allowed = match (page, labels) {

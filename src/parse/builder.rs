@@ -196,7 +196,7 @@ impl<'a> Builder<'a> {
     /// Holds the name and the label set of a series to the limits.
     ///
     /// # Errors
-    /// When it is beyond them, or those of the path have become too long for so many samples.
+    /// When it is beyond them, or those of the path have become too long for the number of samples.
     #[inline]
     pub fn check_labels(&mut self, name: &str, labels: &Labels<'a>) -> Result<(), MeaningError> {
         let left = self

@@ -90,7 +90,7 @@ fn any_field<'a>(rest: &mut &'a [u8]) -> Result<Option<(u64, Value<'a>)>, Messag
 /// Bytes with their length before them.
 ///
 /// # Errors
-/// When there are not so many bytes.
+/// When the bytes end before their length.
 #[inline]
 pub fn delimited<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], MessageError> {
     let length = varint(rest)?;

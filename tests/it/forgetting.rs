@@ -82,7 +82,7 @@ fn labels_and_families_are_deleted_by_requests() {
         "# TYPE a counter\na{job=\"x\"} 4\n# TYPE b gauge\nb 1\n"
     );
     assert_eq!(
-        gateway.request("POST", "/api/v1/admin/wipe", "", b"").code,
+        gateway.request("PUT", "/api/v1/admin/wipe", "", b"").code,
         202
     );
     assert_eq!(gateway.scrape(), "");

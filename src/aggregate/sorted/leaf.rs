@@ -10,8 +10,8 @@ pub const LEAF_LENGTH_MAX: usize = 128;
 /// A leaf whose texts take more than this is divided as well: what is copied of it stays small.
 const LEAF_BYTES_MAX: usize = 32 << 10;
 
-/// A leaf that is filled to less than one part of so many is joined with its neighbours when the
-/// leaves are rebuilt.
+/// A leaf that is less than a quarter full is joined with its neighbours when the leaves are
+/// rebuilt.
 const SPARSE_PARTS: usize = 4;
 
 /// The most values in a leaf that is filled when the leaves are rebuilt: there is room for what
