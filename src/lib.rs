@@ -1,5 +1,5 @@
 //! An aggregating push gateway for Prometheus: it adds up what many senders push (text,
-//! OpenMetrics, protobuf), and Prometheus scrapes the sums. A cron schedule may clear them.
+//! `OpenMetrics`, protobuf), and Prometheus scrapes the sums. A cron schedule may clear them.
 //!
 //! ```text
 //! bytes --parse--> Push --check, log, merge--> Aggregate --render--> bytes
