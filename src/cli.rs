@@ -56,6 +56,11 @@ pub struct Config {
     pub rules: Rules,
     /// How long a series may be silent, if it is not to stay for ever.
     pub expire_after: Option<Duration>,
+    /// The tokens of those who may push, if not anyone may; a name without a slash is one of
+    /// systemd's credentials.
+    pub push_token_file: Option<PathBuf>,
+    /// The tokens of those who may read and take away what is stored; the same.
+    pub scrape_token_file: Option<PathBuf>,
     /// True if series can be deleted by requests.
     pub has_admin_api: bool,
     /// The longest body that is read, in bytes.
@@ -109,32 +114,7 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, St
     if arguments.contains("--version") {
         return Ok(Command::Version);
     }
-    let label_bytes_max = value(&mut arguments, "--max-label-bytes", number)?.get();
-    let expire_after = given(&mut arguments, "--expire-after", silence)?;
-    let config = Config {
-        expire_after,
-        has_admin_api: arguments.contains("--enable-admin-api"),
-        listen: value(&mut arguments, "--listen", str::parse)?,
-        cors: value(&mut arguments, "--cors", cors)?,
-        push_path: value(&mut arguments, "--push-path", push_path)?,
-        crontab: given(&mut arguments, "--crontab", |expression| {
-            Ok(expression.to_owned())
-        })?,
-        journal: given(&mut arguments, "--journal", file)?,
-        rules: rules(&mut arguments, expire_after, label_bytes_max)?,
-        body_bytes_max: value(&mut arguments, "--max-body-bytes", number)?.get(),
-        series_max: value(&mut arguments, "--max-series", number)?.get(),
-        labels_max: value(&mut arguments, "--max-labels", number)?.get(),
-        label_bytes_max,
-        keys_max: value(&mut arguments, "--max-idempotency-keys", number)?.get(),
-        workers: value(&mut arguments, "--workers", workers)?,
-        connections_max: given(&mut arguments, "--max-connections", number)?.map(Into::into),
-        buffered_bytes_max: given(&mut arguments, "--max-buffered-bytes", number)?.map(Into::into),
-        head_timeout: value(&mut arguments, "--head-timeout", timeout)?,
-        body_timeout: value(&mut arguments, "--body-timeout", timeout)?,
-        answer_timeout: value(&mut arguments, "--answer-timeout", timeout)?,
-        idle_timeout: value(&mut arguments, "--idle-timeout", timeout)?,
-    };
+    let config = config(&mut arguments)?;
     let probe = given(&mut arguments, "--probe", str::parse)?;
     let check = arguments.contains("--check");
     let next = given(&mut arguments, "--next", number)?;
@@ -162,6 +142,38 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, St
         (Some(_), None, _) => Err("flag -next needs -crontab".to_owned()),
         (None, _, Some(_)) => Err("flag -after needs -next".to_owned()),
     }
+}
+
+/// The settings of a run.
+fn config(arguments: &mut Arguments) -> Result<Config, String> {
+    let label_bytes_max = value(arguments, "--max-label-bytes", number)?.get();
+    let expire_after = given(arguments, "--expire-after", silence)?;
+    Ok(Config {
+        expire_after,
+        has_admin_api: arguments.contains("--enable-admin-api"),
+        listen: value(arguments, "--listen", str::parse)?,
+        cors: value(arguments, "--cors", cors)?,
+        push_path: value(arguments, "--push-path", push_path)?,
+        crontab: given(arguments, "--crontab", |expression| {
+            Ok(expression.to_owned())
+        })?,
+        journal: given(arguments, "--journal", file)?,
+        push_token_file: given(arguments, "--push-token-file", file)?,
+        scrape_token_file: given(arguments, "--scrape-token-file", file)?,
+        rules: rules(arguments, expire_after, label_bytes_max)?,
+        body_bytes_max: value(arguments, "--max-body-bytes", number)?.get(),
+        series_max: value(arguments, "--max-series", number)?.get(),
+        labels_max: value(arguments, "--max-labels", number)?.get(),
+        label_bytes_max,
+        keys_max: value(arguments, "--max-idempotency-keys", number)?.get(),
+        workers: value(arguments, "--workers", workers)?,
+        connections_max: given(arguments, "--max-connections", number)?.map(Into::into),
+        buffered_bytes_max: given(arguments, "--max-buffered-bytes", number)?.map(Into::into),
+        head_timeout: value(arguments, "--head-timeout", timeout)?,
+        body_timeout: value(arguments, "--body-timeout", timeout)?,
+        answer_timeout: value(arguments, "--answer-timeout", timeout)?,
+        idle_timeout: value(arguments, "--idle-timeout", timeout)?,
+    })
 }
 
 /// What the flags decide about merging.

@@ -18,6 +18,8 @@ mod owned_thread;
 mod panics;
 #[path = "main/plan.rs"]
 mod plan;
+#[path = "main/token_files.rs"]
+mod token_files;
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -31,6 +33,7 @@ use prometheus_aggregation_gateway::cli::{self, Command, Config};
 use prometheus_aggregation_gateway::clock::{Clock, wall_millis};
 use prometheus_aggregation_gateway::gateway::{Gateway, Limits, Start};
 use prometheus_aggregation_gateway::handoff::{self, Image};
+use prometheus_aggregation_gateway::http::access::Access;
 use prometheus_aggregation_gateway::http::{
     AdminApi, Command as FrontCommand, Deadlines, Extent, Front, Held, Site, check_folder, pack,
     unpack,
@@ -45,6 +48,7 @@ use events::{Event, Events, StartWatch};
 use keep::{BackgroundThreads, Source};
 use notify::notify;
 use plan::{Plan, print_next};
+use token_files::{TokenFiles, Unusable};
 
 /// musl's allocator maps memory anew for every long body: a quarter of the time of a bulk push.
 /// glibc's keeps what each of many threads has freed: a gigabyte, after hundreds of slow uploads.
@@ -110,6 +114,7 @@ fn check(config: &Config) -> Result<(), Failure> {
     handoff::is_announced().map_err(system)?;
     plan_of(config)?;
     Bounds::of_this_process().extent(config)?;
+    TokenFiles::open(config, Unusable::Fail)?;
     check_folder().map_err(system)?;
     if let Some(path) = &config.journal {
         keep::check_journal(path)?;
@@ -130,12 +135,13 @@ fn run(config: Config) -> Result<(), Failure> {
     let mut events = Events::new().map_err(system)?;
     // Clients of the image before are within requests.
     let is_handed_over = handoff::is_announced().map_err(system)?;
-    let grace = if is_handed_over {
-        FINISH_DURATION_MAX
+    let (grace, unusable) = if is_handed_over {
+        (FINISH_DURATION_MAX, Unusable::Close)
     } else {
-        Duration::ZERO
+        (Duration::ZERO, Unusable::Fail)
     };
     let start_watch = StartWatch::begin(grace).map_err(system)?;
+    let (tokens, access) = TokenFiles::open(&config, unusable)?;
     let (listener, sums, page, held) = match handoff::receive().map_err(system)? {
         Some(handoff) => (
             Some(handoff.listener),
@@ -163,7 +169,7 @@ fn run(config: Config) -> Result<(), Failure> {
     let status = page.as_deref().map_or_else(Status::new, Status::restored);
     set_limits(&status, &config, &bounds, &extent);
     let expire_after = config.expire_after;
-    let site = Arc::new(site(config, gateway, status));
+    let site = Arc::new(site(config, access, gateway, status));
     panics::say_in_one_line(&site);
     if let Some(plan) = &mut plan {
         plan.make_missed_reset(&site);
@@ -181,7 +187,8 @@ fn run(config: Config) -> Result<(), Failure> {
             env!("CARGO_PKG_VERSION")
         ));
     }
-    let service = Service {
+    let mut service = Service {
+        tokens,
         listener,
         extent,
         site,
@@ -192,13 +199,14 @@ fn run(config: Config) -> Result<(), Failure> {
 }
 
 /// What front ends serve, with the settings of the flags.
-fn site(config: Config, gateway: Gateway, status: Status) -> Site {
+fn site(config: Config, access: Access, gateway: Gateway, status: Status) -> Site {
     Site {
         clock: Clock::starting_from(gateway.time_millis()),
         gateway,
         status,
         cors: config.cors,
         push_path: config.push_path,
+        access,
         admin_api: if config.has_admin_api {
             AdminApi::On
         } else {
@@ -255,6 +263,7 @@ fn bind(address: &ListenAddress) -> Result<TcpListener, Failure> {
 
 /// What goes on while front ends come and go.
 struct Service {
+    tokens: TokenFiles,
     listener: TcpListener,
     extent: Extent,
     site: Arc<Site>,
@@ -272,7 +281,7 @@ impl Service {
     /// Serves until a signal ends it. A hand-over ends it as well, unless it fails: then it goes on
     /// with the same connections.
     fn run(
-        &self,
+        &mut self,
         mut held: Vec<Held>,
         events: &mut Events,
         mut plan: Option<Plan>,
@@ -330,17 +339,20 @@ impl Service {
         Ok(unpack(&states, sockets))
     }
 
-    fn wait_for_end(&self, events: &mut Events, front: &Front) -> Result<End, Failure> {
+    fn wait_for_end(&mut self, events: &mut Events, front: &Front) -> Result<End, Failure> {
         loop {
             match events.wait(front.life(), LOOK_INTERVAL).map_err(system)? {
                 Event::Terminate(name) => {
                     log(&format!("{name}: finishing the requests in flight"));
                     return Ok(End::Finish);
                 }
-                Event::HandOver => match keep::may_hand_over(&self.image, &self.site) {
-                    Ok(()) => return Ok(End::HandOver),
-                    Err(why) => log(&format!("SIGHUP: not handed over, going on: {why}")),
-                },
+                Event::HandOver => {
+                    self.tokens.look(&self.site.access);
+                    match keep::may_hand_over(&self.image, &self.site) {
+                        Ok(()) => return Ok(End::HandOver),
+                        Err(why) => log(&format!("SIGHUP: not handed over, going on: {why}")),
+                    }
+                }
                 Event::FrontEnded => return Err(system("the gate's thread has ended")),
                 Event::Nothing => self.look_after(front),
             }
@@ -348,7 +360,8 @@ impl Service {
     }
 
     /// Tells systemd that all is well, if it is, and counts what the process uses.
-    fn look_after(&self, front: &Front) {
+    fn look_after(&mut self, front: &Front) {
+        self.tokens.look(&self.site.access);
         let Site { clock, gateway, .. } = &*self.site;
         if let Some(leap_millis) = clock.leap_millis() {
             // First, so that nothing expires that was not silent but for the leap.

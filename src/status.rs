@@ -66,6 +66,8 @@ pub enum PushResult {
     KeyReused,
     /// There is no room for its idempotency key.
     TooManyKeys,
+    /// It shows none of the tokens.
+    Unauthorized,
     /// Its body is too long.
     TooLarge,
     /// Its body is in a format or an encoding that is not read here.
@@ -83,7 +85,7 @@ pub enum PushResult {
 }
 
 impl PushResult {
-    const ALL: [(PushResult, &str); 15] = [
+    const ALL: [(PushResult, &str); 16] = [
         (PushResult::Accepted, "accepted"),
         (PushResult::Invalid, "invalid"),
         (PushResult::Repeated, "repeated"),
@@ -92,6 +94,7 @@ impl PushResult {
         (PushResult::TooManyLabels, "too_many_labels"),
         (PushResult::KeyReused, "idempotency_key_reused"),
         (PushResult::TooManyKeys, "too_many_idempotency_keys"),
+        (PushResult::Unauthorized, "unauthorized"),
         (PushResult::TooLarge, "too_large"),
         (PushResult::Unsupported, "unsupported"),
         (PushResult::Incomplete, "incomplete"),

@@ -47,6 +47,18 @@ pub const FLAGS: &[Flag] = &[
         help: "keep pushes and resets in this file, so that the sums outlive the process",
     },
     Flag {
+        name: "push-token-file",
+        value: "FILE",
+        default: "",
+        help: "a push must show a token of this file, one a line (else 401); read again on change",
+    },
+    Flag {
+        name: "scrape-token-file",
+        value: "FILE",
+        default: "",
+        help: "the same for scrapes, /, /-/metrics, /api/v1/*, DELETE: all but pushes and health",
+    },
+    Flag {
         name: "gauge",
         value: "NAME=MODE",
         default: "",

@@ -16,6 +16,7 @@ use std::fmt::{self, Display, Formatter};
 use std::mem::MaybeUninit;
 
 use crate::excerpt::Excerpt;
+use crate::tokens::Credentials;
 
 /// A longer head is refused with 431.
 pub const HEAD_BYTES_MAX: usize = 32 << 10;
@@ -83,6 +84,8 @@ pub struct Head<'a> {
     pub passed_on: [Option<&'a [u8]>; PASSED_ON.len()],
     /// Of the page that sends the request (Fetch standard, section 3.2).
     pub origin: Option<&'a [u8]>,
+    /// Of whoever sends it (RFC 9110 section 11.6.2). Only the gate sees them.
+    pub credentials: Credentials<'a>,
     /// Length of the head with its empty lines.
     pub bytes: usize,
 }
@@ -336,6 +339,7 @@ struct Fields<'a> {
     expects_continue: bool,
     passed_on: [Option<&'a [u8]>; PASSED_ON.len()],
     origin: Option<&'a [u8]>,
+    credentials: Credentials<'a>,
 }
 
 impl<'a> Fields<'a> {
@@ -362,6 +366,12 @@ impl<'a> Fields<'a> {
                     self.closes |= option.eq_ignore_ascii_case(b"close");
                     self.keeps_alive |= option.eq_ignore_ascii_case(b"keep-alive");
                 }
+            }
+            13 if is("Authorization") => {
+                self.credentials = match self.credentials {
+                    Credentials::None => Credentials::Field(value),
+                    Credentials::Field(_) | Credentials::Several => Credentials::Several,
+                };
             }
             14 if is("Content-Length") => {
                 if self.length.is_some() {
@@ -427,6 +437,7 @@ impl<'a> Fields<'a> {
             expectation,
             passed_on: self.passed_on,
             origin: self.origin,
+            credentials: self.credentials,
             bytes,
         })
     }

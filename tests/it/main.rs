@@ -50,3 +50,5 @@ mod strict_reader;
 mod survival;
 mod systemd;
 mod tidy;
+mod token_files;
+mod tokens;

@@ -164,6 +164,9 @@ impl Gate {
         connection.client = Client::of(head);
         connection.handler = handler(route);
         connection.cross_origin = cross_origin;
+        if let Err(denied) = self.site.access.check(route, head) {
+            return self.deny(token, head, denied, bytes);
+        }
         let body_bytes_max = self.site.body_bytes_max;
         let rest = &bytes[head.bytes..];
         let mut body = Vec::new();
@@ -203,6 +206,21 @@ impl Gate {
             }
         }
         head.bytes + used
+    }
+
+    /// Refuses a request that shows no token of those that it needs, before its body is read or
+    /// asked for. Where there is no body, its connection takes the next request.
+    fn deny(&mut self, token: Token, head: &Head<'_>, answer: Answer, bytes: &[u8]) -> usize {
+        let result = PushResult::Unauthorized;
+        if head.framing != Framing::None {
+            self.refuse(token, answer, result, CloseReason::Unauthorized);
+            return bytes.len();
+        }
+        self.count_push(token, result);
+        self.log_refusal(token, &answer);
+        self.set_phase(token, Phase::Responding);
+        self.respond_with(token, answer);
+        head.bytes
     }
 
     fn begin_upload(

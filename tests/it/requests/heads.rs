@@ -4,6 +4,7 @@ use prometheus_aggregation_gateway::http::head::{
     EMPTY_LINES_MAX, Expectation, FIELDS_MAX, Framing, HEAD_BYTES_MAX, Head, Persistence,
     REQUEST_LINE_BYTES_MAX, Version, read_head,
 };
+use prometheus_aggregation_gateway::tokens::Credentials;
 
 /// The head at the begin of the bytes, however they are divided into two reads.
 #[track_caller]
@@ -79,12 +80,13 @@ fn all_of_a_head() {
         expectation: Expectation::None,
         passed_on: [Some(b"text/plain"), Some(b"gz\xff"), None],
         origin: Some(b"http://page"),
+        credentials: Credentials::None,
         bytes: head.len(),
     };
     assert_eq!(accepted(head), expected);
     assert_eq!(expected.content_encoding(), Some(&b"gz\xff"[..]));
 
-    let head = b"GET * HTTP/1.1\r\nExpect: 100-continue\r\n\r\n";
+    let head = b"GET * HTTP/1.1\r\nExpect: 100-continue\r\nauthorization: Basic eA==\r\n\r\n";
     let expected = Head {
         method: "GET",
         target: "*",
@@ -94,6 +96,7 @@ fn all_of_a_head() {
         expectation: Expectation::Continue,
         passed_on: [None, None, None],
         origin: None,
+        credentials: Credentials::Field(b"Basic eA=="),
         bytes: head.len(),
     };
     assert_eq!(accepted(head), expected);
