@@ -30,6 +30,7 @@ mod selection;
 mod sorted;
 mod view;
 
+use std::fmt;
 use std::sync::Arc;
 
 pub use conflict::Conflict;
@@ -103,6 +104,15 @@ pub struct Size {
     pub families: usize,
     /// Time series as Prometheus counts them: a histogram is one for each bucket, and two more.
     pub series: usize,
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Size { families, series } = self;
+        let noun = if *families == 1 { "family" } else { "families" };
+        // The plural of series is series.
+        write!(to, "{families} {noun}, {series} series")
+    }
 }
 
 impl Aggregate {

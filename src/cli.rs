@@ -19,7 +19,9 @@ use self::values::{
 };
 use crate::excerpt::Excerpt;
 use crate::listen::ListenAddress;
+use crate::log::{Format, Level};
 use crate::probe::Page;
+use crate::proxy::TrustedProxy;
 use crate::rules::{Ages, Rules};
 
 /// What the process is to do.
@@ -63,6 +65,12 @@ pub struct Config {
     pub scrape_token_file: Option<PathBuf>,
     /// True if series can be deleted by requests.
     pub has_admin_api: bool,
+    /// How lines of the log look.
+    pub log_format: Format,
+    /// Less serious events are not logged.
+    pub log_level: Level,
+    /// Proxies that say who has sent a request.
+    pub trusted_proxies: Vec<TrustedProxy>,
     /// The longest body that is read, in bytes.
     pub body_bytes_max: usize,
     /// The most series in total.
@@ -161,6 +169,9 @@ fn config(arguments: &mut Arguments) -> Result<Config, String> {
         push_token_file: given(arguments, "--push-token-file", file)?,
         scrape_token_file: given(arguments, "--scrape-token-file", file)?,
         rules: rules(arguments, expire_after, label_bytes_max)?,
+        log_format: value(arguments, "--log-format", str::parse)?,
+        log_level: value(arguments, "--log-level", str::parse)?,
+        trusted_proxies: repeated(arguments, "--trusted-proxy", str::parse)?,
         body_bytes_max: value(arguments, "--max-body-bytes", number)?.get(),
         series_max: value(arguments, "--max-series", number)?.get(),
         labels_max: value(arguments, "--max-labels", number)?.get(),

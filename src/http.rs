@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`head`] | bytes to the head of a request: pure |
 //! | [`chunked`] | a chunked body to its data: pure |
+//! | `raw_head` | what is rarely asked of a head: pure |
 //! | [`route`] | method and path to what is wanted, and by whom: pure |
 //! | [`response`] | a worker's response to a client's: pure |
 //! | [`access`] | the tokens that requests have to show |
@@ -36,6 +37,7 @@ mod idempotency_key;
 mod pace;
 mod push;
 mod query;
+mod raw_head;
 pub mod response;
 pub mod route;
 mod worker;
@@ -51,10 +53,13 @@ pub use self::gate::GateEnd;
 pub use self::held::Held;
 use crate::clock::Clock;
 use crate::gateway::{Gateway, JournalState};
+use crate::log::Event;
+use crate::process::Usage;
+use crate::proxy::TrustedProxy;
 use crate::status::{Resource, Status, Stored, StoredJournal};
 
-/// Writes one line for whoever runs the program.
-pub type Log = fn(&str);
+/// Tells whoever runs the program. It must not wait.
+pub type Log = fn(Event);
 
 /// What is served.
 #[derive(Debug)]
@@ -67,6 +72,8 @@ pub struct Site {
     pub clock: Clock,
     /// The origins whose pages may see responses to pushes: none, `*` alone for all, or a list.
     pub cors: Vec<String>,
+    /// Proxies that say who has sent a request.
+    pub trusted_proxies: Vec<TrustedProxy>,
     /// Without a final slash.
     pub push_path: String,
     /// Who may push, and who may read.
@@ -110,6 +117,7 @@ impl Site {
             families: held.families,
             series: held.series,
             early_key_swaps: keys.early_swaps,
+            process: Usage::now(),
             journal: self.gateway.journal_state().map(stored_journal),
         })
     }

@@ -10,10 +10,12 @@
 //! | module | one job | what always holds there |
 //! |---|---|---|
 //! | [`base64`] | base64 to bytes | all of it, or nothing |
+//! | [`build`] | version, commit, target | constants |
 //! | [`duration`] | a duration to seconds | at least one |
 //! | [`excerpt`] | input quoted in messages | one short line, whatever the input |
 //! | [`keyed_hash`] | the hash of a text | nobody outside can foretell it |
 //! | [`label_limits`] | how much of a series is read | what is within them is not refused |
+//! | [`log`] | an event to a line, and how many there may be | one line of printable text |
 //! | [`metric`] | the vocabulary | a value of these types is valid |
 //! | [`number`] | a number to text | one way for each, read back as the same |
 //! | [`percent_encoding`] | text of a URL to bytes | all of it, or nothing |
@@ -29,10 +31,12 @@
 //! | [`clock`] | the time of changes | it never goes back |
 //! | [`journal`] | what was accepted, in a file | what it took is found again, once; bytes only |
 //! | [`gateway`] | push, scrape, clear | the only locks of the sums; no scrape waits for the disk |
+//! | [`process`] | what the system says of this process | unknown is not zero |
 //! | [`schedule`] | crontab to the next instant | each occurrence once, whatever the clock does |
-//! | [`status`] | what the gateway says of itself | atomics only |
+//! | [`status`] | what the gateway says of itself | nobody waits for anybody |
 //! | [`listen`] | an address to a socket | bound with the options that connections inherit |
 //! | [`probe`] | a page of a server to whether it answers | as anyone else would ask |
+//! | [`proxy`] | who has sent what a proxy forwards | only trusted proxies are believed |
 //! | [`http`] | requests to responses | the only HTTP, the only status codes |
 //! | [`handoff`] | socket and sums to a fresh image | tried out before; bytes only |
 //! | [`cli`] | flags to a configuration | what is in a configuration can be used |
@@ -56,10 +60,12 @@
 //! | `rustix` | `epoll`, options of sockets, locks, handles to pass on | std has none of them |
 
 pub mod base64;
+pub mod build;
 pub mod duration;
 pub mod excerpt;
 pub mod keyed_hash;
 pub mod label_limits;
+pub mod log;
 pub mod metric;
 pub mod number;
 pub mod percent_encoding;
@@ -80,11 +86,13 @@ pub mod clock;
 pub mod journal;
 
 pub mod gateway;
+pub mod process;
 pub mod schedule;
 pub mod status;
 
 pub mod listen;
 pub mod probe;
+pub mod proxy;
 
 pub mod http;
 

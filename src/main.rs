@@ -10,6 +10,8 @@ mod bounds;
 mod events;
 #[path = "main/keep.rs"]
 mod keep;
+#[path = "main/logger.rs"]
+mod logger;
 #[path = "main/notify.rs"]
 mod notify;
 #[path = "main/owned_thread.rs"]
@@ -29,6 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
+use prometheus_aggregation_gateway::build;
 use prometheus_aggregation_gateway::cli::{self, Command, Config};
 use prometheus_aggregation_gateway::clock::{Clock, wall_millis};
 use prometheus_aggregation_gateway::gateway::{Gateway, Limits, Start};
@@ -92,7 +95,7 @@ fn system(line: impl Display) -> Failure {
 fn main() -> ExitCode {
     let outcome = match cli::read(std::env::args_os().skip(1)) {
         Ok(Command::Help) => print(&cli::help()),
-        Ok(Command::Version) => print(&format!("{PROGRAM} {}\n", env!("CARGO_PKG_VERSION"))),
+        Ok(Command::Version) => print(&format!("{PROGRAM} {}\n", build::description())),
         Ok(Command::Next(preview)) => print_next(&preview),
         Ok(Command::Probe(page)) => probe(&page, PROBE_DURATION_MAX).map_err(system),
         Ok(Command::Check(config)) => check(&config),
@@ -100,9 +103,18 @@ fn main() -> ExitCode {
         Err(line) => Err(usage(line)),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            logger::flush();
+            ExitCode::SUCCESS
+        }
         Err(Failure { line, status }) => {
-            log(&format!("{PROGRAM}: {line}"));
+            if logger::is_started() {
+                logger::error(line);
+                logger::flush();
+            } else {
+                // For whoever has typed the flags. Nobody is left to tell when that is closed.
+                let _ = writeln!(io::stderr(), "{PROGRAM}: {line}");
+            }
             ExitCode::from(status)
         }
     }
@@ -130,9 +142,10 @@ fn plan_of(config: &Config) -> Result<Option<Plan>, Failure> {
 }
 
 fn run(config: Config) -> Result<(), Failure> {
+    let mut events = Events::new().map_err(system)?;
+    logger::start(config.log_format, config.log_level)?;
     let plan = plan_of(&config)?;
     let image = Image::of_this_process();
-    let mut events = Events::new().map_err(system)?;
     // Clients of the image before are within requests.
     let is_handed_over = handoff::is_announced().map_err(system)?;
     let (grace, unusable) = if is_handed_over {
@@ -182,10 +195,8 @@ fn run(config: Config) -> Result<(), Failure> {
         announce(&listener, &site.push_path, plan.as_ref());
     } else {
         site.status.count_hand_over();
-        log(&format!(
-            "{PROGRAM} {} has taken over",
-            env!("CARGO_PKG_VERSION")
-        ));
+        let version = build::VERSION;
+        logger::info(format!("{PROGRAM} {version} has taken over"));
     }
     let mut service = Service {
         tokens,
@@ -205,6 +216,7 @@ fn site(config: Config, access: Access, gateway: Gateway, status: Status) -> Sit
         gateway,
         status,
         cors: config.cors,
+        trusted_proxies: config.trusted_proxies,
         push_path: config.push_path,
         access,
         admin_api: if config.has_admin_api {
@@ -291,7 +303,7 @@ impl Service {
             let schedule = plan.as_ref().map(|plan| plan.keep(&self.site));
             let schedule = schedule.transpose()?;
             let background = keep::start(&self.site, self.expire_after)?;
-            let front = Front::start(&self.listener, held, self.extent, &self.site, log);
+            let front = Front::start(&self.listener, held, self.extent, &self.site, logger::log);
             let front = front.map_err(system)?;
             notify("READY=1");
             self.look_after(&front);
@@ -315,8 +327,12 @@ impl Service {
         let command = FrontCommand::Finish(FINISH_DURATION_MAX);
         let ended = front.end(command).map_err(|error| gate_ended(&error))?;
         if ended.cut_off > 0 {
-            log(&format!(
-                "{} requests in flight were given up after {} s",
+            let (noun, verb) = match ended.cut_off {
+                1 => ("request", "was"),
+                _ => ("requests", "were"),
+            };
+            logger::warn(format!(
+                "{} {noun} in flight {verb} given up after {} s",
                 ended.cut_off,
                 FINISH_DURATION_MAX.as_secs()
             ));
@@ -335,7 +351,7 @@ impl Service {
         let (states, sockets) = pack(ended.held);
         let (why, states, sockets) =
             keep::hand_over(&self.image, &self.listener, states, sockets, &self.site);
-        log(&format!("SIGHUP: not handed over, going on: {why}"));
+        logger::warn(format!("SIGHUP: not handed over, going on: {why}"));
         Ok(unpack(&states, sockets))
     }
 
@@ -343,14 +359,16 @@ impl Service {
         loop {
             match events.wait(front.life(), LOOK_INTERVAL).map_err(system)? {
                 Event::Terminate(name) => {
-                    log(&format!("{name}: finishing the requests in flight"));
+                    logger::info(format!("{name}: finishing the requests in flight"));
                     return Ok(End::Finish);
                 }
                 Event::HandOver => {
                     self.tokens.look(&self.site.access);
                     match keep::may_hand_over(&self.image, &self.site) {
                         Ok(()) => return Ok(End::HandOver),
-                        Err(why) => log(&format!("SIGHUP: not handed over, going on: {why}")),
+                        Err(why) => {
+                            logger::warn(format!("SIGHUP: not handed over, going on: {why}"));
+                        }
                     }
                 }
                 Event::FrontEnded => return Err(system("the gate's thread has ended")),
@@ -369,12 +387,11 @@ impl Service {
             clock.advance(leap_millis);
         }
         bounds::count_use(&self.site.status.front);
+        let dropped_lines = logger::take_dropped_lines();
+        self.site.status.count_dropped_log_lines(dropped_lines);
         if front.is_well(WELL_DURATION_MAX) {
             let held = gateway.size();
-            notify(&format!(
-                "WATCHDOG=1\nSTATUS={} families, {} series",
-                held.families, held.series
-            ));
+            notify(&format!("WATCHDOG=1\nSTATUS={held}"));
         }
     }
 }
@@ -385,7 +402,7 @@ fn gate_ended(error: &io::Error) -> Failure {
 
 /// Says where it listens, what the schedule will do, and how to push a first sample.
 fn announce(listener: &TcpListener, push_path: &str, plan: Option<&Plan>) {
-    let version = env!("CARGO_PKG_VERSION");
+    let version = build::VERSION;
     let (address, host) = match listener.local_addr() {
         Ok(address) if address.ip().is_unspecified() => {
             let families = if address.is_ipv6() {
@@ -399,16 +416,16 @@ fn announce(listener: &TcpListener, push_path: &str, plan: Option<&Plan>) {
         Ok(address) => (address.to_string(), address.to_string()),
         Err(error) => (error.to_string(), "localhost".to_owned()),
     };
-    log(&format!("{PROGRAM} {version} listens on {address}"));
+    logger::info(format!("{PROGRAM} {version} listens on {address}"));
     match plan {
-        None => log("no -crontab: no scheduled reset"),
-        Some(plan) => log(&plan.line()),
+        None => logger::info("no -crontab: no scheduled reset"),
+        Some(plan) => plan.announce(),
     }
-    log(&format!(
+    logger::info(format!(
         "push: echo 'some_metric 3.14' | curl --data-binary @- \
          http://{host}{push_path}/job/some_job"
     ));
-    log(&format!("scrape: curl http://{host}/metrics"));
+    logger::info(format!("scrape: curl http://{host}/metrics"));
 }
 
 fn print(text: &str) -> Result<(), Failure> {
@@ -419,9 +436,4 @@ fn print(text: &str) -> Result<(), Failure> {
         // Who reads it has seen enough.
         Ok(()) | Err(_) => Ok(()),
     }
-}
-
-/// One line on stderr. Nobody is left to tell when that is closed.
-fn log(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
 }

@@ -11,6 +11,9 @@ use crate::excerpt::Excerpt;
 /// Where the gateway itself says that it is alive.
 pub const HEALTHY: &str = "/-/healthy";
 
+/// By this, the gateway knows its own questions, and does not count them.
+pub const USER_AGENT: &str = "prometheus-aggregation-gateway-probe";
+
 /// RFC 9110 section 4.2.1.
 const DEFAULT_PORT: u16 = 80;
 
@@ -104,7 +107,7 @@ pub fn probe(page: &Page, patience: Duration) -> Result<(), String> {
 pub fn status(mut connection: TcpStream, path: &str, patience: Duration) -> io::Result<u16> {
     connection.set_read_timeout(Some(patience))?;
     connection.set_write_timeout(Some(patience))?;
-    let request = format!("GET {path} HTTP/1.0\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.0\r\nUser-Agent: {USER_AGENT}\r\n\r\n");
     connection.write_all(request.as_bytes())?;
     let mut start = [0; "HTTP/1.0 200".len()];
     let closed = |error: io::Error| match error.kind() {

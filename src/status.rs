@@ -1,17 +1,21 @@
 //! What the gateway says of itself: counters that any thread adds to, and their page.
 //!
-//! Invariant: atomics only; nobody waits for anybody here. The metrics are in a namespace of their
-//! own and are never mixed with pushed ones.
+//! Invariant: nobody waits for anybody: there are atomics, and the lock of one short list. The metrics
+//! are in a namespace of their own, but for those of the process, and are never mixed with pushed ones.
 
 mod front;
 mod page;
+mod process;
+mod refusals;
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::metric::SkippedSamples;
+use crate::process::Usage;
 
 pub use front::{CloseReason, ConnectionState, FrontStatus, Resource};
+pub use refusals::{REFUSALS_MAX, Refusals, RefusedRequest};
 
 /// What a request was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +131,8 @@ pub struct Stored {
     pub series: usize,
     /// Generations of idempotency keys that were forgotten early, for lack of room.
     pub early_key_swaps: u64,
+    /// What the process uses.
+    pub process: Usage,
     /// The journal, if there is one.
     pub journal: Option<StoredJournal>,
 }
@@ -149,6 +155,8 @@ const CODES: usize = 600;
 pub struct Status {
     /// Of the front end.
     pub front: FrontStatus,
+    /// The last requests that were refused.
+    pub refusals: Refusals,
     started: Instant,
     /// Of the images of this process before this one.
     uptime_before: Duration,
@@ -167,6 +175,7 @@ pub struct Status {
     last_reset_timestamp_seconds: AtomicI64,
     next_reset_timestamp_seconds: AtomicI64,
     hand_overs: AtomicU64,
+    dropped_log_lines: AtomicU64,
     upkeeps: [AtomicU64; Upkeep::ALL.len()],
     upkeep_errors: [AtomicU64; Upkeep::ALL.len()],
     requests: Box<[[AtomicU64; CODES]]>,
@@ -185,6 +194,8 @@ impl Status {
         let no_requests = || std::array::from_fn(|_| AtomicU64::new(0));
         Status {
             front: FrontStatus::new(),
+            refusals: Refusals::default(),
+            dropped_log_lines: AtomicU64::new(0),
             started: Instant::now(),
             uptime_before: Duration::ZERO,
             start_time_seconds: since_1970.unwrap_or_default().as_secs_f64(),
@@ -285,6 +296,11 @@ impl Status {
     /// Counts that this image of the process has taken over from the one before.
     pub fn count_hand_over(&self) {
         self.hand_overs.fetch_add(1, Relaxed);
+    }
+
+    /// Counts lines of the log that were dropped.
+    pub fn count_dropped_log_lines(&self, lines: u64) {
+        self.dropped_log_lines.fetch_add(lines, Relaxed);
     }
 
     /// Counts what was done to the journal.

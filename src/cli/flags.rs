@@ -167,6 +167,24 @@ pub const FLAGS: &[Flag] = &[
         help: "how long a connection is kept between two requests",
     },
     Flag {
+        name: "log-format",
+        value: "FORMAT",
+        default: "text",
+        help: "format of the log on stderr: text or json",
+    },
+    Flag {
+        name: "log-level",
+        value: "LEVEL",
+        default: "info",
+        help: "least serious events that are logged: error, warn, info or debug",
+    },
+    Flag {
+        name: "trusted-proxy",
+        value: "ADDRESS",
+        default: "",
+        help: "take senders in the log from this proxy: an address or 10.0.0.0/8; may be repeated",
+    },
+    Flag {
         name: "check",
         value: "",
         default: "",

@@ -4,6 +4,8 @@
 use super::Site;
 use super::answer::Answer;
 use super::query::{other_parameter, parameter};
+use super::response::REMOVED;
+use crate::aggregate::Size;
 use crate::excerpt::Excerpt;
 use crate::gateway::{DeleteError, NotKept};
 
@@ -24,7 +26,7 @@ pub fn delete(site: &Site, labels: &str, allowed: &'static str) -> Answer {
         return Answer::refusal(405, line).with_field("Allow", allowed);
     }
     match site.gateway.delete_labels(site.clock.now_millis(), labels) {
-        Ok(_) => Answer::empty(202),
+        Ok(size) => removed(size),
         Err(DeleteError::NotKept(error)) => not_kept(&error),
         Err(error) => Answer::refusal(400, error),
     }
@@ -45,14 +47,19 @@ pub fn wipe(site: &Site, target: &str) -> Answer {
         );
     }
     let now_millis = site.clock.now_millis();
-    let removed = match parameter(target, "family").map(|name| name.map(String::from_utf8)) {
+    let done = match parameter(target, "family").map(|name| name.map(String::from_utf8)) {
         Ok(None) => site.gateway.wipe(now_millis),
         Ok(Some(Ok(name))) if name.is_empty() => return wrong_family(b""),
         Ok(Some(Ok(name))) => site.gateway.delete_family(now_millis, &name),
         Ok(Some(Err(error))) => return wrong_family(error.as_bytes()),
         Err(value) => return wrong_family(value.as_bytes()),
     };
-    removed.map_or_else(|error| not_kept(&error), |_| Answer::empty(202))
+    done.map_or_else(|error| not_kept(&error), removed)
+}
+
+/// The gate says it in the log.
+fn removed(Size { families, series }: Size) -> Answer {
+    Answer::empty(202).with_field(REMOVED, format!("{families} {series}"))
 }
 
 fn wrong_family(found: &[u8]) -> Answer {

@@ -57,11 +57,6 @@ impl Answer {
         self
     }
 
-    /// The text of a refusal, without its line end.
-    pub fn line(&self) -> String {
-        String::from_utf8_lossy(self.body.trim_ascii_end()).into_owned()
-    }
-
     /// The answer as `tiny_http` wants it.
     pub fn into_response(self) -> Response<Cursor<Vec<u8>>> {
         let header = |(name, value): &(&str, String)| Header::from_bytes(*name, value.as_str());

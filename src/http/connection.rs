@@ -146,6 +146,8 @@ pub struct Connection {
     pub socket: TcpStream,
     /// Where it comes from.
     pub peer: IpAddr,
+    /// Who has sent the request that is under way: the peer, or the client of a trusted proxy.
+    pub sender: IpAddr,
     /// See [`Token`].
     pub generation: u32,
     pub phase: Phase,
@@ -159,6 +161,10 @@ pub struct Connection {
     pub written: usize,
     /// Of the request that is under way.
     pub client: Client,
+    /// The head of that request, while a worker has it or when it is refused: for the log.
+    pub request: Vec<u8>,
+    /// The gateway asks that itself: it is not counted.
+    pub is_probe: bool,
     /// Of that request, for the counters.
     pub handler: Handler,
     /// The place of the fields that let its page see the response.
@@ -186,6 +192,7 @@ impl Connection {
         Connection {
             socket,
             peer,
+            sender: peer,
             generation,
             phase: Phase::Idle,
             input: Vec::new(),
@@ -193,6 +200,8 @@ impl Connection {
             output: Vec::new(),
             written: 0,
             client: Client::UNKNOWN,
+            request: Vec::new(),
+            is_probe: false,
             handler: Handler::None,
             cross_origin: 0,
             is_readable: false,
@@ -282,7 +291,7 @@ impl Connection {
             Phase::Streaming(stream) if stream.scrape.is_none() => PIECE_BYTES,
             _ => 0,
         };
-        self.input.capacity() + self.output.capacity() + of_phase
+        self.input.capacity() + self.output.capacity() + self.request.capacity() + of_phase
     }
 
     /// How much of a body is still to come, as far as that is known.

@@ -2,7 +2,7 @@
 //!
 //! It reads each request whole, under deadlines and limits, has it answered by a worker, and gives
 //! the response to the client at the client's pace: so no worker ever waits for a client. All that
-//! the thread does is short, and waits for nothing but `epoll_wait` (and stderr).
+//! the thread does is short, and waits for nothing but `epoll_wait`.
 //!
 //! ```text
 //! client --receive--> head, body --exchange, channel--> worker
@@ -15,6 +15,7 @@
 
 mod accept;
 mod hold;
+mod log;
 mod memory;
 mod requests;
 mod responses;
@@ -45,6 +46,7 @@ use super::response::cross_origin_fields;
 use super::{Log, Site};
 use crate::status::{CloseReason, ConnectionState, PushResult, Resource};
 use accept::ACCEPTED_AT_ONCE;
+use log::RequestLog;
 use memory::Memory;
 use responses::Queues;
 use scrapes::Scrapes;
@@ -88,7 +90,7 @@ enum Mode {
 pub struct Gate {
     site: Arc<Site>,
     extent: Extent,
-    log: Log,
+    requests_log: RequestLog,
     exchanges: Arc<Exchanges>,
     backend: Backend,
     epoll: OwnedFd,
@@ -124,7 +126,6 @@ pub struct Gate {
     composed: Vec<u8>,
     /// By [`Connection::cross_origin`].
     cross_origin_fields: Vec<String>,
-    next_log_ms: u64,
 }
 
 /// What is left of a gate.
@@ -204,10 +205,9 @@ impl Gate {
             scratch: vec![0; 2 * TURN_BYTES],
             composed: Vec::new(),
             cross_origin_fields: cross_origin,
-            next_log_ms: 0,
+            requests_log: RequestLog::new(log),
             site,
             extent,
-            log,
         };
         gate.watch_channels()?;
         Ok(gate)
@@ -401,7 +401,9 @@ impl Gate {
             self.by_state[ConnectionState::Idle as usize] -= 1;
             self.deadlines_ms[token.index] = NEVER;
             self.free.push(token.index);
-            self.site.status.front.count_close(reason);
+            if !connection.is_probe {
+                self.site.status.front.count_close(reason);
+            }
         }
     }
 
@@ -414,6 +416,7 @@ impl Gate {
             self.next_step_ms = (self.next_step_ms + STEP_MS).max(self.now_ms);
             self.step_paces();
         }
+        self.requests_log.say_counts(self.now_ms);
         self.relieve_memory();
         self.relieve_views();
         for index in 0..self.deadlines_ms.len() {

@@ -11,6 +11,9 @@ use super::head::{Head, Persistence, Version};
 /// A worker's answer is no longer than this: whatever is, waits in the exchange.
 pub const RESPONSE_BYTES_MAX: usize = 1 << 20;
 
+/// The field in which a worker tells the gate how much was deleted: families and series.
+pub const REMOVED: &str = "Removed";
+
 const HEAD_BYTES_MAX: usize = 16 << 10;
 
 /// What a worker has answered.
@@ -26,6 +29,15 @@ pub struct Response<'a> {
     pub body: &'a [u8],
     /// Length of all of it.
     pub bytes: usize,
+}
+
+impl<'a> Response<'a> {
+    /// The first value of a field.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&'a str> {
+        let mut lines = self.fields.lines();
+        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
 }
 
 /// What came is no response of ours.
@@ -150,8 +162,11 @@ pub fn write_head(
     delimiter: Delimiter,
     client: Client,
 ) {
-    let is_internal =
-        |line: &str| line.starts_with("Content-Length:") || line.starts_with("Server:");
+    let is_internal = |line: &str| {
+        ["Content-Length:", "Server:", REMOVED]
+            .iter()
+            .any(|name| line.starts_with(name))
+    };
     let version = match client.version {
         Version::Http10 => "HTTP/1.0 ",
         Version::Http11 => "HTTP/1.1 ",
@@ -203,7 +218,7 @@ fn append_number(to: &mut Vec<u8>, number: usize) {
 }
 
 /// RFC 9110 section 15. An unknown code may have an empty one.
-fn reason(code: u16) -> &'static str {
+pub(super) fn reason(code: u16) -> &'static str {
     match code {
         200 => "OK",
         202 => "Accepted",

@@ -132,7 +132,7 @@ impl<'a> Route<'a> {
 
 /// The path of a request target, which may be in absolute form (RFC 9112 section 3.2). Several
 /// slashes at its begin are one: clients append `/metrics/job/x` to an address that ends in one.
-fn path(target: &str) -> &str {
+pub(super) fn path(target: &str) -> &str {
     // The authority also ends there (RFC 3986 section 3.2).
     let target = &target[..target.find(['?', '#']).unwrap_or(target.len())];
     let path = match target.split_once("://") {

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use prometheus_aggregation_gateway::cli::Config;
 use prometheus_aggregation_gateway::http::{Extent, WORKERS_MIN};
+use prometheus_aggregation_gateway::process::{Usage, kilobytes};
 use prometheus_aggregation_gateway::status::{FrontStatus, Resource};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{Resource as SystemResource, Rlimit, getrlimit, setrlimit};
@@ -92,15 +93,15 @@ fn make_room_for_descriptors(limit: u64) {
 
 /// Counts what the process uses, for the page of its own metrics.
 pub fn count_use(status: &FrontStatus) {
-    let count = |folder| fs::read_dir(folder).map(Iterator::count);
-    if let Ok(descriptors) = count("/proc/self/fd") {
-        status.set_used(Resource::Descriptors, descriptors);
-    }
-    if let Ok(threads) = count("/proc/self/task") {
-        status.set_used(Resource::Threads, threads);
-    }
-    if let Some(bytes) = memory_bytes("/proc/self/status", "VmRSS:") {
-        status.set_used(Resource::MemoryBytes, size(bytes));
+    let usage = Usage::now();
+    for (resource, used) in [
+        (Resource::Descriptors, usage.descriptors),
+        (Resource::Threads, usage.threads),
+        (Resource::MemoryBytes, usage.resident_memory_bytes),
+    ] {
+        if let Some(used) = used {
+            status.set_used(resource, size(used));
+        }
     }
 }
 
@@ -137,13 +138,5 @@ fn control_group_memory_bytes() -> Option<u64> {
 }
 
 fn machine_memory_bytes() -> Option<u64> {
-    memory_bytes("/proc/meminfo", "MemTotal:")
-}
-
-/// A size in a file of proc(5), where it stands in kilobytes behind its name.
-fn memory_bytes(path: &str, name: &str) -> Option<u64> {
-    let text = fs::read_to_string(path).ok()?;
-    let size = text.lines().find_map(|line| line.strip_prefix(name))?;
-    let kilobytes: u64 = size.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kilobytes * 1024)
+    kilobytes(&fs::read_to_string("/proc/meminfo").ok()?, "MemTotal:")
 }

@@ -12,7 +12,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::log;
+use super::logger;
 
 /// What happened.
 pub enum Event {
@@ -94,7 +94,8 @@ impl StartWatch {
         let builder = thread::Builder::new().name("start".to_owned());
         let thread = builder.spawn(move || {
             if waits_for_signal(&signals, &far_start, grace) {
-                log("ended by a signal before the start was over");
+                logger::info("ended by a signal before the start was over");
+                logger::flush();
                 process::exit(0);
             }
         })?;

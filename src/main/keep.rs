@@ -20,7 +20,7 @@ use prometheus_aggregation_gateway::rules::Rules;
 use prometheus_aggregation_gateway::status::Upkeep;
 
 use super::owned_thread::{OwnedThread, Sleep, sleep};
-use super::{Failure, log, system};
+use super::{Failure, logger, system};
 
 /// The disk has what is older than this and the time that a sync takes.
 const SYNC_INTERVAL: Duration = Duration::from_millis(500);
@@ -85,27 +85,28 @@ impl Source {
             .map_err(|error| of_journal(&path, &error))?;
         let path = path.display();
         if let Some(torn) = opened.torn {
-            log(&format!(
+            logger::warn(format!(
                 "journal {path}: {} bytes cut off at byte {}: it was being written when \
                  the process or the machine ended",
                 torn.bytes, torn.offset
             ));
         }
         let size = gateway.size();
-        log(&format!(
-            "journal {path}: {} families, {} series, read in {:.3} s",
-            size.families,
-            size.series,
+        logger::info(format!(
+            "journal {path}: {size}, read in {:.3} s",
             started.elapsed().as_secs_f64()
         ));
         if opened.written_by == WrittenBy::OtherRules {
-            let outcome = match gateway.compact_journal() {
-                Ok(_) => "its sums are merged by the current flags".to_owned(),
-                Err(error) => format!("pushes are refused until it can be written: {error}"),
-            };
-            log(&format!(
-                "journal {path}: rewritten for other merge flags: {outcome}"
-            ));
+            match gateway.compact_journal() {
+                Ok(_) => logger::info(format!(
+                    "journal {path}: rewritten for other merge flags: its sums are merged by the \
+                     current flags"
+                )),
+                Err(error) => logger::error(format!(
+                    "journal {path}: rewritten for other merge flags: pushes are refused until it \
+                     can be written: {error}"
+                )),
+            }
         }
         Ok(gateway)
     }
@@ -174,12 +175,11 @@ fn expire(site: &Site, silence: Duration, stopped: &Receiver<()>) {
             Ok(Size { series: 0, .. }) => {}
             Ok(gone) => {
                 site.status.count_expired(gone.series);
-                log(&format!(
-                    "expired: {} families, {} series",
-                    gone.families, gone.series
-                ));
+                logger::info(format!("expired: {gone}"));
             }
-            Err(why) if !has_failed => log(&format!("nothing expires: {why}")),
+            Err(why) if !has_failed => {
+                logger::error(format!("nothing expires: {why}"));
+            }
             Err(_) => {}
         }
         has_failed = expired.is_err();
@@ -193,10 +193,10 @@ fn keep_on_disk(site: &Site, stopped: &Receiver<()>) {
         sync(site);
         let now = site.gateway.not_kept();
         if now != trouble {
-            log(&match &now {
-                Some(why) => format!("pushes are refused: {why}"),
-                None => "pushes are accepted again".to_owned(),
-            });
+            match &now {
+                Some(why) => logger::error(format!("pushes are refused: {why}")),
+                None => logger::info("pushes are accepted again"),
+            }
             trouble = now;
         }
     }
@@ -213,16 +213,19 @@ fn keep_small(site: &Site, stopped: &Receiver<()>) {
             Ok(false) => COMPACTION_LOOK_INTERVAL,
             Ok(true) => {
                 if let Some(NotKept::Journal(Trouble::Gone)) = trouble {
-                    log("the journal was moved away or removed; a new one is in its place");
+                    logger::warn(
+                        "the journal was moved away or removed; a new one is in its place",
+                    );
                 } else if let Some(NotKept::Journal(Trouble::Overwritten)) = trouble {
-                    log("the journal was overwritten; a new one is in its place");
+                    logger::warn("the journal was overwritten; a new one is in its place");
                 }
                 site.status.count_upkeep(Upkeep::Compaction);
+                logger::debug("the journal was rewritten");
                 COMPACTION_LOOK_INTERVAL
             }
             Err(error) => {
                 site.status.count_upkeep_error(Upkeep::Compaction);
-                log(&format!("the journal cannot be rewritten: {error}"));
+                logger::error(format!("the journal cannot be rewritten: {error}"));
                 COMPACTION_RETRY_INTERVAL
             }
         };
@@ -236,7 +239,7 @@ pub fn sync(site: &Site) {
         Ok(true) => site.status.count_upkeep(Upkeep::Sync),
         Err(error) => {
             site.status.count_upkeep_error(Upkeep::Sync);
-            log(&format!("the journal cannot be synced: {error}"));
+            logger::error(format!("the journal cannot be synced: {error}"));
         }
     }
 }
@@ -275,6 +278,8 @@ pub fn hand_over(
                 states,
                 sockets,
             };
+            // The thread that writes the log ends with this image.
+            logger::flush();
             let error = image.exec(&handoff);
             (error, handoff.states, handoff.sockets)
         }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use prometheus_aggregation_gateway::excerpt::Excerpt;
 use prometheus_aggregation_gateway::http::Site;
 
-use super::log;
+use super::logger;
 
 /// At most one line in so long.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
@@ -30,7 +30,7 @@ pub fn say_in_one_line(site: &Arc<Site>) {
         }
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         let what = Excerpt::of(message(info.payload()));
-        log(&format!(
+        logger::error(format!(
             "panic at {place}: {what}; please report it ({before} panics before it, see \
              aggregation_gateway_panics_total)"
         ));

@@ -13,7 +13,7 @@ use prometheus_aggregation_gateway::schedule::{
 };
 
 use super::owned_thread::OwnedThread;
-use super::{Failure, log, print, usage};
+use super::{Failure, logger, print, usage};
 
 /// How long to wait before a reset that could not be kept is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -60,10 +60,14 @@ impl Plan {
         }
     }
 
-    /// One line that says what it will do.
-    pub fn line(&self) -> String {
-        let next = self.describe(self.next());
-        format!("crontab \"{}\": {next}", self.expression)
+    /// Says in the log what it will do.
+    pub fn announce(&self) {
+        let next = self.next();
+        let line = format!("crontab \"{}\": {}", self.expression, self.describe(next));
+        match next {
+            Some(_) => logger::info(line),
+            None => logger::warn(line),
+        }
     }
 
     /// Makes the reset that would have been made, had the process been running: senders were told
@@ -90,7 +94,7 @@ impl Plan {
         let mut has_said_why = false;
         while let Err(why @ NotKept::Journal(_)) = self.reset(site, due) {
             if !has_said_why {
-                log(&format!("reset: not made yet: {why}"));
+                logger::error(format!("reset: not made yet: {why}"));
                 has_said_why = true;
             }
             if clock.wait(RETRY_INTERVAL) == Wait::Stopped {
@@ -105,11 +109,8 @@ impl Plan {
         let cleared = site.gateway.reset(time_millis, window_start)?;
         site.status.count_reset(due.now.timestamp());
         say_next_reset(site, due.next);
-        let (families, series) = (cleared.families, cleared.series);
         let next = self.describe(due.next);
-        log(&format!(
-            "reset: cleared {families} families, {series} series; {next}"
-        ));
+        logger::info(format!("reset: cleared {cleared}; {next}"));
         Ok(())
     }
 

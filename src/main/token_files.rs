@@ -12,7 +12,7 @@ use prometheus_aggregation_gateway::http::access::{Access, Guard};
 use prometheus_aggregation_gateway::tokens::{TOKEN_BYTES_MAX, TOKENS_MAX, Tokens};
 use rustix::fs::OFlags;
 
-use super::{Failure, log, system, usage};
+use super::{Failure, logger, system, usage};
 
 /// A longer file is refused: as many tokens as may be, and as many bytes of comments.
 const FILE_BYTES_MAX: u64 = 2 * (TOKENS_MAX * TOKEN_BYTES_MAX) as u64;
@@ -91,7 +91,7 @@ impl TokenFile {
             Err(why) if unusable == Unusable::Fail => Err(system(file.line(&why))),
             Err(why) => {
                 let line = file.line(&why);
-                log(&format!("{line}; nobody is let in until it can be used"));
+                logger::error(format!("{line}; nobody is let in until it can be used"));
                 file.trouble = Some(why);
                 Ok((file, Tokens::NONE))
             }
@@ -107,7 +107,7 @@ impl TokenFile {
                 if guard.replace(tokens) || had_trouble {
                     let path = self.path.display();
                     let flag = self.flag;
-                    log(&format!(
+                    logger::info(format!(
                         "flag {flag}: {path}: read again, {count} token{plural}"
                     ));
                 }
@@ -115,9 +115,7 @@ impl TokenFile {
             Err(why) => {
                 if self.trouble.as_ref() != Some(&why) {
                     let line = self.line(&why);
-                    log(&format!(
-                        "{line}; the tokens from before are still accepted"
-                    ));
+                    logger::error(format!("{line}; the tokens from before are still accepted"));
                 }
                 self.trouble = Some(why);
             }

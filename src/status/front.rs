@@ -213,15 +213,19 @@ impl FrontStatus {
         vec![
             (
                 "connections_closed_total",
-                "Connections closed, by reason.",
+                "Connections closed by the gateway or the client, by reason.",
                 labelled("reason", closes),
             ),
             (
                 "backend_failures_total",
-                "Times that the workers were replaced because a response broke off.",
+                "Times that all worker threads were replaced because a response was incomplete.",
                 alone(&self.backend_failures),
             ),
-            ("panics_total", "Panics in any thread.", alone(&self.panics)),
+            (
+                "panics_total",
+                "Panics in any thread of the gateway.",
+                alone(&self.panics),
+            ),
         ]
     }
 
@@ -233,15 +237,15 @@ impl FrontStatus {
     pub(super) fn write(&self, to: &mut String) -> fmt::Result {
         let help = "Configured or detected limit, by resource.";
         write_resources(to, "limit", help, &self.limits)?;
-        let help = "How much of a resource is used.";
+        let help = "Current use of a limited resource, by resource.";
         write_resources(to, "used", help, &self.used)?;
-        let help = "Open connections, by state.";
+        let help = "Open client connections, by state.";
         head(to, "connections", "gauge", help)?;
         for (state, word) in ConnectionState::ALL {
             let connections = self.connections[state as usize].load(Relaxed);
             writeln!(to, "{PREFIX}connections{{state=\"{word}\"}} {connections}")?;
         }
-        let help = "Time that whole requests waited for a worker.";
+        let help = "Time that complete requests waited for a worker thread, in seconds.";
         self.queue_duration_milliseconds
             .write(to, QUEUE_DURATION, help, MILLISECONDS)
     }

@@ -98,30 +98,42 @@ impl Status {
         ];
         let upkeeps = Upkeep::ALL.map(|(upkeep, word)| (word, &self.upkeeps[upkeep as usize]));
         let errors = Upkeep::ALL.map(|(upkeep, word)| (word, &self.upkeep_errors[upkeep as usize]));
-        let help = "Sample lines of accepted pushes left out.";
+        let help = "Samples of accepted pushes that were not merged, by reason.";
         let skipped = ("samples_skipped_total", help, labelled("reason", skipped));
-        let help = "HELP texts of accepted pushes cut at -max-label-bytes.";
+        let help = "HELP texts of accepted pushes that were cut at -max-label-bytes.";
         let cut_help = ("help_texts_cut_total", help, alone(&self.cut_help_texts));
-        let help = "Series forgotten after -expire-after.";
+        let help = "Series removed because no push touched them for -expire-after.";
         let expired = ("series_expired_total", help, alone(&self.expired_series));
-        let help = "How often a new image of the process took over.";
+        let help = "Hand-overs to a new image of the process (SIGHUP).";
         let hand_overs = ("hand_overs_total", help, alone(&self.hand_overs));
-        let help = "Syncs and compactions of the journal.";
+        let help = "Completed syncs and rewrites of the journal, by operation.";
         let upkeeps = ("journal_upkeep_total", help, labelled("operation", upkeeps));
-        let help = "Syncs and compactions of the journal that failed.";
+        let help = "Failed syncs and rewrites of the journal, by operation.";
         let errors = (
             "journal_upkeep_errors_total",
             help,
             labelled("operation", errors),
         );
-        let help = "Pushes, by result.";
+        let help = "Pushes received, by result.";
         let pushes = ("pushes_total", help, labelled("result", pushes));
-        let help = "Sample lines added up.";
+        let help = "Samples of accepted pushes that were merged.";
         let samples = ("samples_merged_total", help, alone(&self.samples));
-        let help = "Scheduled resets that cleared the sums.";
+        let help = "Scheduled resets.";
         let resets = ("resets_total", help, alone(&self.resets));
+        let help = "Log lines dropped because stderr was not read in time.";
+        let dropped_lines = alone(&self.dropped_log_lines);
+        let dropped_lines = ("log_lines_dropped_total", help, dropped_lines);
         let mut counters = vec![
-            pushes, samples, skipped, cut_help, expired, resets, hand_overs, upkeeps, errors,
+            pushes,
+            samples,
+            skipped,
+            cut_help,
+            expired,
+            resets,
+            hand_overs,
+            dropped_lines,
+            upkeeps,
+            errors,
         ];
         counters.extend(self.front.counters());
         counters
@@ -135,7 +147,8 @@ impl Status {
     }
 
     fn write(&self, stored: &Stored, to: &mut String) -> fmt::Result {
-        self.write_process(to)?;
+        self.write_standard(&stored.process, to)?;
+        self.write_uptime(to)?;
         for (name, help, series) in self.counters() {
             head(to, name, "counter", help)?;
             for (labels, counter) in series {
@@ -143,11 +156,23 @@ impl Status {
             }
         }
         let (families, series) = (stored.families, stored.series);
-        sample(to, "families", "gauge", "Metric families stored.", families)?;
-        sample(to, "series", "gauge", "Time series stored.", series)?;
+        sample(
+            to,
+            "families",
+            "gauge",
+            "Metric families stored at present.",
+            families,
+        )?;
+        sample(
+            to,
+            "series",
+            "gauge",
+            "Time series stored at present.",
+            series,
+        )?;
         let (name, help) = (
             "idempotency_early_swaps_total",
-            "Generations of idempotency keys forgotten before 10 minutes, for lack of room.",
+            "Times that idempotency keys younger than 10 minutes were dropped to make room.",
         );
         sample(to, name, "counter", help, stored.early_key_swaps)?;
         self.front.write(to)?;
@@ -156,35 +181,32 @@ impl Status {
         }
         self.write_resets(to)?;
         self.write_requests(to)?;
-        let help = "Length of accepted pushes.";
+        let help = "Body size of accepted pushes in bytes, after decompression.";
         self.push_bytes.write(to, PUSH_BYTES, help, 1.0)?;
-        let help = "Time to read and merge an accepted push, its transfer left out.";
+        let help = "Time to parse and merge an accepted push in seconds, without its transfer.";
         self.push_duration_nanoseconds
             .write(to, PUSH_DURATION, help, NANOSECONDS)
     }
 
-    fn write_process(&self, to: &mut String) -> fmt::Result {
-        let version = env!("CARGO_PKG_VERSION");
-        head(to, "build_info", "gauge", "1, with the version as a label.")?;
-        writeln!(to, "{PREFIX}build_info{{version=\"{version}\"}} 1")?;
+    fn write_uptime(&self, to: &mut String) -> fmt::Result {
         let (start, help) = (
             self.start_time_seconds,
-            "When the process started, unix time.",
+            "Unix time at which the process started, in seconds.",
         );
         sample(to, "start_time_seconds", "gauge", help, start)?;
         let uptime = (self.uptime_before + self.started.elapsed()).as_secs_f64();
-        let help = "How long the process has been running.";
+        let help = "Time since the process started, in seconds.";
         sample(to, "uptime_seconds", "gauge", help, uptime)
     }
 
     fn write_resets(&self, to: &mut String) -> fmt::Result {
         let last = self.last_reset_timestamp_seconds.load(Relaxed);
         if last != NEVER {
-            let help = "When the aggregate was last cleared, unix time.";
+            let help = "Unix time of the last scheduled reset, in seconds.";
             sample(to, "last_reset_timestamp_seconds", "gauge", help, last)?;
         }
         if let Some(next) = self.next_reset() {
-            let help = "When the aggregate will be cleared next, unix time.";
+            let help = "Unix time of the next scheduled reset, in seconds.";
             sample(to, "next_reset_timestamp_seconds", "gauge", help, next)?;
         }
         Ok(())
@@ -192,7 +214,12 @@ impl Status {
 
     /// Of those that never were, nothing is said: there are thousands.
     fn write_requests(&self, to: &mut String) -> fmt::Result {
-        head(to, REQUESTS, "counter", "HTTP requests answered.")?;
+        head(
+            to,
+            REQUESTS,
+            "counter",
+            "HTTP requests answered, by handler and status code.",
+        )?;
         for (handler, code, counter) in self.requests() {
             let requests = counter.load(Relaxed);
             if requests > 0 {
@@ -217,9 +244,9 @@ pub(super) fn labelled<'a, const WORDS: usize>(
 }
 
 fn write_journal(journal: &StoredJournal, to: &mut String) -> fmt::Result {
-    let help = "Length of the journal.";
+    let help = "Size of the journal in bytes.";
     sample(to, "journal_size_bytes", "gauge", help, journal.bytes)?;
-    let help = "How much of the journal is its snapshot.";
+    let help = "Size of the snapshot at the start of the journal, in bytes.";
     sample(
         to,
         "journal_snapshot_bytes",
@@ -227,7 +254,7 @@ fn write_journal(journal: &StoredJournal, to: &mut String) -> fmt::Result {
         help,
         journal.snapshot_bytes,
     )?;
-    let help = "1 when pushes can be kept, 0 when they are refused for the reason below.";
+    let help = "Whether the journal accepts pushes: 1 if it does, 0 if pushes are refused.";
     let up = u8::from(journal.trouble.is_none());
     sample(to, "journal_up", "gauge", help, up)?;
     if let Some(trouble) = &journal.trouble {
@@ -235,7 +262,7 @@ fn write_journal(journal: &StoredJournal, to: &mut String) -> fmt::Result {
             to,
             "journal_trouble_info",
             "gauge",
-            "1, with the reason as a label.",
+            "Why the journal refuses pushes; the value is always 1.",
         )?;
         let reason = trouble
             .replace('\\', r"\\")

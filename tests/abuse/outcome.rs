@@ -26,7 +26,9 @@ pub const RECOVERED_LATENCY_MAX: Duration = Duration::from_millis(100);
 /// Twice what is wanted.
 pub const RECOVERY_MAX: Duration = Duration::from_secs(10);
 
-const STDERR_LINES_MAX: u64 = 60;
+/// Refusals cost the log no more than ten lines a second; and what else there may be.
+const STDERR_LINES_PER_SECOND_MAX: u64 = 10;
+const OTHER_STDERR_LINES_MAX: u64 = 30;
 const THREADS_MAX: usize = 20;
 
 /// What a gateway says in the end.
@@ -149,8 +151,13 @@ impl Outcome<'_> {
         }
     }
 
+    fn stderr_lines_max(&self) -> u64 {
+        let seconds = self.duration.as_secs() + 1;
+        OTHER_STDERR_LINES_MAX + STDERR_LINES_PER_SECOND_MAX * seconds
+    }
+
     fn check_resources(&self, broken: &mut Vec<String>) {
-        if self.stderr.lines > STDERR_LINES_MAX {
+        if self.stderr.lines > self.stderr_lines_max() {
             broken.push(format!("{} lines on stderr", self.stderr.lines));
         }
         if self.peak_mebibytes > self.attack.mebibytes_max {
@@ -216,7 +223,7 @@ impl Outcome<'_> {
                 eprintln!("{name}: the first failed request of {who}: {failure}");
             }
         }
-        if self.stderr.lines > STDERR_LINES_MAX || !broken.is_empty() {
+        if self.stderr.lines > self.stderr_lines_max() || !broken.is_empty() {
             for line in &self.stderr.first_lines {
                 eprintln!("{name}: stderr: {line}");
             }

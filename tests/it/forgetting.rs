@@ -148,7 +148,7 @@ fn silent_series_expire() {
     }
     assert!(begin.elapsed() >= Duration::from_secs(10), "{all}");
     assert_eq!(gateway.scrape(), format!("{left}{touches}\n"));
-    gateway.wait_for_line("expired: 1 families, 2 series");
+    gateway.wait_for_line("expired: 1 family, 2 series");
     let expired = gateway.own_metric("aggregation_gateway_series_expired_total");
     assert_eq!(expired, 2.0);
     gateway.signal(Signal::KILL);

@@ -318,7 +318,6 @@ fn own_metrics() {
             "{series}"
         );
     }
-    check(&gateway, "build_info{version=\"0.1.0\"}", 1.0);
     check(&gateway, "pushes_total{result=\"accepted\"}", 4.0);
     check(&gateway, "pushes_total{result=\"invalid\"}", 2.0);
     check(&gateway, "pushes_total{result=\"conflict\"}", 1.0);

@@ -351,8 +351,8 @@ fn sigterm_ends_a_start() {
         let mut command = command(&["-journal", &path, "-listen", "127.0.0.1:0"]);
         let process = command.stderr(std::process::Stdio::piped()).spawn();
         let mut starting = RunningGateway::watch(process.unwrap());
-        // The thread that watches for signals has begun.
-        wait_until(|| starting.threads() > 1);
+        // The thread that watches for signals has begun, behind that of the log.
+        wait_until(|| starting.threads() > 2);
         starting.signal(signal);
         assert_eq!(starting.wait().code(), Some(0));
         let lines = starting.remaining_lines();

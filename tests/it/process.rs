@@ -1,5 +1,6 @@
 //! The process: its flags, what it says, its resets, its end.
 
+use std::env::consts::ARCH;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
 use std::process::Stdio;
@@ -9,7 +10,7 @@ use prometheus_aggregation_gateway::listen::ListenAddress;
 use prometheus_aggregation_gateway::probe::{self, Page};
 use rustix::process::Signal;
 
-use crate::running_gateway::{PATIENCE, RunningGateway, command, wait_until};
+use crate::running_gateway::{PATIENCE, RunningGateway, command, said, wait_until};
 
 /// `-probe` is for who has no curl, such as a container's health check.
 #[test]
@@ -82,8 +83,7 @@ fn wrong_arguments() {
             arguments.extend(["-listen", &address]);
         }
         let output = command(&arguments).output().unwrap();
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(stderr, format!("prometheus-aggregation-gateway: {line}\n"));
+        assert_eq!(said(&output.stderr), format!("{line}\n"));
         assert_eq!(output.status.code(), Some(2));
     }
     check(&["-nonsense"], "unknown flag `-nonsense`; see -help");
@@ -171,9 +171,18 @@ fn help_and_version() {
         let expected = concat!(
             "prometheus-aggregation-gateway ",
             env!("CARGO_PKG_VERSION"),
-            "\n"
+            " (commit "
         );
-        assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
+        let printed = String::from_utf8(output.stdout).unwrap();
+        let behind = printed.strip_prefix(expected);
+        let (commit, target) = behind.and_then(|behind| behind.split_once(", ")).unwrap();
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        assert!(
+            !commit.is_empty() && commit.chars().all(is_word),
+            "{printed}"
+        );
+        let target = target.strip_suffix(")\n").unwrap();
+        assert!(target.starts_with(&format!("{ARCH}-linux-")), "{printed}");
     }
 }
 
@@ -224,9 +233,9 @@ fn address_in_use() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let output = command(&["-listen", &address]).output().unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
+    let stderr = said(&output.stderr);
     // What stands between is of the C library.
-    let expected = format!("prometheus-aggregation-gateway: cannot listen on {address}: Address ");
+    let expected = format!("cannot listen on {address}: Address ");
     assert!(stderr.starts_with(&expected), "{stderr}");
     assert!(stderr.ends_with(" in use (os error 98)\n"), "{stderr}");
     assert_eq!(output.status.code(), Some(1));
@@ -392,7 +401,7 @@ fn a_stalled_request_is_given_up() {
     let mut gateway = RunningGateway::start(&["-workers", "2"]);
     let _connection = gateway.begin_push(5000, b"");
     gateway.signal(Signal::TERM);
-    gateway.wait_for_line("requests in flight were given up after 5 s");
+    gateway.wait_for_line("1 request in flight was given up after 5 s");
     assert_eq!(gateway.wait().code(), Some(0));
 }
 

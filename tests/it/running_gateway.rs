@@ -18,6 +18,8 @@ use rustix::process::{
     pidfd_open, prlimit,
 };
 
+pub use crate::log_text::{said, unstamped};
+
 /// How long anything may take before a test gives up. Machines are slow and busy at times.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -130,18 +132,34 @@ impl RunningGateway {
         }
     }
 
+    /// A process whose stderr somebody else reads.
+    pub fn unwatched(process: Child) -> RunningGateway {
+        RunningGateway {
+            process,
+            stderr: Mutex::new(channel().1),
+            address: ([127, 0, 0, 1], 0).into(),
+        }
+    }
+
     #[track_caller]
     pub fn wait_until_it_listens(&mut self) {
         let line = self.wait_for_line(" listens on ");
         let (_, address) = line.split_once(" listens on ").expect("it was waited for");
         let (_, port) = address.rsplit_once(':').expect("an address has a port");
-        let port = port.trim_end_matches(" (IPv6 and IPv4)").parse();
+        let port = port.split(|c: char| !c.is_ascii_digit()).next();
+        let port = port.and_then(|port| port.parse().ok());
         self.address.set_port(port.expect("a port is a number"));
     }
 
-    /// Waits for a line on stderr that contains `text`.
+    /// Waits for a line on stderr that contains `text`, and gives it without its time and level.
     #[track_caller]
     pub fn wait_for_line(&self, text: &str) -> String {
+        unstamped(&self.wait_for_whole_line(text)).to_owned()
+    }
+
+    /// Waits for a line on stderr that contains `text`, and gives it as it is.
+    #[track_caller]
+    pub fn wait_for_whole_line(&self, text: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         let stderr = self
             .stderr
@@ -163,6 +181,7 @@ impl RunningGateway {
         stderr
             .expect("only one test thread reads it")
             .iter()
+            .map(|line| unstamped(&line).to_owned())
             .collect()
     }
 

@@ -14,7 +14,9 @@ use prometheus_aggregation_gateway::rules::Rules;
 use rustix::process::Signal;
 
 use crate::push_text::PushText;
-use crate::running_gateway::{RunningGateway, ScratchFolder, command, scratch_folder, wait_until};
+use crate::running_gateway::{
+    RunningGateway, ScratchFolder, command, said, scratch_folder, wait_until,
+};
 
 fn journal(folder: &ScratchFolder) -> String {
     let path = folder.path().join("sums");
@@ -115,7 +117,7 @@ fn a_missed_reset_is_made_at_the_start() {
     let process = command.stderr(Stdio::piped()).spawn().unwrap();
     let mut gateway = RunningGateway::watch(process);
     // Nobody is answered before it.
-    gateway.wait_for_line("reset: cleared 1 families, 2 series; next reset ");
+    gateway.wait_for_line("reset: cleared 1 family, 2 series; next reset ");
     gateway.wait_until_it_listens();
     assert_eq!(gateway.scrape(), "");
     gateway.push("/metrics", "d 1\n");
@@ -138,8 +140,8 @@ fn a_journal_that_cannot_be_used_is_refused() {
         let output = command(&["-listen", &address, "-journal", path])
             .output()
             .unwrap();
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        let expected = format!("prometheus-aggregation-gateway: journal {path}: {line}");
+        let stderr = said(&output.stderr);
+        let expected = format!("journal {path}: {line}");
         assert!(stderr.starts_with(&expected), "{stderr}");
         assert_eq!(
             (stderr.lines().count(), output.status.code()),

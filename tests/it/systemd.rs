@@ -29,7 +29,7 @@ fn systemd_is_told() {
     wait_for("RELOADING=1");
     wait_for("READY=1");
     assert_eq!(gateway.push("/metrics", "some 1\n").code, 200);
-    wait_for("STATUS=1 families, 1 series");
+    wait_for("STATUS=1 family, 1 series");
     gateway.signal(Signal::TERM);
     wait_for("STOPPING=1");
     assert_eq!(gateway.wait().code(), Some(0));

@@ -10,10 +10,12 @@ use std::process::Command;
 /// of another one's name is a part of it.
 const MODULES: &[(&str, Room, &[&str])] = &[
     ("base64", Room::Core, &[]),
+    ("build", Room::Core, &[]),
     ("duration", Room::Core, &[]),
     ("excerpt", Room::Core, &[]),
     ("keyed_hash", Room::Core, &[]),
     ("label_limits", Room::Core, &["excerpt"]),
+    ("log", Room::Core, &["excerpt"]),
     ("metric", Room::Core, &["keyed_hash"]),
     ("number", Room::Core, &[]),
     ("percent_encoding", Room::Core, &[]),
@@ -70,10 +72,12 @@ const MODULES: &[(&str, Room, &[&str])] = &[
             "stable_hash",
         ],
     ),
+    ("process", Room::Shell, &[]),
     ("schedule", Room::Shell, &["duration"]),
-    ("status", Room::Shell, &["metric"]),
+    ("status", Room::Shell, &["build", "metric", "process"]),
     ("listen", Room::Shell, &["excerpt"]),
     ("probe", Room::Shell, &["excerpt"]),
+    ("proxy", Room::Shell, &["excerpt"]),
     (
         "http",
         Room::Shell,
@@ -84,8 +88,12 @@ const MODULES: &[(&str, Room, &[&str])] = &[
             "excerpt",
             "gateway",
             "listen",
+            "log",
             "parse",
             "percent_encoding",
+            "probe",
+            "process",
+            "proxy",
             "render",
             "status",
             "tokens",
@@ -95,13 +103,16 @@ const MODULES: &[(&str, Room, &[&str])] = &[
     (
         "cli",
         Room::Shell,
-        &["duration", "excerpt", "listen", "metric", "probe", "rules"],
+        &[
+            "duration", "excerpt", "listen", "log", "metric", "probe", "proxy", "rules",
+        ],
     ),
     (
         "main",
         Room::Shell,
         &[
             "aggregate",
+            "build",
             "cli",
             "clock",
             "excerpt",
@@ -110,7 +121,9 @@ const MODULES: &[(&str, Room, &[&str])] = &[
             "journal",
             "label_limits",
             "listen",
+            "log",
             "probe",
+            "process",
             "rules",
             "schedule",
             "http",
@@ -128,7 +141,7 @@ enum Room {
 
 /// A word, and the modules that may use it.
 const WORDS: &[(&str, &[&str])] = &[
-    ("Mutex", &["gateway", "http"]),
+    ("Mutex", &["gateway", "http", "status"]),
     ("RwLock", &["gateway"]),
     ("tiny_http", &["http"]),
     ("httparse", &["http"]),
@@ -136,7 +149,10 @@ const WORDS: &[(&str, &[&str])] = &[
     ("chrono", &["schedule", "main"]),
     ("cron", &["schedule"]),
     ("pico_args", &["cli"]),
-    ("rustix", &["handoff", "http", "journal", "listen", "main"]),
+    (
+        "rustix",
+        &["handoff", "http", "journal", "listen", "main", "process"],
+    ),
     ("nix", &["handoff", "main"]),
     ("constant_time_eq", &["tokens"]),
     ("crc32fast", &["compression", "journal"]),
@@ -147,11 +163,11 @@ const WORDS: &[(&str, &[&str])] = &[
     ("SystemTime", &["clock", "status"]),
     (
         "std::fs",
-        &["handoff", "http", "journal", "main", "schedule"],
+        &["handoff", "http", "journal", "main", "process", "schedule"],
     ),
     (
         "std::env",
-        &["handoff", "http", "listen", "main", "schedule"],
+        &["build", "handoff", "http", "listen", "main", "schedule"],
     ),
     ("println", &[]),
     ("eprintln", &[]),

@@ -92,6 +92,7 @@ impl Gate {
             held: Vec::new(),
             cut_off: 0,
         };
+        self.requests_log.end();
         let now_ms = self.now_ms;
         for (connection, deadline_ms) in self.connections.drain(..).zip(&self.deadlines_ms) {
             let Some(connection) = connection else {

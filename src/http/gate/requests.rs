@@ -1,5 +1,7 @@
 //! From what clients send to whole requests that wait for a worker.
 
+use std::sync::Arc;
+
 use super::super::AdminApi;
 use super::super::answer::Answer;
 use super::super::chunked::{ChunkError, Chunked, append};
@@ -7,10 +9,13 @@ use super::super::connection::{Phase, Rest, Token, Upload};
 use super::super::exchange::Exchange;
 use super::super::head::{Expectation, Framing, Head, HeadError, PASSED_ON, read_head};
 use super::super::pace::Pace;
+use super::super::raw_head::field_values;
 use super::super::response::Client;
 use super::super::route::Route;
 use super::responses::Waiting;
 use super::{Gate, NEVER, SAME_ORIGIN, TURN_BYTES, UNLISTED_ORIGIN};
+use crate::probe::USER_AGENT;
+use crate::proxy::sender;
 use crate::status::{CloseReason, Handler, PushResult};
 
 /// Pushes with a longer body, or a longer head, do not share a channel with others.
@@ -136,17 +141,25 @@ impl Gate {
             Ok(None) => {
                 connection.input = bytes.to_vec();
                 if matches!(connection.phase, Phase::Idle) {
+                    connection.handler = Handler::None;
+                    connection.sender = connection.peer;
+                    connection.is_probe = false;
                     self.set_phase(token, Phase::Head);
                     self.set_deadline(token, self.timeouts_ms.head);
                 }
             }
-            Err(error) => self.refuse_head(token, &error),
+            Err(error) => {
+                self.remember_head(token, bytes);
+                self.refuse_head(token, &error);
+            }
         }
     }
 
     fn refuse_head(&mut self, token: Token, error: &HeadError) {
         if let Some(connection) = self.get(token) {
             connection.client = Client::UNKNOWN;
+            connection.sender = connection.peer;
+            connection.is_probe = false;
             connection.handler = Handler::None;
             connection.cross_origin = UNLISTED_ORIGIN;
         }
@@ -164,38 +177,22 @@ impl Gate {
         connection.client = Client::of(head);
         connection.handler = handler(route);
         connection.cross_origin = cross_origin;
+        connection.is_probe = is_probe(route, &bytes[..head.bytes]);
+        if !self.site.trusted_proxies.is_empty() {
+            self.find_sender(token, &bytes[..head.bytes]);
+        }
         if let Err(denied) = self.site.access.check(route, head) {
             return self.deny(token, head, denied, bytes);
         }
-        let body_bytes_max = self.site.body_bytes_max;
         let rest = &bytes[head.bytes..];
         let mut body = Vec::new();
-        let (used, upload) = match head.framing {
-            Framing::None => (0, None),
-            Framing::Length(length) => match usize::try_from(length) {
-                Ok(length) if length <= body_bytes_max => {
-                    let used = rest.len().min(length);
-                    if let Err(error) = append(&mut body, &rest[..used]) {
-                        self.refuse_body(token, error);
-                        return bytes.len();
-                    }
-                    (used, (used < length).then_some(Rest::Length(length - used)))
-                }
-                _ => {
-                    self.refuse_body(token, ChunkError::TooLong);
-                    return bytes.len();
-                }
-            },
-            Framing::Chunked => {
-                let mut chunked = Chunked::default();
-                match chunked.decode(rest, &mut body, body_bytes_max) {
-                    Ok(decoded) if decoded.is_end => (decoded.bytes, None),
-                    Ok(decoded) => (decoded.bytes, Some(Rest::Chunked(chunked))),
-                    Err(error) => {
-                        self.refuse_body(token, error);
-                        return bytes.len();
-                    }
-                }
+        let begun = begin_body(head.framing, rest, &mut body, self.site.body_bytes_max);
+        let (used, upload) = match begun {
+            Ok(begun) => begun,
+            Err(error) => {
+                self.remember_head(token, bytes);
+                self.refuse_body(token, error);
+                return bytes.len();
             }
         };
         match upload {
@@ -211,16 +208,25 @@ impl Gate {
     /// Refuses a request that shows no token of those that it needs, before its body is read or
     /// asked for. Where there is no body, its connection takes the next request.
     fn deny(&mut self, token: Token, head: &Head<'_>, answer: Answer, bytes: &[u8]) -> usize {
+        self.remember_head(token, bytes);
         let result = PushResult::Unauthorized;
         if head.framing != Framing::None {
             self.refuse(token, answer, result, CloseReason::Unauthorized);
             return bytes.len();
         }
         self.count_push(token, result);
-        self.log_refusal(token, &answer);
         self.set_phase(token, Phase::Responding);
         self.respond_with(token, answer);
         head.bytes
+    }
+
+    /// Finds out who has sent a request that came from a trusted proxy.
+    fn find_sender(&mut self, token: Token, head: &[u8]) {
+        let site = Arc::clone(&self.site);
+        if let Some(connection) = self.get(token) {
+            let forwarded_for = field_values(head, "X-Forwarded-For");
+            connection.sender = sender(connection.peer, forwarded_for, &site.trusted_proxies);
+        }
     }
 
     fn begin_upload(
@@ -379,6 +385,43 @@ fn write_request(to: &mut Vec<u8>, head: &Head<'_>) {
             to.extend_from_slice(b"\r\n");
         }
     }
+}
+
+/// Takes what has come of a body, and gives how much that was, and how the rest is read if there is
+/// more.
+fn begin_body(
+    framing: Framing,
+    bytes: &[u8],
+    body: &mut Vec<u8>,
+    body_bytes_max: usize,
+) -> Result<(usize, Option<Rest>), ChunkError> {
+    match framing {
+        Framing::None => Ok((0, None)),
+        Framing::Length(length) => {
+            let length = usize::try_from(length).ok();
+            let length = length.filter(|length| *length <= body_bytes_max);
+            let length = length.ok_or(ChunkError::TooLong)?;
+            let used = bytes.len().min(length);
+            append(body, &bytes[..used])?;
+            Ok((used, (used < length).then_some(Rest::Length(length - used))))
+        }
+        Framing::Chunked => {
+            let mut chunked = Chunked::default();
+            let decoded = chunked.decode(bytes, body, body_bytes_max)?;
+            let rest = (!decoded.is_end).then_some(Rest::Chunked(chunked));
+            Ok((decoded.bytes, rest))
+        }
+    }
+}
+
+/// Whether the gateway itself asks, by `-probe`. Whoever says so, too, is not counted either: that
+/// is why only pages can be asked for so.
+fn is_probe(route: Route<'_>, head: &[u8]) -> bool {
+    let is_page = matches!(
+        route,
+        Route::Healthy | Route::Ready | Route::Scrape | Route::OwnMetrics | Route::NotFound
+    );
+    is_page && field_values(head, "User-Agent").any(|agent| agent == USER_AGENT.as_bytes())
 }
 
 /// What a request is counted as.

@@ -11,6 +11,7 @@ use super::super::exchange::{EXCHANGE, Exchange};
 use super::super::head::Persistence;
 use super::super::response::{Delimiter, Malformed, Response, Wants, read_response, write_head};
 use super::{Gate, Mode, TURN_BYTES};
+use crate::log::{Event as LogEvent, Level};
 use crate::status::{CloseReason, Handler, PushResult};
 
 /// Bodies that do not go with short pushes are merged at once up to this length, or one of them.
@@ -18,9 +19,6 @@ const MERGING_BYTES_MAX: usize = 32 << 20;
 
 /// How long a client is waited for that has been refused, in milliseconds.
 const LINGER_MS: u64 = 2_000;
-
-/// At most one line in so long about requests that are refused, in milliseconds.
-const LOG_INTERVAL_MS: u64 = 10_000;
 
 /// A request that waits for a channel.
 #[derive(Debug)]
@@ -132,6 +130,7 @@ impl Gate {
         }
         let output = &mut channel.output;
         output.extend_from_slice(&waiting.request);
+        let request = waiting.request;
         if let Some(slot) = slot {
             // A vector takes whatever is written.
             let _ = write!(output, "{EXCHANGE}: {slot}\r\n");
@@ -142,6 +141,9 @@ impl Gate {
             slot,
             body_bytes,
         });
+        if !is_stream && let Some(connection) = self.get(token) {
+            connection.request = request;
+        }
     }
 
     /// Frees what nobody waits for any more.
@@ -265,8 +267,15 @@ impl Gate {
         }
         connection.write(&composed);
         let handler = connection.handler;
-        self.site.status.count_request(handler, response.code);
+        if !connection.is_probe {
+            self.site.status.count_request(handler, response.code);
+        }
         self.composed = composed;
+        if response.code >= 400 || handler == Handler::Admin {
+            self.log_response(token, response);
+        } else {
+            connection.request = Vec::new();
+        }
     }
 
     /// Gives a client the whole response to its request.
@@ -357,7 +366,7 @@ impl Gate {
         reason: CloseReason,
     ) {
         self.count_push(token, result);
-        self.log_refusal(token, &answer);
+        self.remember_begun(token);
         self.site.status.front.count_close(reason);
         if let Some(connection) = self.get(token) {
             connection.client.persistence = Persistence::Close;
@@ -377,22 +386,6 @@ impl Gate {
             self.respond(token, &response);
         }
         self.count_memory(token);
-    }
-
-    pub(super) fn log_refusal(&mut self, token: Token, answer: &Answer) {
-        let now_ms = self.now_ms;
-        let Some(connection) = self.get(token) else {
-            return;
-        };
-        let peer = connection.peer;
-        if now_ms >= self.next_log_ms {
-            self.next_log_ms = now_ms + LOG_INTERVAL_MS;
-            let (code, line) = (answer.code, answer.line());
-            (self.log)(&format!(
-                "refused a request from {peer} with {code}: {line} (of more within 10 s, nothing \
-                 is said; see aggregation_gateway_http_requests_total)"
-            ));
-        }
     }
 
     /// Asks a worker whether it answers, as a client would.
@@ -422,7 +415,8 @@ impl Gate {
         // have left is in their own table.
         drop(failed.stop());
         self.exchanges = exchanges;
-        (self.log)("a worker's response broke off; its requests were cut off");
+        let line = "a worker's response broke off; its requests were cut off";
+        (self.requests_log.log)(LogEvent::new(Level::Error, line));
         for waiter in waiters {
             if let Waiter::Client { token, .. } = waiter {
                 self.close(token, CloseReason::Backend);

@@ -245,6 +245,7 @@ impl Gate {
     /// A scrape has waited for a view for too long.
     pub(super) fn refuse_scrape(&mut self, token: Token) {
         self.set_phase(token, Phase::Responding);
+        self.remember_head(token, b"GET /metrics");
         let line = "overloaded by slow scrapers; scrape again later";
         self.respond_with(token, Answer::refusal(503, line));
     }
