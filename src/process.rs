@@ -7,12 +7,14 @@ use std::fs;
 use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit};
-use rustix::time::{ClockId, clock_gettime};
+
+/// Of the system's clock that CPU time is shown in: `USER_HZ`, the same on all architectures here.
+const TICKS_PER_SECOND: u64 = 100;
 
 /// What a process uses. Unknown is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// CPU time of all threads, in user and system mode.
+    /// CPU time of all threads, in user and system mode. The system shows hundredths of a second.
     pub cpu_duration: Option<Duration>,
     /// Open file descriptors.
     pub descriptors: Option<u64>,
@@ -30,28 +32,40 @@ impl Usage {
     /// Of this process, now. Takes some 20 us, and 0.3 us for each descriptor.
     #[must_use]
     pub fn now() -> Usage {
-        let cpu = clock_gettime(ClockId::ProcessCPUTime);
         let entries = fs::read_dir("/proc/self/fd").map(Iterator::count);
-        let status = fs::read_to_string("/proc/self/status");
+        let [stat, status] = ["stat", "status"].map(|file| {
+            let text = fs::read_to_string(format!("/proc/self/{file}"));
+            text.unwrap_or_default()
+        });
         Usage {
-            cpu_duration: cpu.try_into().ok(),
             // One of them was for looking.
             descriptors: entries.ok().map(|count| count.saturating_sub(1) as u64),
             descriptors_max: getrlimit(Resource::Nofile).current,
-            ..Usage::of_status(&status.unwrap_or_default())
+            ..Usage::read(&stat, &status)
         }
     }
 
-    /// What stands in `/proc/self/status` (proc(5)).
+    /// What stands in the files `stat` and `status` of a process (proc(5)).
     #[must_use]
-    pub fn of_status(text: &str) -> Usage {
+    pub fn read(stat: &str, status: &str) -> Usage {
         Usage {
-            virtual_memory_bytes: kilobytes(text, "VmSize:"),
-            resident_memory_bytes: kilobytes(text, "VmRSS:"),
-            threads: value(text, "Threads:").and_then(|number| number.parse().ok()),
+            cpu_duration: cpu_duration(stat),
+            virtual_memory_bytes: kilobytes(status, "VmSize:"),
+            resident_memory_bytes: kilobytes(status, "VmRSS:"),
+            threads: value(status, "Threads:").and_then(|number| number.parse().ok()),
             ..Usage::default()
         }
     }
+}
+
+/// Fields 14 and 15; the second one is a name in parentheses, which may hold anything.
+fn cpu_duration(stat: &str) -> Option<Duration> {
+    let (_, behind_name) = stat.rsplit_once(") ")?;
+    let mut fields = behind_name.split(' ').skip(11);
+    let mut ticks = || fields.next()?.parse::<u64>().ok();
+    let ticks = ticks()?.checked_add(ticks()?)?;
+    let millis = ticks.checked_mul(1_000 / TICKS_PER_SECOND)?;
+    Some(Duration::from_millis(millis))
 }
 
 /// A size in a file of proc(5), where it stands in kilobytes behind its name; in bytes.

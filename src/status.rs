@@ -1,7 +1,8 @@
 //! What the gateway says of itself: counters that any thread adds to, and their page.
 //!
-//! Invariant: nobody waits for anybody: there are atomics, and the lock of one short list. The metrics
-//! are in a namespace of their own, but for those of the process, and are never mixed with pushed ones.
+//! Invariant: nobody waits for anybody: there are atomics, and the lock of one short list. The
+//! metrics are in a namespace of their own, but for those of the process, and are never mixed with
+//! pushed ones.
 
 mod front;
 mod page;

@@ -26,7 +26,7 @@ pub fn delete(site: &Site, labels: &str, allowed: &'static str) -> Answer {
         return Answer::refusal(405, line).with_field("Allow", allowed);
     }
     match site.gateway.delete_labels(site.clock.now_millis(), labels) {
-        Ok(size) => removed(size),
+        Ok(gone) => removed(gone),
         Err(DeleteError::NotKept(error)) => not_kept(&error),
         Err(error) => Answer::refusal(400, error),
     }

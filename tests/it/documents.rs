@@ -158,6 +158,9 @@ The time zone of the schedule; without it, that of /etc/localtime.
 The socket that systemd passes, which is taken instead of
 .BR \-listen .
 .TP
+.B JOURNAL_STREAM
+By this, systemd says that stderr is its journal: lines of the log begin with their priority then.
+.TP
 .B NOTIFY_SOCKET
 Where systemd is told of the state, and that the gateway answers.
 .SH FILES

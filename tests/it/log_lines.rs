@@ -1,5 +1,7 @@
 //! Lines of the log, and how many there may be: without a process.
 
+use std::time::Duration;
+
 use prometheus_aggregation_gateway::log::{
     Event, Format, LINES_PER_SECOND_MAX, Level, Limiter, Stamp, Style, Verdict, printable,
 };
@@ -179,17 +181,19 @@ fn the_last_refusals_are_kept() {
 
 #[test]
 fn what_the_system_says_of_a_process() {
-    let text = "Name:\tx\nVmPeak:\t   9 kB\nVmSize:\t  12 kB\nVmRSS:\t 3 kB\nThreads:\t7\n";
-    let usage = Usage::of_status(text);
+    let stat = "7 (a) b) S 1 7 7 0 -1 4194560 99 0 0 0 123 45 0 0 20 0 1 0 3 12288 5";
+    let status = "Name:\tx\nVmPeak:\t   9 kB\nVmSize:\t  12 kB\nVmRSS:\t 3 kB\nThreads:\t7\n";
+    let usage = Usage::read(stat, status);
+    assert_eq!(usage.cpu_duration, Some(Duration::from_millis(1_680)));
     assert_eq!(usage.virtual_memory_bytes, Some(12 * 1024));
     assert_eq!(usage.resident_memory_bytes, Some(3 * 1024));
     assert_eq!(usage.threads, Some(7));
-    assert_eq!(
-        Usage::of_status("VmSize: many kB\nThreads: -1"),
-        Usage::default()
-    );
+    for stat in ["", "7 (a) S 1", "7 (a) S 1 7 7 0 -1 9 9 0 0 0 123 x"] {
+        let usage = Usage::read(stat, "VmSize: many kB\nThreads: -1");
+        assert_eq!(usage, Usage::default());
+    }
     let now = Usage::now();
     assert!(now.descriptors.is_some_and(|number| number >= 3));
     assert!(now.descriptors <= now.descriptors_max, "{now:?}");
-    assert!(now.cpu_duration.is_some_and(|duration| !duration.is_zero()));
+    assert!(now.cpu_duration.is_some());
 }
