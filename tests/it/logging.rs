@@ -28,11 +28,10 @@ fn check(gateway: &RunningGateway, line: &str) {
     assert!(found.starts_with(line), "{found}");
 }
 
-/// Those of workers and those of the gate: each names the sender, the path and the reason.
+/// Each names the sender, the path and the reason, and no query.
 #[test]
 fn refusals_are_logged() {
-    let flags = ["-max-body-bytes=1000", "-max-series=1", "-head-timeout=1s"];
-    let gateway = RunningGateway::start(&flags);
+    let gateway = RunningGateway::start(&["-max-series=1"]);
     let of = "sender=127.0.0.1 method=POST path=/metrics";
     assert_eq!(
         gateway.push("/metrics/job/a?key=secret", "x 1\nx 1\n").code,
@@ -45,6 +44,20 @@ fn refusals_are_logged() {
     assert!(unstamped(&line).starts_with(&expected), "{line}");
     assert_eq!(gateway.push("/metrics", "x 1\ny 1\n").code, 429);
     check(&gateway, &format!("push refused {of} status=429 reason="));
+    assert_eq!(gateway.get("/nowhere?a").code, 404);
+    let line = gateway.wait_for_whole_line("/nowhere");
+    let of = "request refused sender=127.0.0.1 method=GET path=/nowhere status=404";
+    assert!(line.contains(&format!("Z INFO {of}")), "{line}");
+    assert_eq!(gateway.request("HEAD", "/metrics/x", "", b"").code, 405);
+    let of = "request refused sender=127.0.0.1 method=HEAD path=/metrics/x status=405";
+    check(&gateway, &format!("{of} reason=\"Method Not Allowed\""));
+}
+
+/// Those of the gate, too: what can be shown of a request is shown.
+#[test]
+fn refusals_of_the_gate_are_logged() {
+    let gateway = RunningGateway::start(&["-max-body-bytes=1000", "-head-timeout=1s"]);
+    let of = "sender=127.0.0.1 method=POST path=/metrics";
     send(
         &gateway,
         b"POST /metrics/job/b HTTP/1.1\r\nContent-Length: 1001\r\n\r\n",
@@ -55,7 +68,6 @@ fn refusals_are_logged() {
         &gateway,
         &format!("push refused {of}/job/b status=413 reason=\"{reason}\""),
     );
-    // Of what cannot be read, what can be shown is shown.
     send(
         &gateway,
         b"POST /metrics/\x1b[31m\xe2\x80\xae\xff HTTP/1.1\r\n\r\n",
@@ -94,13 +106,6 @@ fn refusals_are_logged() {
         &gateway,
         &format!("push refused {of} status=400 reason=\"the connection ended"),
     );
-    assert_eq!(gateway.get("/nowhere?a").code, 404);
-    let line = gateway.wait_for_whole_line("/nowhere");
-    let of = "request refused sender=127.0.0.1 method=GET path=/nowhere status=404";
-    assert!(line.contains(&format!("Z INFO {of}")), "{line}");
-    assert_eq!(gateway.request("HEAD", "/metrics/x", "", b"").code, 405);
-    let of = "request refused sender=127.0.0.1 method=HEAD path=/metrics/x status=405";
-    check(&gateway, &format!("{of} reason=\"Method Not Allowed\""));
 }
 
 /// Any number of them costs the log a few lines, and each is counted.
