@@ -14,11 +14,17 @@ pub fn method_and_path(head: &[u8]) -> (String, String) {
     let line = head.split(|byte| matches!(byte, b'\r' | b'\n')).next();
     let mut words = line.unwrap_or_default().split(|byte| *byte == b' ');
     let [method, target] = [words.next(), words.next()].map(Option::unwrap_or_default);
+    // A line that is no request line may hold anything, a secret included.
     let path = match str::from_utf8(target) {
-        Ok("") => &[][..],
-        Ok(target) => path(target).as_bytes(),
-        Err(_) => target.split(|byte| *byte == b'?').next().unwrap_or(target),
+        Ok(target) if target.starts_with(['/', 'h']) => path(target).as_bytes(),
+        Err(_) if target.starts_with(b"/") => {
+            target.split(|byte| *byte == b'?').next().unwrap_or(target)
+        }
+        _ => &[],
     };
+    if !path.starts_with(b"/") {
+        return (String::new(), String::new());
+    }
     let method = printable(method, METHOD_BYTES_MAX);
     (method, printable(path, PATH_BYTES_MAX))
 }

@@ -88,6 +88,13 @@ fn refusals_of_the_gate_are_logged() {
         "c".repeat(200 - "/metrics/...".len())
     );
     check(&gateway, &format!("request refused {of}/{path}"));
+    // What is no request line at all is not shown: it may be a body, or a secret.
+    send(&gateway, b"Secret: hidden-0123456789\r\n\r\n", 400);
+    let line = gateway.wait_for_line("status=400");
+    assert!(
+        !line.contains("hidden") && !line.contains("Secret"),
+        "{line}"
+    );
     // Also on a connection that was pushed by before.
     let mut connection = gateway.connect();
     connection.send("POST", "/metrics/job/d", "", b"");

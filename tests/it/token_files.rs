@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::process::Signal;
 
-use crate::running_gateway::command;
+use crate::running_gateway::{command, said};
 use crate::tokens::{Files, PUSH, bearer};
 
 /// The tokens of a file are those of its last good state, whatever comes, across hand-overs.
@@ -57,6 +57,24 @@ fn files_are_read_again() {
     assert_eq!((push(PUSH), push(next)), (200, 401));
 }
 
+/// A refusal for want of a token names the sender and the path, and nothing that was shown.
+#[test]
+fn tokens_are_not_in_the_log() {
+    let gateway = Files::new().start(&["push"]);
+    for (body, secret) in [
+        ("x 1\n", "wrong-token-0123456789"),
+        ("", "other-token-0123456789"),
+    ] {
+        let path = format!("/metrics/job/a?token={secret}");
+        let reply = gateway.request("POST", &path, &bearer(secret), body.as_bytes());
+        assert_eq!(reply.code, 401);
+        let line = gateway.wait_for_line("push refused");
+        let of = "sender=127.0.0.1 method=POST path=/metrics/job/a status=401 reason=";
+        assert!(line.starts_with(&format!("push refused {of}")), "{line}");
+        assert!(!line.contains("token-0123456789"), "{line}");
+    }
+}
+
 /// A file that cannot be used ends the start, and is said by `-check`.
 #[test]
 fn files_that_cannot_be_used() {
@@ -66,9 +84,9 @@ fn files_that_cannot_be_used() {
             for more in [&[][..], &["-check"]] {
                 let arguments = [&[flag, path, "-listen", "127.0.0.1:0"], more].concat();
                 let output = command(&arguments).output().expect("it was built");
-                let said = String::from_utf8(output.stderr).expect("it is text");
-                let line = format!("prometheus-aggregation-gateway: flag {flag}: {why}\n");
-                assert_eq!((output.status.code(), said), (Some(status), line));
+                let line = format!("flag {flag}: {why}\n");
+                let found = (output.status.code(), said(&output.stderr));
+                assert_eq!(found, (Some(status), line));
             }
         }
     };
