@@ -67,6 +67,7 @@ fn counters(gateway: &RunningGateway) -> Vec<String> {
         "healthy",
         "connections",
         "queue_duration",
+        "process_",
     ];
     let page = gateway.get("/-/metrics").body;
     let lines = page.lines().map(str::to_owned);
