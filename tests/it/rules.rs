@@ -15,7 +15,7 @@ use crate::push_text::PushText;
 #[track_caller]
 pub fn rules(flags: &str) -> Rules {
     let flags = flags.split_ascii_whitespace().map(Into::into);
-    match cli::read(flags) {
+    match cli::read(flags, []).map(|read| read.command) {
         Ok(Command::Run(config)) => config.rules,
         outcome => panic!("{outcome:?}"),
     }
@@ -70,7 +70,7 @@ fn wrong_flags_are_refused() {
     #[track_caller]
     fn check(flags: &str, line: &str) {
         let flags = flags.split_ascii_whitespace().map(Into::into);
-        assert_eq!(cli::read(flags), Err(line.to_owned()));
+        assert_eq!(cli::read(flags, []), Err(line.to_owned()));
     }
     check("-gauge a", "flag -gauge: expected NAME=MODE, found `a`");
     check(
