@@ -245,8 +245,8 @@ pub fn from_systemd() -> io::Result<Vec<Listener>> {
     sockets.map(|socket| adopt(socket?)).collect()
 }
 
-/// True if systemd holds the sockets as well; that also is so for the images that come after the one
-/// that they were passed to.
+/// True if systemd holds the sockets as well; that also is so for the images that come after the
+/// one that they were passed to.
 #[must_use]
 pub fn is_shared() -> bool {
     systemd_sockets().is_some()
