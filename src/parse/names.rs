@@ -28,8 +28,10 @@ use crate::metric::{GaugeMode, MetricType, PushedFamily, escaped_name};
 /// Whose rules of names a body follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// The text format, and protobuf, which names its samples like that.
+    /// The text format.
     Text,
+    /// Protobuf: the same, but names are not escaped.
+    Protobuf,
     /// The text of a scrape of this gateway: each sample in it is stored, whatever its name.
     Snapshot,
     /// `OpenMetrics`.
@@ -83,7 +85,7 @@ impl Declared {
 /// A family, and what has been said of it so far. A body of short names is mostly these: they are
 /// kept small, and the few texts of HELP apart from them.
 struct Family<'a> {
-    name: Cow<'a, str>,
+    name: &'a str,
     metric_type: MetricType,
     /// Its type, and where that stands.
     declared: Option<(Declared, u32)>,
@@ -95,7 +97,7 @@ struct Family<'a> {
 
 impl Distinguishable for Family<'_> {
     fn hash(&self) -> KeyedHash {
-        KeyedHash::of(&self.name)
+        KeyedHash::of(self.name)
     }
 
     fn is(&self, other: &Self) -> bool {
@@ -134,7 +136,7 @@ pub enum Kind {
 /// What the name of a sample stands for.
 #[derive(Clone, Copy)]
 pub struct Named<'a> {
-    /// The name, for messages and limits.
+    /// The name.
     pub name: &'a str,
     /// The place of its family.
     pub family: usize,
@@ -186,7 +188,7 @@ impl<'a> Names<'a> {
     ///
     /// # Errors
     /// When the name is too long, or one that a histogram exposes.
-    pub fn help(&mut self, name: Cow<'a, str>, text: Cow<'a, str>) -> Result<(), MeaningError> {
+    pub fn help(&mut self, name: &'a str, text: Cow<'a, str>) -> Result<(), MeaningError> {
         let place = self.declare(name)?;
         let family = self.families.at(place);
         if !family.has_help && !text.is_empty() {
@@ -203,19 +205,19 @@ impl<'a> Names<'a> {
     /// that another family exposes, or the other way round.
     pub fn metric_type(
         &mut self,
-        name: Cow<'a, str>,
+        name: &'a str,
         declared: Declared,
         position: usize,
     ) -> Result<(), MeaningError> {
-        let place = self.declare(name.clone())?;
+        let place = self.declare(name)?;
         let family = self.families.at(place);
         let (has_samples, base) = (family.has_samples, family.base);
         if let Some((first, first_position)) = family.declared {
             return match base {
                 _ if first == declared => Ok(()),
-                Some(base) => Err(self.exposed_by(&name, base as usize)),
+                Some(base) => Err(self.exposed_by(name, base as usize)),
                 None => Err(MeaningError::SecondType {
-                    name: Excerpt::of(&*name),
+                    name: Excerpt::of(name),
                     first: first.as_str(),
                     first_position,
                     second: declared.as_str(),
@@ -223,12 +225,12 @@ impl<'a> Names<'a> {
             };
         }
         if has_samples {
-            return Err(MeaningError::TypeAfterSamples(Excerpt::of(&*name)));
+            return Err(MeaningError::TypeAfterSamples(Excerpt::of(name)));
         }
         let family = self.families.at(place);
         family.declared = Some((declared, u32::try_from(position).unwrap_or(u32::MAX)));
         family.metric_type = declared.stored();
-        self.check_exposed(&name, place, declared)
+        self.check_exposed(name, place, declared)
     }
 
     /// No other family may have a name that this one exposes.
@@ -270,22 +272,22 @@ impl<'a> Names<'a> {
             .map_or("family", |(declared, _)| declared.as_str());
         MeaningError::Exposed {
             name: Excerpt::of(name),
-            by: Excerpt::of(&*by.name),
+            by: Excerpt::of(by.name),
             declared,
         }
     }
 
     /// The family of a HELP or TYPE line. What is left out takes no name from others.
-    fn declare(&mut self, name: Cow<'a, str>) -> Result<usize, MeaningError> {
-        let checked = self.limits.check_metric_name(&name);
-        checked.map_err(|limit| beyond(&name, limit))?;
+    fn declare(&mut self, name: &'a str) -> Result<usize, MeaningError> {
+        let checked = self.limits.check_metric_name(name);
+        checked.map_err(|limit| beyond(name, limit))?;
         self.last = None;
-        let (place, part) = self.place(name.clone());
+        let (place, part) = self.place(name);
         if part == Part::Own {
             return Ok(place);
         }
         if self.families.at(place).metric_type == MetricType::Histogram {
-            return Err(self.exposed_by(&name, place));
+            return Err(self.exposed_by(name, place));
         }
         Ok(self.begin(name))
     }
@@ -300,34 +302,25 @@ impl<'a> Names<'a> {
         match self.last {
             Some(last) if last.name == name => last,
             _ => {
-                let named = self.named(name, name.into());
+                let (place, part) = self.place(name);
+                let family = self.families.at(place);
+                family.has_samples = true;
+                let named = Named {
+                    name,
+                    family: place,
+                    kind: family.kind(part),
+                };
                 self.last = Some(named);
                 named
             }
         }
     }
 
-    /// What the samples of a declared family stand for, by its name without escapes.
-    pub fn of_family(&mut self, raw: &'a str) -> Named<'a> {
-        self.named(raw, escaped_name(raw))
-    }
-
-    fn named(&mut self, name: &'a str, escaped: Cow<'a, str>) -> Named<'a> {
-        let (place, part) = self.place(escaped);
-        let family = self.families.at(place);
-        family.has_samples = true;
-        Named {
-            name,
-            family: place,
-            kind: family.kind(part),
-        }
-    }
-
-    fn place(&mut self, name: Cow<'a, str>) -> (usize, Part) {
-        if let Some(family) = self.find(&name) {
+    fn place(&mut self, name: &'a str) -> (usize, Part) {
+        if let Some(family) = self.find(name) {
             return (family, Part::Own);
         }
-        let suffixed = self.suffixed(&name);
+        let suffixed = self.suffixed(name);
         if let Some((base, Suffixed::Part(part))) = suffixed {
             return (base, part);
         }
@@ -376,7 +369,7 @@ impl<'a> Names<'a> {
     }
 
     /// Begins a family without a type.
-    fn begin(&mut self, name: Cow<'a, str>) -> usize {
+    fn begin(&mut self, name: &'a str) -> usize {
         self.families.place(Family {
             name,
             metric_type: MetricType::Untyped,
@@ -438,7 +431,10 @@ impl<'a> Names<'a> {
             };
             let is_alone = stands_for_another && !family.has_samples;
             PushedFamily {
-                name: family.name.clone(),
+                name: match self.dialect {
+                    Dialect::Protobuf => escaped_name(family.name),
+                    _ => Cow::Borrowed(family.name),
+                },
                 help: Cow::Borrowed(""),
                 metric_type: if is_alone {
                     MetricType::Untyped

@@ -34,7 +34,7 @@ use super::names::{Declared, Kind, Named, Part};
 use super::wire::{Value, delimited, field};
 use crate::excerpt::Excerpt;
 use crate::grouping_key::GroupingKey;
-use crate::metric::{LabelSet, MetricType, UpperBound, escaped_name};
+use crate::metric::{LabelSet, MetricType, UpperBound};
 
 /// About how many samples there will be; few metrics take less.
 pub fn expected_samples(body: &[u8]) -> usize {
@@ -173,10 +173,9 @@ struct Reader<'a, 'b> {
 impl<'a> Reader<'a, '_> {
     fn declare(&mut self, family: &Family<'a>, message: &'a [u8]) -> Result<(), Cause> {
         let names = &mut self.builder.names;
-        let name = escaped_name(family.name);
         let declared = names
-            .metric_type(name.clone(), family.declared, offset(self.body, message))
-            .and_then(|()| names.help(name, escaped_help(family.help)));
+            .metric_type(family.name, family.declared, offset(self.body, message))
+            .and_then(|()| names.help(family.name, escaped_help(family.help)));
         declared.map_err(|error| {
             Cause::Meaning(match error {
                 MeaningError::SecondType {
@@ -203,7 +202,7 @@ impl<'a> Reader<'a, '_> {
                 continue;
             };
             let builder = &mut *self.builder;
-            let found = *named.get_or_insert_with(|| builder.names.of_family(family.name));
+            let found = *named.get_or_insert_with(|| builder.names.of_sample(family.name));
             let position = offset(self.body, metric);
             self.metric(family, found, metric)
                 .map_err(|cause| ParseError {

@@ -257,11 +257,11 @@ impl<'a, 'b> Reader<'a, 'b> {
             }
             Line::Help { name, text } => {
                 self.help = Some((name, line_number));
-                self.builder.names.help(name.into(), text)
+                self.builder.names.help(name, text)
             }
             Line::Type { name, declared } => {
                 let names = &mut self.builder.names;
-                names.metric_type(name.into(), declared, line_number)
+                names.metric_type(name, declared, line_number)
             }
             Line::Sample {
                 name,

@@ -2,6 +2,7 @@
 //! pairs; random names, many of which become one.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use prometheus_aggregation_gateway::aggregate::{Ages, Aggregate, Removal, Selection, Series};
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
@@ -286,8 +287,10 @@ fn check(aggregate: &Aggregate) {
     check_counts(&again);
 }
 
+/// The scrapes are put into the folder `$SCRAPES`, if there is one, for others to read.
 #[test]
 fn random_names() {
+    let folder = std::env::var_os("SCRAPES").map(PathBuf::from);
     for seed in 0..SEQUENCES {
         let mut random = Random::new(seed);
         let mut aggregate = Aggregate::default();
@@ -295,6 +298,10 @@ fn random_names() {
             push(&mut aggregate, &body(&mut random));
         }
         check(&aggregate);
+        if let Some(folder) = &folder {
+            let (text, ..) = escaped(&aggregate);
+            std::fs::write(folder.join(format!("{seed}.prom")), text).unwrap();
+        }
     }
 }
 
