@@ -67,7 +67,8 @@ const LABELS: [&str; 16] = [
 
 /// A body of one family.
 fn body(random: &mut Random) -> String {
-    let name = escape(*random.pick(&METRICS));
+    let name = *random.pick(&METRICS);
+    let name = escape(name);
     let kind = *random.pick(&["counter", "gauge", "untyped", "histogram"]);
     let mut body = format!("# HELP \"{name}\" Help.\n# TYPE \"{name}\" {kind}\n");
     for _ in 0..1 + random.below(6) {
@@ -310,9 +311,13 @@ fn random_names() {
 #[test]
 fn random_removals() {
     let selection = |random: &mut Random| match random.below(2) {
-        0 => Selection::Family(escaped_name(*random.pick(&METRICS)).into_owned()),
+        0 => {
+            let name = *random.pick(&METRICS);
+            Selection::Family(escaped_name(name).into_owned())
+        }
         _ => {
-            let name = escape(*random.pick(&LABELS));
+            let name = *random.pick(&LABELS);
+            let name = escape(name);
             let is_plain = underscored(&name, false) == name;
             let name = if is_plain {
                 name

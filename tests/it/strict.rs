@@ -56,9 +56,9 @@ pub fn read_escaped(scrape: &str) -> Result<Vec<Family>, String> {
     for family in &families {
         metric_name(&family.name)?;
         let labels = family.samples.iter().flat_map(|sample| &sample.labels);
-        labels
-            .map(|(name, _)| label_name(name))
-            .collect::<Result<(), _>>()?;
+        for (name, _) in labels {
+            label_name(name)?;
+        }
         let parts = match family.kind.as_str() {
             "histogram" => &["", "_bucket", "_sum", "_count"][..],
             _ => &[""],
