@@ -144,7 +144,7 @@ impl Aggregate {
     /// The first family that conflicts with what is stored.
     pub fn check<'a>(&self, push: &'a Push<'a>) -> Result<Checked<'a>, Conflict> {
         let families = push.families.iter().map(|pushed| {
-            let place = self.find(pushed.name);
+            let place = self.find(&pushed.name);
             match place {
                 Some(place) => check_types(pushed, self.families.at(place))?,
                 None if !pushed.has_series => {}
@@ -171,14 +171,14 @@ impl Aggregate {
             let family = self.find(name).map(|place| self.families.at(place));
             family.is_some_and(|family| family.metric_type == MetricType::Histogram)
         };
-        if let Some(by) = base_names(pushed.name).find(is_histogram) {
-            let (name, by) = (Excerpt::of(pushed.name), Excerpt::of(by));
+        if let Some(by) = base_names(&pushed.name).find(is_histogram) {
+            let (name, by) = (Excerpt::of(&*pushed.name), Excerpt::of(by));
             return Err(Conflict::Exposed { name, by });
         }
         for suffix in pushed.metric_type.suffixes() {
             let exposed = format!("{}{suffix}", pushed.name);
             if self.find(&exposed).is_some() {
-                let (name, stored) = (Excerpt::of(pushed.name), Excerpt::of(exposed));
+                let (name, stored) = (Excerpt::of(&*pushed.name), Excerpt::of(exposed));
                 return Err(Conflict::Exposes { name, stored });
             }
         }
@@ -316,14 +316,14 @@ impl Aggregate {
         let families = checked.push.families.iter().zip(&checked.families);
         let new = families.filter(|(pushed, place)| place.is_none() && pushed.has_series);
         let mut new: Vec<&PushedFamily<'_>> = new.map(|(pushed, _)| pushed).collect();
-        new.sort_unstable_by_key(|pushed| pushed.name);
+        new.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         let mut near = 0;
         for pushed in new {
             let family = Family::new(pushed, self.next_number);
             let families = Arc::make_mut(&mut self.families);
-            let inserted = families.insert(pushed.name, &mut near, family, None);
+            let inserted = families.insert(&pushed.name, &mut near, family, None);
             self.names
-                .note(families, KeyedHash::of(pushed.name), &inserted);
+                .note(families, KeyedHash::of(&pushed.name), &inserted);
             self.next_number += 1;
             self.size.families += 1;
         }
@@ -344,7 +344,7 @@ impl Aggregate {
         let is_same =
             |one: &usize, next: &usize| is_same_family(&increments[*one], &increments[*next]);
         for new in located.new.chunk_by(is_same) {
-            let name = push.families[increments[new[0]].family()].name;
+            let name = &push.families[increments[new[0]].family()].name;
             // It was declared.
             let Some(place) = self.find(name) else {
                 continue;

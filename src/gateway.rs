@@ -22,7 +22,7 @@ use crate::grouping_key::{GroupingKey, GroupingKeyError};
 use crate::idempotency::{Keys, RetiredKeys, TooManyKeys};
 use crate::journal::{Framed, Journal, KeyRecord, PushRecord, Record, Trouble};
 use crate::label_limits::{BeyondLimit, LabelLimits};
-use crate::metric::{LabelSet, Push, SkippedSamples, is_plain_metric_name};
+use crate::metric::{LabelSet, Push, SkippedSamples};
 use crate::parse::{Format, ParseError, parse};
 use crate::render::whole_text;
 use crate::rules::Rules;
@@ -142,8 +142,6 @@ pub enum Refusal {
     Path(GroupingKeyError),
     /// Its body is not in the text format, or contradicts itself.
     Invalid(ParseError),
-    /// A metric or label of this name, in which there is more than the alphabet of plain names has.
-    Name(Excerpt),
     /// Without the labels that are dropped, a series of this name is beyond a limit.
     Beyond(Excerpt, BeyondLimit),
     /// It contradicts what is stored.
@@ -172,11 +170,6 @@ impl fmt::Display for Refusal {
         match self {
             Refusal::Path(error) => error.fmt(to),
             Refusal::Invalid(error) => error.fmt(to),
-            Refusal::Name(name) => write!(
-                to,
-                "the name {name} has characters beyond [a-zA-Z0-9_:], which no scrape shows yet; \
-                 have the client escape it (escaping=underscores)"
-            ),
             Refusal::Beyond(name, limit) => write!(to, "{name} has {limit}"),
             Refusal::Conflict(conflict) => conflict.fmt(to),
             Refusal::TooManySeries(error) => error.fmt(to),
@@ -207,8 +200,7 @@ impl Refusal {
             Refusal::Path(error) => matches!(error, GroupingKeyError::Beyond(_)),
             Refusal::Invalid(error) => error.is_beyond_limit(),
             Refusal::Beyond(..) => true,
-            Refusal::Name(_)
-            | Refusal::Conflict(_)
+            Refusal::Conflict(_)
             | Refusal::TooManySeries(_)
             | Refusal::KeyReused
             | Refusal::TooManyKeys(_)
@@ -304,7 +296,6 @@ impl Gateway {
             limits
         };
         let mut push = parse(format, body, key, limits_of_sent).map_err(Refusal::Invalid)?;
-        check_names(&push)?;
         self.rules.apply(&mut push);
         if has_dropped {
             check_labels(&push, limits)?;
@@ -326,7 +317,7 @@ impl Gateway {
         self.read().view()
     }
 
-    /// The sums as exposition text.
+    /// The sums as exposition text, with names beyond the alphabet in quotes.
     #[must_use]
     pub fn scrape(&self) -> Vec<u8> {
         whole_text(&self.view())
@@ -417,33 +408,13 @@ impl Gateway {
     }
 }
 
-/// Scrapes in the text format 0.0.4 cannot show other names, and one that did would be refused
-/// whole.
-fn check_names(push: &Push<'_>) -> Result<(), Refusal> {
-    for family in &push.families {
-        if !is_plain_metric_name(family.name) {
-            return Err(Refusal::Name(Excerpt::of(family.name)));
-        }
-    }
-    let numbers = push.numbers.iter().map(|number| &number.labels);
-    let histograms = push.histograms.iter().map(|histogram| &histogram.labels);
-    // Names in quotes come before all others.
-    let mut labels = numbers.chain(histograms);
-    match labels.find(|labels| labels.as_str().starts_with('"')) {
-        Some(labels) => Err(Refusal::Name(Excerpt::of(
-            labels.labels().next().map_or("", |label| label.name),
-        ))),
-        None => Ok(()),
-    }
-}
-
 fn check_labels(push: &Push<'_>, limits: LabelLimits) -> Result<(), Refusal> {
     let check = |family: usize, labels: &LabelSet<'_>| {
-        let name = push.families[family].name;
+        let name = &push.families[family].name;
         let labels = labels.labels().map(|label| (label.name, label.value));
         let checked = limits.check_metric_name(name);
         let checked = checked.and_then(|()| limits.check_labels(labels));
-        checked.map_err(|limit| Refusal::Beyond(Excerpt::of(name), limit))
+        checked.map_err(|limit| Refusal::Beyond(Excerpt::of(&**name), limit))
     };
     for number in &push.numbers {
         check(number.family, &number.labels)?;

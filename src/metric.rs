@@ -1,14 +1,21 @@
 //! The vocabulary: metric types, names, label sets, upper bounds, buckets, and a push.
 //!
 //! Invariant: a value of these types is valid. Whoever holds a [`Push`] need not check it again:
-//! its names are inside their alphabets, no series is in it twice, every increment is finite, no
+//! its names are inside their alphabets or escaped, no series is in it twice, every increment is finite, no
 //! counter, bucket or count is negative. Knows nothing of text layout, HTTP or time.
+
+mod name;
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::iter;
 use std::ops::Range;
+
+pub use name::{
+    escaped_name, has_quoted_label, is_plain_metric_name, raw_label_name, raw_name,
+    written_label_name,
+};
 
 use crate::keyed_hash::KeyedHash;
 
@@ -147,33 +154,6 @@ pub fn metric_name_length(input: &[u8]) -> usize {
 #[must_use]
 pub fn label_name_length(input: &[u8]) -> usize {
     name_length(input, |byte| byte.is_ascii_alphabetic() || byte == b'_')
-}
-
-/// True of a name that Prometheus 3 takes for a metric and that can be written in quotes as it is:
-/// any text without a quote, a backslash or a control character.
-#[must_use]
-pub fn is_metric_name(name: &str) -> bool {
-    let is_outside = |character: char| matches!(character, '"' | '\\') || character.is_control();
-    !name.is_empty() && (is_plain_metric_name(name) || !name.contains(is_outside))
-}
-
-/// True of a metric name inside the alphabet: it needs no quotes.
-#[must_use]
-pub fn is_plain_metric_name(name: &str) -> bool {
-    metric_name_length(name.as_bytes()) == name.len()
-}
-
-/// A label name as it stands in a label set: beyond the alphabet in quotes, escaped as values are.
-#[must_use]
-pub fn written_label_name(name: &str) -> Cow<'_, str> {
-    if label_name_length(name.as_bytes()) == name.len() {
-        return name.into();
-    }
-    let escaped = name
-        .replace('\\', r"\\")
-        .replace('"', r#"\""#)
-        .replace('\n', r"\n");
-    format!("\"{escaped}\"").into()
 }
 
 fn name_length(input: &[u8], may_begin: impl Fn(u8) -> bool) -> usize {
@@ -389,8 +369,8 @@ pub struct Start {
 /// What a push says of one family. It may have no series: then it only declares.
 #[derive(Debug, PartialEq)]
 pub struct PushedFamily<'a> {
-    /// The metric name; one beyond the alphabet is as it would be written in quotes.
-    pub name: &'a str,
+    /// The metric name; one beyond the alphabet is escaped as it would be in quotes.
+    pub name: Cow<'a, str>,
     /// The escaped text of its HELP line; empty when there is none.
     pub help: Cow<'a, str>,
     /// Its increments are among the push's histograms exactly when this says `Histogram`.

@@ -24,7 +24,7 @@ use std::str::FromStr;
 pub use pattern::{NamePattern, PatternError};
 
 use crate::excerpt::Excerpt;
-use crate::metric::{GaugeMode, MetricType, Push};
+use crate::metric::{GaugeMode, MetricType, Push, raw_name};
 
 /// Raised whenever the meaning of an unchanged body changes.
 const SEMANTICS: u32 = 1;
@@ -140,9 +140,8 @@ impl Rules {
             }
             let is_number = matches!(family.metric_type, MetricType::Gauge | MetricType::Untyped);
             let rule = || {
-                self.gauges
-                    .iter()
-                    .find(|rule| rule.names.matches(family.name))
+                let name = raw_name(&family.name);
+                self.gauges.iter().find(|rule| rule.names.matches(&name))
             };
             match is_number.then(rule).flatten() {
                 Some(rule) if family.metric_type == MetricType::Gauge => family.mode = rule.mode,

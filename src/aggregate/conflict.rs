@@ -67,7 +67,7 @@ impl std::error::Error for Conflict {}
 /// gauge, in both directions, as long as no counter is or becomes negative by it.
 pub(super) fn check_types(pushed: &PushedFamily<'_>, stored: &Family) -> Result<(), Conflict> {
     use MetricType::{Counter, Gauge, Summary, Untyped};
-    let name = || Excerpt::of(pushed.name);
+    let name = || Excerpt::of(&*pushed.name);
     match (pushed.metric_type, stored.metric_type) {
         (Untyped, Counter) if pushed.has_negative => Err(Conflict::NegativeCounter(name())),
         (Counter, Untyped) if stored.totals.negative_sums > 0 => {

@@ -8,7 +8,7 @@ use crate::grouping_key::GroupingKey;
 use crate::idempotency::{Keys, KnownKey};
 use crate::journal::{KeyRecord, PushRecord, Record};
 use crate::label_limits::LabelLimits;
-use crate::metric::Push;
+use crate::metric::{Push, escaped_name};
 use crate::parse::{Format, parse, parse_snapshot};
 use crate::render::render_pieces;
 use crate::rules::{Rules, RulesError};
@@ -125,7 +125,7 @@ impl Replay {
                 Ok(())
             }
             Record::DeleteFamily { name } => {
-                self.remove(Selection::Family(name.to_owned()));
+                self.remove(Selection::Family(escaped_name(name).into_owned()));
                 Ok(())
             }
             _ => Err("the record is of a feature that this version has not".to_owned()),

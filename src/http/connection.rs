@@ -11,6 +11,7 @@ use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 
 use super::chunked::Chunked;
 use super::exchange::{PIECE_BYTES, Scrape};
+use super::exposition::Exposition;
 use super::pace::Pace;
 use super::response::Client;
 use crate::status::Handler;
@@ -79,7 +80,10 @@ pub enum Phase {
         bytes: usize,
     },
     /// A scrape waits for a view.
-    ScrapeQueued,
+    ScrapeQueued {
+        /// The form that it asks for.
+        exposition: Exposition,
+    },
     /// A worker has it.
     InFlight {
         /// What it takes of memory, perhaps: its body is freed when it has been merged.

@@ -304,7 +304,10 @@ impl Gate {
             connection.is_gone = true;
             let is_for_client = matches!(
                 connection.phase,
-                Phase::ScrapeQueued | Phase::Responding | Phase::Streaming(_) | Phase::Lingering
+                Phase::ScrapeQueued { .. }
+                    | Phase::Responding
+                    | Phase::Streaming(_)
+                    | Phase::Lingering
             );
             if is_for_client {
                 return self.close(token, CloseReason::Client);
@@ -449,7 +452,7 @@ impl Gate {
                 let answer = Answer::refusal(408, line);
                 self.refuse(token, answer, PushResult::TooSlow, CloseReason::Body);
             }
-            Phase::ScrapeQueued => self.refuse_scrape(token),
+            Phase::ScrapeQueued { .. } => self.refuse_scrape(token),
             Phase::Streaming(_) | Phase::Responding => self.close(token, CloseReason::Answer),
             Phase::Lingering => self.close(token, CloseReason::Done),
             // These wait for a worker, not for the client.
@@ -481,7 +484,7 @@ fn state(phase: &Phase) -> ConnectionState {
         Phase::Idle => ConnectionState::Idle,
         Phase::Head => ConnectionState::Head,
         Phase::Body(_) => ConnectionState::Body,
-        Phase::Queued { .. } | Phase::ScrapeQueued => ConnectionState::Queued,
+        Phase::Queued { .. } | Phase::ScrapeQueued { .. } => ConnectionState::Queued,
         Phase::InFlight { .. } => ConnectionState::InFlight,
         Phase::Streaming(_) | Phase::Responding => ConnectionState::Responding,
         Phase::Lingering => ConnectionState::Lingering,

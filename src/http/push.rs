@@ -67,9 +67,7 @@ fn refused(refusal: Refusal) -> Outcome {
     let (result, code) = match refusal {
         _ if refusal.is_beyond_label_limits() => (PushResult::TooManyLabels, 400),
         Refusal::TooManySeries(_) => (PushResult::TooManySeries, 429),
-        Refusal::Path(_) | Refusal::Invalid(_) | Refusal::Name(_) | Refusal::Beyond(..) => {
-            (PushResult::Invalid, 400)
-        }
+        Refusal::Path(_) | Refusal::Invalid(_) | Refusal::Beyond(..) => (PushResult::Invalid, 400),
         Refusal::Conflict(_) => (PushResult::Conflict, 400),
         Refusal::KeyReused => (PushResult::KeyReused, 422),
         Refusal::TooManyKeys(_) => (PushResult::TooManyKeys, 429),

@@ -59,7 +59,7 @@ pub fn add_histograms<'a>(
         let (of_start, rest) = starts.split_at(count);
         starts = rest;
         let family = &mut families[read.family];
-        if let Some(histogram) = histogram(family.name, read, of_histogram, &mut push.buckets)? {
+        if let Some(histogram) = histogram(&family.name, read, of_histogram, &mut push.buckets)? {
             family.has_series = true;
             push.histogram_starts
                 .extend(of_start.first().map(|start| Start {

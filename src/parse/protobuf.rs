@@ -34,7 +34,7 @@ use super::names::{Declared, Kind, Named, Part};
 use super::wire::{Value, delimited, field};
 use crate::excerpt::Excerpt;
 use crate::grouping_key::GroupingKey;
-use crate::metric::{LabelSet, MetricType, UpperBound, is_metric_name};
+use crate::metric::{LabelSet, MetricType, UpperBound};
 
 /// About how many samples there will be; few metrics take less.
 pub fn expected_samples(body: &[u8]) -> usize {
@@ -68,9 +68,8 @@ pub fn read<'a>(
         };
         let message = delimited(&mut rest).map_err(|error| at(message_error(error)))?;
         let family = Family::of(message).map_err(|error| at(message_error(error)))?;
-        if !is_metric_name(family.name) {
-            let found = Excerpt::of(family.name);
-            return Err(at(Cause::Syntax(SyntaxError::MetricName(found))));
+        if family.name.is_empty() {
+            return Err(at(Cause::Syntax(SyntaxError::EmptyMetricName)));
         }
         reader.declare(&family, message).map_err(at)?;
         reader.metrics(&family, message)?;

@@ -4,7 +4,7 @@
 //! folded, never lines of them: cumulative counts of different bounds do not add up.
 
 use super::NamePattern;
-use crate::metric::{Bucket, LabelSet, Push, add};
+use crate::metric::{Bucket, LabelSet, Push, add, raw_label_name};
 
 /// Drops labels of these names from all series of a push, and folds those that become one: by the
 /// mode of their family, in the order of the body.
@@ -31,9 +31,8 @@ pub fn drop_labels(push: &mut Push<'_>, dropped: &[NamePattern]) {
 /// The labels without those of these names; `None` if there are none of them.
 fn without(labels: &LabelSet<'_>, dropped: &[NamePattern]) -> Option<LabelSet<'static>> {
     let is_dropped = |name: &str| {
-        // A name beyond the alphabet stands in quotes.
-        let name = name.trim_matches('"');
-        dropped.iter().any(|pattern| pattern.matches(name))
+        let name = raw_label_name(name);
+        dropped.iter().any(|pattern| pattern.matches(&name))
     };
     if !labels.labels().any(|label| is_dropped(label.name)) {
         return None;

@@ -145,6 +145,12 @@ impl Status {
         let (families, series) = (stored.families, stored.series);
         sample(to, "families", "gauge", "Metric families stored.", families)?;
         sample(to, "series", "gauge", "Time series stored.", series)?;
+        let omitted = self.omitted_families.load(Relaxed);
+        let help = "Families that the last scrape with escaped names left out.";
+        sample(to, "scrape_omitted_families", "gauge", help, omitted)?;
+        let omitted = self.omitted_series.load(Relaxed);
+        let help = "Series that the last scrape with escaped names left out.";
+        sample(to, "scrape_omitted_series", "gauge", help, omitted)?;
         let (name, help) = (
             "idempotency_early_swaps_total",
             "Generations of idempotency keys forgotten before 10 minutes, for lack of room.",

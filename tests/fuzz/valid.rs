@@ -34,8 +34,8 @@ pub fn assert_push_of_text(push: &Push<'_>, body: &[u8]) {
 pub fn assert_push(push: &Push<'_>) {
     let mut names = HashSet::new();
     for (place, family) in push.families.iter().enumerate() {
-        assert!(names.insert(family.name), "{} comes twice", family.name);
-        assert_reads(&family_text(family.name, &family.help, ""));
+        assert!(names.insert(family.name.clone()), "{} comes twice", family.name);
+        assert_reads(&family_text(&family.name, &family.help, ""));
         let mut increments = push.numbers.iter().filter(|number| number.family == place);
         let mut histograms = push.histograms.iter().filter(|one| one.family == place);
         let has_negative = increments.clone().any(|number| number.value < 0.0);
@@ -63,7 +63,7 @@ fn assert_numbers(push: &Push<'_>) {
         );
         assert!(number.value.is_finite(), "{number:?}");
         let family = &push.families[number.family];
-        assert_reads(&family_text(family.name, "", number.labels.as_str()));
+        assert_reads(&family_text(&family.name, "", number.labels.as_str()));
         match family.metric_type {
             MetricType::Counter => assert!(number.value >= 0.0, "{number:?}"),
             MetricType::Gauge | MetricType::Untyped => {}
@@ -82,7 +82,7 @@ fn assert_histograms(push: &Push<'_>) {
         let family = &push.families[histogram.family];
         assert_eq!(family.metric_type, MetricType::Histogram);
         let labels = histogram.labels.as_str();
-        let read = assert_reads(&family_text(family.name, "", labels));
+        let read = assert_reads(&family_text(&family.name, "", labels));
         let has_bound = read[0].samples[0]
             .labels
             .iter()

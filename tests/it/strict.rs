@@ -15,12 +15,15 @@
 //! - A number is a whole number without point or exponent where it is below 2^53, else one of the
 //!   two shortest spellings Rust knows, plain or with an exponent. Samples are finite.
 //! - A bound is spelled in one way throughout the scrape. There is no negative zero.
+//!
+//! In a scrape whose names have underscores for what is beyond their alphabets, families and label
+//! sets may come in any order, and no name is quoted; the rest is the same.
 
 mod line;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use line::{Label, Line, ensure, number};
+use line::{Label, Line, ensure, label_name, metric_name, number};
 
 /// A metric family of a scrape, in the order of the scrape. `help` is unescaped.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,7 +46,38 @@ pub struct Sample {
 /// Reads a whole scrape, or says in which line which rule is broken. What is wrong with a family as
 /// a whole is told of the line that ends it.
 pub fn read(scrape: &str) -> Result<Vec<Family>, String> {
-    let mut reader = Reader::default();
+    read_in(Order::Sorted, scrape)
+}
+
+/// The same for a scrape whose names have underscores.
+pub fn read_escaped(scrape: &str) -> Result<Vec<Family>, String> {
+    let families = read_in(Order::Any, scrape)?;
+    let mut exposed = BTreeSet::new();
+    for family in &families {
+        metric_name(&family.name)?;
+        let labels = family.samples.iter().flat_map(|sample| &sample.labels);
+        for (name, _) in labels {
+            label_name(name)?;
+        }
+        let parts = match family.kind.as_str() {
+            "histogram" => &["", "_bucket", "_sum", "_count"][..],
+            _ => &[""],
+        };
+        for part in parts {
+            let name = format!("{}{part}", family.name);
+            ensure(exposed.insert(name.clone()), || {
+                format!("`{name}` is exposed twice")
+            })?;
+        }
+    }
+    Ok(families)
+}
+
+fn read_in(order: Order, scrape: &str) -> Result<Vec<Family>, String> {
+    let mut reader = Reader {
+        order,
+        ..Reader::default()
+    };
     let mut number = 0;
     let mut left = scrape;
     while !left.is_empty() {
@@ -61,8 +95,19 @@ pub fn read(scrape: &str) -> Result<Vec<Family>, String> {
     Ok(reader.families)
 }
 
+/// Of families, and of the label sets of each.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Order {
+    #[default]
+    Sorted,
+    Any,
+}
+
 #[derive(Default)]
 struct Reader {
+    order: Order,
+    /// The label sets of the latest family.
+    label_sets: BTreeSet<String>,
     families: Vec<Family>,
     /// A HELP line whose TYPE has not come yet: name and text.
     help: Option<(String, String)>,
@@ -111,6 +156,7 @@ impl Reader {
                     samples: Vec::new(),
                 });
                 self.series = None;
+                self.label_sets.clear();
             }
             Line::Sample(name, labels, text) => self.sample(name, labels, text)?,
         }
@@ -128,7 +174,7 @@ impl Reader {
         ensure(self.family(name).is_none(), || {
             format!("family `{name}` is split in two")
         })?;
-        ensure(*last.name < *name, || {
+        ensure(self.order == Order::Any || *last.name < *name, || {
             format!("`{name}` is not sorted after `{}`", last.name)
         })?;
         for part in ["_bucket", "_sum", "_count"] {
@@ -145,8 +191,11 @@ impl Reader {
         }
     }
 
-    /// Finds an earlier family by its name: they were found sorted.
+    /// Finds an earlier family by its name, quickly if they were found sorted.
     fn family(&self, name: &str) -> Option<&Family> {
+        if self.order == Order::Any {
+            return self.families.iter().find(|family| *family.name == *name);
+        }
         let found = self
             .families
             .binary_search_by(|family| (*family.name).cmp(name));
@@ -230,7 +279,7 @@ impl Reader {
                 ensure(*last_set != label_set, || {
                     format!("series {{{label_set}}} twice")
                 })?;
-                ensure(*last_set < label_set, || {
+                ensure(self.order == Order::Any || *last_set < label_set, || {
                     format!("series {{{label_set}}} is not sorted after {{{last_set}}}")
                 })?;
             } else {
@@ -239,6 +288,11 @@ impl Reader {
                 })?;
                 self.series = Some(last);
             }
+        }
+        if self.series.is_none() {
+            ensure(self.label_sets.insert(label_set.clone()), || {
+                format!("series {{{label_set}}} once more")
+            })?;
         }
         let series = self.series.get_or_insert(Series {
             label_set,

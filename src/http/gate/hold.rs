@@ -183,7 +183,7 @@ fn held(connection: Connection, left_ms: u64) -> Option<Held> {
         // Nobody waits for more of it, or a worker is at it.
         Phase::Lingering
         | Phase::Queued { .. }
-        | Phase::ScrapeQueued
+        | Phase::ScrapeQueued { .. }
         | Phase::InFlight { .. }
         | Phase::Streaming(_) => return None,
     };
