@@ -20,7 +20,7 @@ use self::values::{
 use crate::excerpt::Excerpt;
 use crate::listen::ListenAddress;
 use crate::probe::Page;
-use crate::rules::{Ages, Rules};
+use crate::rules::{Ages, Rules, Summaries};
 
 /// What the process is to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -188,8 +188,14 @@ fn rules(
         Some(_) => Ages::Kept,
         None => Ages::NotKept,
     };
-    let rules = Rules::new(gauges, dropped_labels, ages);
-    Ok(rules.with_help_bytes_max(label_bytes_max))
+    let summaries = match arguments.contains("--keep-summaries") {
+        true => Summaries::Kept,
+        false => Summaries::Discarded,
+    };
+    let rules = Rules::new(gauges, dropped_labels, ages)
+        .with_help_bytes_max(label_bytes_max)
+        .with_summaries(summaries);
+    Ok(rules)
 }
 
 /// pico-args knows `--name value`; Go's flags are as often written `-name=value`.

@@ -22,7 +22,7 @@ use crate::grouping_key::{GroupingKey, GroupingKeyError};
 use crate::idempotency::{Keys, RetiredKeys, TooManyKeys};
 use crate::journal::{Framed, Journal, KeyRecord, PushRecord, Record, Trouble};
 use crate::label_limits::{BeyondLimit, LabelLimits};
-use crate::metric::{LabelSet, Push, SkippedSamples, is_plain_metric_name};
+use crate::metric::{LabelSet, MetricType, Push, SkippedSamples, is_plain_metric_name};
 use crate::parse::{Format, ParseError, parse};
 use crate::render::whole_text;
 use crate::rules::Rules;
@@ -278,13 +278,17 @@ impl Gateway {
             writers.keys.note(known, time_millis);
             self.key_counts.note(&writers.keys);
         }
+        let discarded_samples = checked.discarded_samples();
         self.write().merge(&checked, seconds(time_millis));
         let retired_keys = std::mem::take(&mut writers.retired_keys);
         drop(writers);
         drop(retired_keys);
         Ok(Accepted::Merged(Merged {
-            samples: push.samples,
-            skipped: push.skipped,
+            samples: push.samples - discarded_samples,
+            skipped: SkippedSamples {
+                summary: push.skipped.summary + discarded_samples,
+                ..push.skipped
+            },
             cut_help_texts: push.cut_help_texts,
         }))
     }
@@ -426,7 +430,12 @@ fn check_names(push: &Push<'_>) -> Result<(), Refusal> {
         }
     }
     let numbers = push.numbers.iter().map(|number| &number.labels);
-    let histograms = push.histograms.iter().map(|histogram| &histogram.labels);
+    // Of summaries, the rules leave those out: they refuse no push.
+    let histograms = push.histograms.iter().filter(|histogram| {
+        let metric_type = push.families[histogram.family].metric_type;
+        metric_type != MetricType::Summary
+    });
+    let histograms = histograms.map(|histogram| &histogram.labels);
     // Names in quotes come before all others.
     let mut labels = numbers.chain(histograms);
     match labels.find(|labels| labels.as_str().starts_with('"')) {

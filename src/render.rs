@@ -3,7 +3,8 @@
 //!
 //! Invariant: the same aggregate always gives the same bytes, and `parse` reads them back into the
 //! same sums. Families are in the byte order of their names, series in that of their label sets;
-//! a histogram's buckets by upper bound, then `_sum`, then `_count`. Knows nothing of HTTP.
+//! a histogram's buckets by upper bound, then `_sum`, then `_count`; a summary has no buckets.
+//! Knows nothing of HTTP.
 //!
 //! A snapshot ([`render_pieces`]) of an aggregate that keeps ages says as well since when each
 //! series is silent: in the column of timestamps, in milliseconds as everywhere in the format; of a

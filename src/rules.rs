@@ -9,6 +9,7 @@
 //! rule      = "gauge " mode " " pattern LF       ; see GaugeRule, the most exact first
 //!           / "drop-label " pattern LF
 //!           / "help-bytes " number LF            ; longer HELP texts are cut
+//!           / "summaries" LF                     ; sums and counts of summaries are kept
 //!           / "ages" LF                          ; the last push of each series is remembered
 //! mode      = "sum" / "last" / "max" / "min"
 //! pattern   = a name, or a part of one with a star at one end
@@ -17,6 +18,7 @@
 mod fold;
 mod help;
 mod pattern;
+mod summaries;
 
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
@@ -36,6 +38,7 @@ pub struct Rules {
     gauges: Vec<GaugeRule>,
     dropped_labels: Vec<NamePattern>,
     help_bytes_max: usize,
+    summaries: Summaries,
     ages: Ages,
 }
 
@@ -46,6 +49,16 @@ pub struct GaugeRule {
     pub names: NamePattern,
     /// How.
     pub mode: GaugeMode,
+}
+
+/// Whether sums and counts of summaries are added up. Their quantiles never are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Summaries {
+    /// They are.
+    Kept,
+    /// Summaries are discarded.
+    #[default]
+    Discarded,
 }
 
 /// Whether it is remembered in which second each series was last pushed, which takes four bytes a
@@ -105,6 +118,7 @@ impl Rules {
             gauges,
             dropped_labels,
             help_bytes_max: usize::MAX,
+            summaries: Summaries::Discarded,
             ages,
         }
     }
@@ -116,6 +130,12 @@ impl Rules {
             help_bytes_max,
             ..self
         }
+    }
+
+    /// The same rules, but for summaries.
+    #[must_use]
+    pub fn with_summaries(self, summaries: Summaries) -> Rules {
+        Rules { summaries, ..self }
     }
 
     /// Whether the last push of each series is remembered.
@@ -130,14 +150,17 @@ impl Rules {
         &self.dropped_labels
     }
 
-    /// Applies them to a push: families get their modes, long HELP texts are cut, labels that are
-    /// dropped go, and series that become one are folded into one by the merge rules.
+    /// Applies them to a push: families get their modes, long HELP texts are cut, summaries are
+    /// discarded unless they are kept, labels that are dropped go, and series that become one are
+    /// folded into one by the merge rules.
     pub fn apply(&self, push: &mut Push<'_>) {
+        let mut has_summaries = false;
         for family in &mut push.families {
             if family.help.len() > self.help_bytes_max {
                 help::cut(&mut family.help, self.help_bytes_max);
                 push.cut_help_texts += 1;
             }
+            has_summaries |= family.metric_type == MetricType::Summary;
             let is_number = matches!(family.metric_type, MetricType::Gauge | MetricType::Untyped);
             let rule = || {
                 self.gauges
@@ -152,6 +175,9 @@ impl Rules {
                 }
                 _ => {}
             }
+        }
+        if has_summaries {
+            summaries::select(push, self.summaries);
         }
         if !self.dropped_labels.is_empty() {
             fold::drop_labels(push, &self.dropped_labels);
@@ -170,6 +196,9 @@ impl Display for Rules {
         }
         if self.help_bytes_max != usize::MAX {
             writeln!(to, "help-bytes {}", self.help_bytes_max)?;
+        }
+        if self.summaries == Summaries::Kept {
+            writeln!(to, "summaries")?;
         }
         match self.ages {
             Ages::Kept => writeln!(to, "ages"),
@@ -191,6 +220,7 @@ impl FromStr for Rules {
             gauges: Vec::new(),
             dropped_labels: Vec::new(),
             help_bytes_max: usize::MAX,
+            summaries: Summaries::Discarded,
             ages: Ages::NotKept,
         };
         for line in lines {
@@ -214,6 +244,8 @@ impl Rules {
             self.dropped_labels.push(names.parse().ok()?);
         } else if let Some(bytes) = line.strip_prefix("help-bytes ") {
             self.help_bytes_max = bytes.parse().ok()?;
+        } else if line == "summaries" {
+            self.summaries = Summaries::Kept;
         } else if line == "ages" {
             self.ages = Ages::Kept;
         } else {

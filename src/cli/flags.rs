@@ -71,6 +71,12 @@ pub const FLAGS: &[Flag] = &[
         help: "drop this label before series are merged; * at an end; may be repeated",
     },
     Flag {
+        name: "keep-summaries",
+        value: "",
+        default: "",
+        help: "add up _sum and _count of summaries, which are discarded otherwise",
+    },
+    Flag {
         name: "expire-after",
         value: "DURATION",
         default: "",

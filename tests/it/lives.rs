@@ -8,17 +8,19 @@ use prometheus_aggregation_gateway::aggregate::Ages;
 use prometheus_aggregation_gateway::gateway::{Accepted, Gateway, PushRequest};
 use prometheus_aggregation_gateway::metric::GaugeMode;
 use prometheus_aggregation_gateway::parse::Format;
-use prometheus_aggregation_gateway::rules::{GaugeRule, Rules};
+use prometheus_aggregation_gateway::rules::{GaugeRule, Rules, Summaries};
 
 use crate::journal::{START, scrape};
 use crate::memory_disk::MemoryDisk;
 use crate::random::Random;
 
-/// Gauges `g0` and `g1`, counters `c0` and `c1`, labels `a` and `b` of a few values.
+/// Gauges `g0` and `g1`, counters `c0` and `c1`, the summary `s0`, labels `a` and `b` of a few
+/// values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Flags {
     mode: GaugeMode,
     drops_b: bool,
+    summaries: Summaries,
     pub ages: Ages,
 }
 
@@ -30,7 +32,7 @@ impl Flags {
             mode: self.mode,
         }];
         let dropped = self.drops_b.then(|| "b".parse().unwrap());
-        Rules::new(gauges, dropped.into_iter().collect(), self.ages)
+        Rules::new(gauges, dropped.into_iter().collect(), self.ages).with_summaries(self.summaries)
     }
 
     pub fn random(random: &mut Random) -> Flags {
@@ -40,9 +42,15 @@ impl Flags {
             GaugeMode::Max,
             GaugeMode::Min,
         ];
+        let mode = *random.pick(&modes);
+        let dice = random.below(100);
         Flags {
-            mode: *random.pick(&modes),
-            drops_b: random.percent(40),
+            mode,
+            drops_b: dice < 40,
+            summaries: match dice % 3 {
+                0 => Summaries::Discarded,
+                _ => Summaries::Kept,
+            },
             ages: *random.pick(&[Ages::Kept, Ages::Kept, Ages::NotKept]),
         }
     }
@@ -51,15 +59,18 @@ impl Flags {
 /// A series by family, and the values of `a` and `b`; zero is none.
 pub type Key = (&'static str, usize, usize);
 
+/// A number, or the sum and the count of a summary.
+type Value = [f64; 2];
+
 #[derive(Clone, Debug)]
 pub struct Model {
     pub flags: Flags,
     /// Value, and second of the last push.
-    pub series: BTreeMap<Key, (f64, u64)>,
+    pub series: BTreeMap<Key, (Value, u64)>,
     pub ages_start: u64,
 }
 
-pub const FAMILIES: [&str; 4] = ["c0", "c1", "g0", "g1"];
+pub const FAMILIES: [&str; 5] = ["c0", "c1", "g0", "g1", "s0"];
 
 impl Model {
     pub fn new(flags: Flags) -> Model {
@@ -81,17 +92,24 @@ impl Model {
         }
     }
 
-    fn add(&mut self, (family, a, b): Key, value: f64, second: u64) {
+    fn add(&mut self, (family, a, b): Key, value: Value, second: u64) {
+        if family == "s0" && self.flags.summaries == Summaries::Discarded {
+            return;
+        }
         let key = (family, a, if self.flags.drops_b { 0 } else { b });
         let mode = match family {
             "g0" | "g1" => self.flags.mode,
             _ => GaugeMode::Sum,
         };
-        let merged = |stored: f64| match mode {
-            GaugeMode::Sum => stored + value,
-            GaugeMode::Last => value,
-            GaugeMode::Max => stored.max(value),
-            GaugeMode::Min => stored.min(value),
+        let merged = |[stored, count]: Value| {
+            let [value, counted] = value;
+            let number = match mode {
+                GaugeMode::Sum => stored + value,
+                GaugeMode::Last => value,
+                GaugeMode::Max => stored.max(value),
+                GaugeMode::Min => stored.min(value),
+            };
+            [number, count + counted]
         };
         let entry = self.series.entry(key);
         let stored = entry.and_modify(|(stored, _)| *stored = merged(*stored));
@@ -127,23 +145,32 @@ impl Model {
                     .map(|(name, value)| format!("{name}=\"{value}\""))
                     .collect();
                 let labels = labels.join(",");
-                let line = match labels.as_str() {
-                    "" => format!("{family} {value}\n"),
-                    labels => format!("{family}{{{labels}}} {value}\n"),
+                let braces = match labels.as_str() {
+                    "" => String::new(),
+                    labels => format!("{{{labels}}}"),
+                };
+                let [value, count] = value;
+                let line = match family {
+                    "s0" => format!("s0_sum{braces} {value}\ns0_count{braces} {count}\n"),
+                    _ => format!("{family}{braces} {value}\n"),
                 };
                 lines.insert(labels, line);
             }
             let lines: Vec<String> = lines.into_values().collect();
             if !lines.is_empty() {
-                let kind = if family.starts_with('c') {
-                    "counter"
-                } else {
-                    "gauge"
-                };
+                let kind = kind(family);
                 text += &format!("# TYPE {family} {kind}\n{}", lines.concat());
             }
         }
         text
+    }
+}
+
+fn kind(family: &str) -> &'static str {
+    match family.as_bytes()[0] {
+        b'c' => "counter",
+        b'g' => "gauge",
+        _ => "summary",
     }
 }
 
@@ -152,7 +179,7 @@ impl Model {
 pub struct RandomPush {
     pub labels: &'static str,
     pub body: String,
-    samples: Vec<(Key, f64)>,
+    samples: Vec<(Key, Value)>,
 }
 
 impl RandomPush {
@@ -161,19 +188,28 @@ impl RandomPush {
         let mut samples = Vec::new();
         let a = random.below(3);
         for family in FAMILIES {
-            let kind = if family.starts_with('c') {
-                "counter"
-            } else {
-                "gauge"
-            };
-            body += &format!("# TYPE {family} {kind}\n");
+            body += &format!("# TYPE {family} {}\n", kind(family));
             for b in 0..3 {
+                let labels = format!("b=\"{}\"", label_value(b));
+                if family == "s0" {
+                    // What came before is random enough.
+                    let length = body.len();
+                    let (sum, count) = ((length % 10) as f64, (length % 7) as f64);
+                    if length % 3 == b {
+                        body += &format!(
+                            "s0{{{labels},quantile=\"0.5\"}} NaN\ns0_sum{{{labels}}} {sum}\n\
+                             s0_count{{{labels}}} {count}\n"
+                        );
+                        samples.push(((family, a, b), [sum, count]));
+                    }
+                    continue;
+                }
                 if random.percent(70) {
                     continue;
                 }
                 let value = random.below(10) as f64;
-                body += &format!("{family}{{b=\"{}\"}} {value}\n", label_value(b));
-                samples.push(((family, a, b), value));
+                body += &format!("{family}{{{labels}}} {value}\n");
+                samples.push(((family, a, b), [value, 0.0]));
             }
         }
         RandomPush {
