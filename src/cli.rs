@@ -188,9 +188,10 @@ fn rules(
         Some(_) => Ages::Kept,
         None => Ages::NotKept,
     };
-    let summaries = match arguments.contains("--keep-summaries") {
-        true => Summaries::Kept,
-        false => Summaries::Discarded,
+    let summaries = if arguments.contains("--keep-summaries") {
+        Summaries::Kept
+    } else {
+        Summaries::Discarded
     };
     let rules = Rules::new(gauges, dropped_labels, ages)
         .with_help_bytes_max(label_bytes_max)

@@ -179,6 +179,8 @@ fn a_power_cut_does_not_split_a_reset_without_room() {
         }
         gateway.reset(0, 2).unwrap();
         disk.fill_up(usize::MAX);
+        let restarted = (seed % 4 == 2).then(|| reopened(&disk));
+        let gateway = restarted.unwrap_or(gateway);
         if seed % 2 == 0 {
             gateway.push_text("", other_body.as_bytes()).unwrap();
         }
