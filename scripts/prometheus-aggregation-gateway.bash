@@ -8,7 +8,7 @@ _prometheus_aggregation_gateway() {
             ;;
         -listen | --listen | -crontab | --crontab | -next | --next | -after | --after | -gauge | --gauge | -drop-label | --drop-label | -expire-after | --expire-after | -push-path | --push-path | -cors | --cors | -max-body-bytes | --max-body-bytes | -max-series | --max-series | -max-labels | --max-labels | -max-label-bytes | --max-label-bytes | -max-idempotency-keys | --max-idempotency-keys | -workers | --workers | -max-connections | --max-connections | -max-buffered-bytes | --max-buffered-bytes | -head-timeout | --head-timeout | -body-timeout | --body-timeout | -answer-timeout | --answer-timeout | -idle-timeout | --idle-timeout | -probe | --probe) ;;
         *)
-            mapfile -t COMPREPLY < <(compgen -W "-listen -crontab -next -after -journal -push-token-file -scrape-token-file -gauge -drop-label -keep-summaries -expire-after -enable-admin-api -push-path -cors -max-body-bytes -max-series -max-labels -max-label-bytes -max-idempotency-keys -workers -max-connections -max-buffered-bytes -head-timeout -body-timeout -answer-timeout -idle-timeout -check -probe -version -help" -- "$word")
+            mapfile -t COMPREPLY < <(compgen -W "-listen -crontab -next -after -journal -push-token-file -scrape-token-file -gauge -drop-label -keep-summaries -push-times -expire-after -enable-admin-api -push-path -cors -max-body-bytes -max-series -max-labels -max-label-bytes -max-idempotency-keys -workers -max-connections -max-buffered-bytes -head-timeout -body-timeout -answer-timeout -idle-timeout -check -probe -version -help" -- "$word")
             ;;
     esac
 }

@@ -20,7 +20,7 @@ use self::values::{
 use crate::excerpt::Excerpt;
 use crate::listen::ListenAddress;
 use crate::probe::Page;
-use crate::rules::{Ages, Rules, Summaries};
+use crate::rules::{Ages, PushTimes, Rules, Summaries};
 
 /// What the process is to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -193,9 +193,15 @@ fn rules(
     } else {
         Summaries::Discarded
     };
+    let push_times = if arguments.contains("--push-times") {
+        PushTimes::Set
+    } else {
+        PushTimes::NotSet
+    };
     let rules = Rules::new(gauges, dropped_labels, ages)
         .with_help_bytes_max(label_bytes_max)
-        .with_summaries(summaries);
+        .with_summaries(summaries)
+        .with_push_times(push_times);
     Ok(rules)
 }
 

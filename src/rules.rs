@@ -10,6 +10,7 @@
 //!           / "drop-label " pattern LF
 //!           / "help-bytes " number LF            ; longer HELP texts are cut
 //!           / "summaries" LF                     ; sums and counts of summaries are kept
+//!           / "push-times" LF                    ; a gauge says when each path was last pushed
 //!           / "ages" LF                          ; the last push of each series is remembered
 //! mode      = "sum" / "last" / "max" / "min"
 //! pattern   = a name, or a part of one with a star at one end
@@ -39,6 +40,7 @@ pub struct Rules {
     dropped_labels: Vec<NamePattern>,
     help_bytes_max: usize,
     summaries: Summaries,
+    push_times: PushTimes,
     ages: Ages,
 }
 
@@ -59,6 +61,19 @@ pub enum Summaries {
     /// Summaries are discarded.
     #[default]
     Discarded,
+}
+
+/// The gauge that says when each path was last pushed.
+pub const PUSH_TIME_NAME: &str = "push_time_seconds";
+
+/// Whether the gateway sets the gauge [`PUSH_TIME_NAME`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PushTimes {
+    /// Each push does, and no body may have a family of this name.
+    Set,
+    /// The name is one like others.
+    #[default]
+    NotSet,
 }
 
 /// Whether it is remembered in which second each series was last pushed, which takes four bytes a
@@ -119,6 +134,7 @@ impl Rules {
             dropped_labels,
             help_bytes_max: usize::MAX,
             summaries: Summaries::Discarded,
+            push_times: PushTimes::NotSet,
             ages,
         }
     }
@@ -136,6 +152,18 @@ impl Rules {
     #[must_use]
     pub fn with_summaries(self, summaries: Summaries) -> Rules {
         Rules { summaries, ..self }
+    }
+
+    /// The same rules, but for push times.
+    #[must_use]
+    pub fn with_push_times(self, push_times: PushTimes) -> Rules {
+        Rules { push_times, ..self }
+    }
+
+    /// Whether the gateway says when each path was last pushed.
+    #[must_use]
+    pub fn push_times(&self) -> PushTimes {
+        self.push_times
     }
 
     /// Whether the last push of each series is remembered.
@@ -175,6 +203,10 @@ impl Rules {
                 }
                 _ => {}
             }
+            if self.push_times == PushTimes::Set && family.name == PUSH_TIME_NAME {
+                // Time does not go back: of series that become one, the latest push is told.
+                family.mode = GaugeMode::Max;
+            }
         }
         if has_summaries {
             summaries::select(push, self.summaries);
@@ -200,6 +232,9 @@ impl Display for Rules {
         if self.summaries == Summaries::Kept {
             writeln!(to, "summaries")?;
         }
+        if self.push_times == PushTimes::Set {
+            writeln!(to, "push-times")?;
+        }
         match self.ages {
             Ages::Kept => writeln!(to, "ages"),
             Ages::NotKept => Ok(()),
@@ -221,6 +256,7 @@ impl FromStr for Rules {
             dropped_labels: Vec::new(),
             help_bytes_max: usize::MAX,
             summaries: Summaries::Discarded,
+            push_times: PushTimes::NotSet,
             ages: Ages::NotKept,
         };
         for line in lines {
@@ -246,6 +282,8 @@ impl Rules {
             self.help_bytes_max = bytes.parse().ok()?;
         } else if line == "summaries" {
             self.summaries = Summaries::Kept;
+        } else if line == "push-times" {
+            self.push_times = PushTimes::Set;
         } else if line == "ages" {
             self.ages = Ages::Kept;
         } else {

@@ -77,6 +77,12 @@ pub const FLAGS: &[Flag] = &[
         help: "add up _sum and _count of summaries, which are discarded otherwise",
     },
     Flag {
+        name: "push-times",
+        value: "",
+        default: "",
+        help: "set push_time_seconds, with the labels of its path, at each push",
+    },
+    Flag {
         name: "expire-after",
         value: "DURATION",
         default: "",

@@ -340,6 +340,7 @@ fn pushes_after_power_cut(disk: &MemoryDisk, seed: u64) -> usize {
 
 fn short_push() -> Framed<'static> {
     let push = PushRecord {
+        is_time_left_out: false,
         format: b't',
         labels: "",
         key: None,

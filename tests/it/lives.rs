@@ -8,7 +8,9 @@ use prometheus_aggregation_gateway::aggregate::Ages;
 use prometheus_aggregation_gateway::gateway::{Accepted, Gateway, PushRequest};
 use prometheus_aggregation_gateway::metric::GaugeMode;
 use prometheus_aggregation_gateway::parse::Format;
-use prometheus_aggregation_gateway::rules::{GaugeRule, Rules, Summaries};
+use prometheus_aggregation_gateway::rules::{
+    GaugeRule, PUSH_TIME_NAME, PushTimes, Rules, Summaries,
+};
 
 use crate::journal::{START, scrape};
 use crate::memory_disk::MemoryDisk;
@@ -21,6 +23,7 @@ pub struct Flags {
     mode: GaugeMode,
     drops_b: bool,
     summaries: Summaries,
+    push_times: PushTimes,
     pub ages: Ages,
 }
 
@@ -32,7 +35,9 @@ impl Flags {
             mode: self.mode,
         }];
         let dropped = self.drops_b.then(|| "b".parse().unwrap());
-        Rules::new(gauges, dropped.into_iter().collect(), self.ages).with_summaries(self.summaries)
+        Rules::new(gauges, dropped.into_iter().collect(), self.ages)
+            .with_summaries(self.summaries)
+            .with_push_times(self.push_times)
     }
 
     pub fn random(random: &mut Random) -> Flags {
@@ -50,6 +55,10 @@ impl Flags {
             summaries: match dice % 3 {
                 0 => Summaries::Discarded,
                 _ => Summaries::Kept,
+            },
+            push_times: match dice % 5 {
+                0 | 1 => PushTimes::NotSet,
+                _ => PushTimes::Set,
             },
             ages: *random.pick(&[Ages::Kept, Ages::Kept, Ages::NotKept]),
         }
@@ -70,7 +79,9 @@ pub struct Model {
     pub ages_start: u64,
 }
 
-pub const FAMILIES: [&str; 5] = ["c0", "c1", "g0", "g1", "s0"];
+pub const FAMILIES: [&str; 6] = ["c0", "c1", "g0", "g1", PUSH_TIME_NAME, "s0"];
+
+const HELP: &str = "# HELP push_time_seconds When this was last pushed, unix time in seconds.\n";
 
 impl Model {
     pub fn new(flags: Flags) -> Model {
@@ -81,14 +92,19 @@ impl Model {
         }
     }
 
-    /// Merges a push of this second: what is dropped is folded before.
-    pub fn push(&mut self, push: &RandomPush, second: u64) {
+    /// Merges a push of this time: what is dropped is folded before.
+    pub fn push(&mut self, push: &RandomPush, time_millis: u64) {
+        let second = time_millis / 1000;
         let mut folded = Model::new(self.flags);
         for (key, value) in &push.samples {
             folded.add(*key, *value, second);
         }
         for (key, (value, _)) in folded.series {
             self.add(key, value, second);
+        }
+        if self.flags.push_times == PushTimes::Set {
+            let key = (PUSH_TIME_NAME, push.a, 0);
+            self.add(key, [time_millis as f64 / 1000.0, 0.0], second);
         }
     }
 
@@ -99,6 +115,7 @@ impl Model {
         let key = (family, a, if self.flags.drops_b { 0 } else { b });
         let mode = match family {
             "g0" | "g1" => self.flags.mode,
+            PUSH_TIME_NAME => GaugeMode::Last,
             _ => GaugeMode::Sum,
         };
         let merged = |[stored, count]: Value| {
@@ -118,6 +135,10 @@ impl Model {
     }
 
     pub fn change_flags(&mut self, flags: Flags, second: u64) {
+        if self.flags.push_times != flags.push_times {
+            self.series
+                .retain(|(family, ..), _| *family != PUSH_TIME_NAME);
+        }
         let had_ages = self.flags.ages == Ages::Kept;
         self.flags = flags;
         for (key, (value, last)) in std::mem::take(&mut self.series) {
@@ -158,6 +179,9 @@ impl Model {
             }
             let lines: Vec<String> = lines.into_values().collect();
             if !lines.is_empty() {
+                if family == PUSH_TIME_NAME {
+                    text += HELP;
+                }
                 let kind = kind(family);
                 text += &format!("# TYPE {family} {kind}\n{}", lines.concat());
             }
@@ -169,7 +193,7 @@ impl Model {
 fn kind(family: &str) -> &'static str {
     match family.as_bytes()[0] {
         b'c' => "counter",
-        b'g' => "gauge",
+        b'g' | b'p' => "gauge",
         _ => "summary",
     }
 }
@@ -179,6 +203,7 @@ fn kind(family: &str) -> &'static str {
 pub struct RandomPush {
     pub labels: &'static str,
     pub body: String,
+    a: usize,
     samples: Vec<(Key, Value)>,
 }
 
@@ -188,6 +213,9 @@ impl RandomPush {
         let mut samples = Vec::new();
         let a = random.below(3);
         for family in FAMILIES {
+            if family == PUSH_TIME_NAME {
+                continue;
+            }
             body += &format!("# TYPE {family} {}\n", kind(family));
             for b in 0..3 {
                 let labels = format!("b=\"{}\"", label_value(b));
@@ -214,6 +242,7 @@ impl RandomPush {
         }
         RandomPush {
             labels: ["", "a/1", "a/2"][a],
+            a,
             body,
             samples,
         }
@@ -261,7 +290,7 @@ impl World {
             time_millis: self.now_millis,
         });
         assert!(matches!(outcome, Ok(Accepted::Merged(_))), "{outcome:?}");
-        self.model.push(&push, self.second());
+        self.model.push(&push, self.now_millis);
     }
 
     fn remove(&mut self) {

@@ -35,8 +35,8 @@ fn their_text_gives_them_again() {
     }
     check("", "semantics 1\ngauge max *_info\nhelp-bytes 4096\n");
     check(
-        "-keep-summaries -expire-after 1m",
-        "semantics 1\ngauge max *_info\nhelp-bytes 4096\nsummaries\nages\n",
+        "-keep-summaries -push-times -expire-after 1m",
+        "semantics 1\ngauge max *_info\nhelp-bytes 4096\nsummaries\npush-times\nages\n",
     );
     check(
         "-gauge *=last -drop-label pod -gauge a_total=min -drop-label x_* -gauge *_info=sum",
