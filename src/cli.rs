@@ -21,7 +21,7 @@ use self::values::{
 };
 use crate::listen::{LISTENERS_MAX, ListenAddress};
 use crate::probe::Page;
-use crate::rules::{Ages, Rules};
+use crate::rules::{Ages, PushTimes, Rules, Summaries};
 
 /// What the process is to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -200,6 +200,19 @@ fn rules(
         Some(_) => Ages::Kept,
         None => Ages::NotKept,
     };
-    let rules = Rules::new(gauges, dropped_labels, ages);
-    Ok(rules.with_help_bytes_max(label_bytes_max))
+    let summaries = if switch(from, "--keep-summaries")? {
+        Summaries::Kept
+    } else {
+        Summaries::Discarded
+    };
+    let push_times = if switch(from, "--push-times")? {
+        PushTimes::Set
+    } else {
+        PushTimes::NotSet
+    };
+    let rules = Rules::new(gauges, dropped_labels, ages)
+        .with_help_bytes_max(label_bytes_max)
+        .with_summaries(summaries)
+        .with_push_times(push_times);
+    Ok(rules)
 }

@@ -351,6 +351,7 @@ impl Push<'_> {
     }
 
     /// The buckets of one of its histograms: sorted by upper bound, each once, the last `+Inf`.
+    /// A summary has none.
     #[must_use]
     pub fn buckets(&self, histogram: &PushedHistogram<'_>) -> &[Bucket] {
         &self.buckets[histogram.buckets.clone()]
@@ -373,7 +374,8 @@ pub struct PushedFamily<'a> {
     pub name: Cow<'a, str>,
     /// The escaped text of its HELP line; empty when there is none.
     pub help: Cow<'a, str>,
-    /// Its increments are among the push's histograms exactly when this says `Histogram`.
+    /// Its increments are among the push's histograms exactly when this says `Histogram` or
+    /// `Summary`.
     pub metric_type: MetricType,
     /// How its values are merged if it is a gauge; `parse` leaves it at the default.
     pub mode: GaugeMode,
@@ -394,7 +396,7 @@ pub struct PushedNumber<'a> {
     pub value: f64,
 }
 
-/// The increment of one histogram.
+/// The increment of one histogram, or of one summary: that has no buckets.
 #[derive(Debug, PartialEq)]
 pub struct PushedHistogram<'a> {
     /// Its place in [`Push::families`].
@@ -408,6 +410,9 @@ pub struct PushedHistogram<'a> {
     /// The number of observations as the sender counted it; real senders let it differ from the
     /// buckets' total, so it is a number of its own.
     pub count: f64,
+    /// How many sample lines the sum and the count are made of: what is not sent, NaN or infinite
+    /// is taken for zero.
+    pub samples: u64,
 }
 
 /// Sample lines of an accepted push that are not added.
@@ -417,7 +422,8 @@ pub struct SkippedSamples {
     pub not_a_number: u64,
     /// An infinity, which would do the same.
     pub infinite: u64,
-    /// Lines of a summary: quantiles cannot be added up.
+    /// Lines of a summary: quantiles cannot be added up, nor are sums and counts unless they are
+    /// kept.
     pub summary: u64,
     /// Native histograms, whose sum, count and classic buckets, if there are any, are added.
     pub native_histogram: u64,

@@ -4,7 +4,7 @@
 //! Invariant: the same aggregate always gives the same bytes, and `parse` reads them back into the
 //! same sums, but for names with underscores. Families are in the byte order of their names, as
 //! these are stored, series in that of their label sets; a histogram's buckets by upper bound, then
-//! `_sum`, then `_count`. Knows nothing of HTTP.
+//! `_sum`, then `_count`; a summary has no buckets. Knows nothing of HTTP.
 //!
 //! A snapshot ([`render_pieces`]) has names in quotes. Of an aggregate that keeps ages, it says as well since when each
 //! series is silent: in the column of timestamps, in milliseconds as everywhere in the format; of a

@@ -159,6 +159,7 @@ pub struct Status {
     skipped_infinite: AtomicU64,
     skipped_summary: AtomicU64,
     cut_help_texts: AtomicU64,
+    left_out_push_times: AtomicU64,
     expired_series: AtomicU64,
     omitted_families: AtomicU64,
     omitted_series: AtomicU64,
@@ -196,6 +197,7 @@ impl Status {
             skipped_infinite: AtomicU64::new(0),
             skipped_summary: AtomicU64::new(0),
             cut_help_texts: AtomicU64::new(0),
+            left_out_push_times: AtomicU64::new(0),
             expired_series: AtomicU64::new(0),
             omitted_families: AtomicU64::new(0),
             omitted_series: AtomicU64::new(0),
@@ -272,6 +274,11 @@ impl Status {
     /// Counts HELP texts of an accepted push that were cut.
     pub fn count_cut_help_texts(&self, help_texts: u64) {
         self.cut_help_texts.fetch_add(help_texts, Relaxed);
+    }
+
+    /// Counts push times that were not set for lack of room.
+    pub fn count_left_out_push_times(&self, push_times: u64) {
+        self.left_out_push_times.fetch_add(push_times, Relaxed);
     }
 
     /// Counts series that were forgotten since they were silent.

@@ -18,6 +18,7 @@ pub enum Conflict {
     Exposed {
         name: Excerpt,
         by: Excerpt,
+        by_type: MetricType,
     },
     Exposes {
         name: Excerpt,
@@ -37,10 +38,10 @@ impl fmt::Display for Conflict {
             } => {
                 write!(to, "{name} is pushed as {pushed}, but stored as {stored}")
             }
-            Conflict::Exposed { name, by } => {
+            Conflict::Exposed { name, by, by_type } => {
                 write!(
                     to,
-                    "the name {name} is taken: the stored histogram {by} exposes it"
+                    "the name {name} is taken: the stored {by_type} {by} exposes it"
                 )
             }
             Conflict::Exposes { name, stored } => write!(

@@ -27,15 +27,15 @@ pub struct Family {
 pub enum Series {
     /// Of a counter, gauge or untyped family.
     Numbers(Arc<Sorted<f64>>),
-    /// Of a histogram.
+    /// Of a histogram, or of a summary: its quantiles are not kept, and it has no buckets.
     Histograms(Arc<Sorted<Histogram>>),
 }
 
 /// The sums of one histogram.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Histogram {
-    /// Sorted, without duplicates, ending in `+Inf`. Histograms of a family share them as long as
-    /// they are the same.
+    /// Sorted, without duplicates, ending in `+Inf`; of a summary, none. Histograms of a family
+    /// share them as long as they are the same.
     pub upper_bounds: Arc<[UpperBound]>,
     /// The observations in the bucket of each bound.
     pub counts: Box<[f64]>,
@@ -82,7 +82,7 @@ impl Family {
             metric_type,
             help: Arc::default(),
             series: match metric_type {
-                MetricType::Histogram => Series::Histograms(Arc::default()),
+                MetricType::Histogram | MetricType::Summary => Series::Histograms(Arc::default()),
                 _ => Series::Numbers(Arc::default()),
             },
             number,

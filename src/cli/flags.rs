@@ -69,6 +69,18 @@ pub const FLAGS: &[Flag] = &[
         help: "drop this label before series are merged; * at an end; may be repeated",
     },
     Flag {
+        name: "keep-summaries",
+        value: "",
+        default: "",
+        help: "add up _sum and _count of summaries, which are discarded otherwise",
+    },
+    Flag {
+        name: "push-times",
+        value: "",
+        default: "",
+        help: "set push_time_seconds, with the labels of its path, at each push",
+    },
+    Flag {
         name: "expire-after",
         value: "DURATION",
         default: "",

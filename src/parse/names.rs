@@ -148,7 +148,7 @@ pub struct Named<'a> {
 pub struct Created {
     /// Its place.
     pub family: usize,
-    /// The place of the other; of a summary, no series are stored.
+    /// The place of the other.
     pub of: usize,
 }
 

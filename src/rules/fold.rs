@@ -68,7 +68,7 @@ fn keep_latest(seconds: &mut [u32], places: &[usize]) {
 }
 
 /// Keeps the series at these places, in their order.
-fn keep<T>(series: &mut Vec<T>, is_kept: &[bool]) {
+pub fn keep<T>(series: &mut Vec<T>, is_kept: &[bool]) {
     let mut kept = is_kept.iter();
     series.retain(|_| kept.next().copied().unwrap_or(true));
 }
@@ -111,6 +111,7 @@ fn fold_histograms(push: &mut Push<'_>) {
                 add(push.histograms[first].sum, push.histograms[other].sum);
             push.histograms[first].count =
                 add(push.histograms[first].count, push.histograms[other].count);
+            push.histograms[first].samples += push.histograms[other].samples;
         }
         let start = push.buckets.len();
         push.buckets.extend(buckets);

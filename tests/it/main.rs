@@ -37,6 +37,7 @@ mod plain;
 mod process;
 mod program_path;
 mod push_text;
+mod push_times;
 mod random;
 mod random_compressed;
 mod random_pushes;

@@ -6,12 +6,13 @@
 //!
 //! - Every line ends with one line feed; no blank line, comment, NUL, timestamp or second space.
 //! - Families are sorted by name in byte order, never split, and have samples. None has the name of
-//!   a sample of a histogram beside it. There are no summaries.
+//!   a sample of a histogram or summary beside it.
 //! - Labels are sorted by name, but for the `le` of a bucket, which is last. None is empty.
 //! - The label sets of a family are sorted by their text as written between the braces, without
 //!   `le`, in byte order; each appears once.
 //! - A histogram writes, for each label set, its buckets by rising bound up to `+Inf` with counts
 //!   that never fall, then `_sum`, then `_count` (which may differ from `+Inf`: DESIGN section 6).
+//!   A summary has no quantiles: it writes `_sum`, then `_count`.
 //! - A number is a whole number without point or exponent where it is below 2^53, else one of the
 //!   two shortest spellings Rust knows, plain or with an exponent. Samples are finite.
 //! - A bound is spelled in one way throughout the scrape. There is no negative zero.
@@ -179,10 +180,14 @@ impl Reader {
         })?;
         for part in ["_bucket", "_sum", "_count"] {
             let beside = name.strip_suffix(part).and_then(|base| self.family(base));
-            ensure(
-                beside.is_none_or(|family| family.kind != "histogram"),
-                || format!("`{name}` is a sample of a histogram beside it"),
-            )?;
+            let exposes = |family: &Family| match &*family.kind {
+                "histogram" => true,
+                "summary" => part != "_bucket",
+                _ => false,
+            };
+            if let Some(Family { kind, .. }) = beside.filter(|family| exposes(family)) {
+                return Err(format!("`{name}` is a sample of a {kind} beside it"));
+            }
         }
         if self.help.is_some() {
             Ok(())
@@ -267,11 +272,15 @@ impl Reader {
 
     /// Moves on by one sample: within the latest series, or to a new one when that is complete.
     fn advance(&mut self, part: Next, labels: &[Label]) -> Result<&mut Series, String> {
-        let within_histogram = part != Next::Nothing;
+        let is_part = part != Next::Nothing;
+        let (is_summary, reserved) = match self.families.last() {
+            Some(family) if family.kind == "summary" => (true, "quantile"),
+            _ => (false, "le"),
+        };
         let label_set = label_set(labels)?;
         ensure(
-            !within_histogram || labels.iter().all(|label| label.name != "le"),
-            || "a label `le` too many".to_owned(),
+            !is_part || labels.iter().all(|label| label.name != reserved),
+            || format!("a label `{reserved}` too many"),
         )?;
         if let Some(last) = self.series.take() {
             let last_set = &last.label_set;
@@ -296,10 +305,10 @@ impl Reader {
         }
         let series = self.series.get_or_insert(Series {
             label_set,
-            next: if within_histogram {
-                Next::Bucket
-            } else {
-                Next::Nothing
+            next: match is_part {
+                true if is_summary => Next::Sum,
+                true => Next::Bucket,
+                false => Next::Nothing,
             },
             bound: None,
             cumulative: 0.0,
@@ -335,11 +344,12 @@ impl Series {
 /// Which part of its family a sample is: nothing by name where there are no parts.
 fn part(family: &Family, name: &str) -> Result<Next, String> {
     let histogram = family.kind == "histogram";
+    let has_parts = histogram || family.kind == "summary";
     match name.strip_prefix(&*family.name) {
-        Some("") if !histogram => Ok(Next::Nothing),
+        Some("") if !has_parts => Ok(Next::Nothing),
         Some("_bucket") if histogram => Ok(Next::Bucket),
-        Some("_sum") if histogram => Ok(Next::Sum),
-        Some("_count") if histogram => Ok(Next::Count),
+        Some("_sum") if has_parts => Ok(Next::Sum),
+        Some("_count") if has_parts => Ok(Next::Count),
         _ => {
             let (kind, family) = (&family.kind, &family.name);
             Err(format!("`{name}` is no sample of {kind} `{family}`"))

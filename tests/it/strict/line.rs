@@ -55,7 +55,7 @@ fn help(rest: &str) -> Result<Line<'_>, String> {
 fn kind(rest: &str) -> Result<Line<'_>, String> {
     let (name, kind) = metadata(rest)?;
     ensure(
-        ["counter", "gauge", "histogram", "untyped"].contains(&kind),
+        ["counter", "gauge", "histogram", "summary", "untyped"].contains(&kind),
         || format!("type `{kind}` of `{name}`"),
     )?;
     Ok(Line::Type(name, kind))
