@@ -151,6 +151,14 @@ impl GroupingKey {
         self.labels.iter().map(length).sum()
     }
 
+    /// The labels as they stand in a label set; those of empty value are none.
+    #[must_use]
+    pub fn label_text(&self) -> String {
+        let labels = self.labels.iter().filter(|(_, value)| !value.is_empty());
+        let texts = labels.map(|(name, value)| format!("{name}=\"{value}\""));
+        texts.collect::<Vec<_>>().join(",")
+    }
+
     /// Name, as it stands in a label set, and escaped value of each label, sorted by name. An empty
     /// value takes the label away.
     #[must_use]

@@ -11,6 +11,7 @@
 //! | [`route`] | method and path to what is wanted, and by whom: pure |
 //! | [`response`] | a worker's response to a client's: pure |
 //! | [`access`] | the tokens that requests have to show |
+//! | [`exposition`] | an Accept field to the form of a scrape: pure |
 //! | [`held`] | connections to bytes and back, for a hand-over: no I/O |
 //! | `pace` | how fast a client is: pure |
 //! | `exchange` | bodies and scrapes between the gate and the workers |
@@ -29,6 +30,7 @@ pub mod chunked;
 mod connection;
 mod control;
 mod exchange;
+pub mod exposition;
 mod front;
 mod gate;
 pub mod head;

@@ -10,6 +10,8 @@ mod bounds;
 mod events;
 #[path = "main/keep.rs"]
 mod keep;
+#[path = "main/listeners.rs"]
+mod listeners;
 #[path = "main/logger.rs"]
 mod logger;
 #[path = "main/notify.rs"]
@@ -25,14 +27,13 @@ mod token_files;
 
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
 use prometheus_aggregation_gateway::build;
-use prometheus_aggregation_gateway::cli::{self, Command, Config};
+use prometheus_aggregation_gateway::cli::{self, Command, Config, Invocation};
 use prometheus_aggregation_gateway::clock::{Clock, wall_millis};
 use prometheus_aggregation_gateway::gateway::{Gateway, Limits, Start};
 use prometheus_aggregation_gateway::handoff::{self, Image};
@@ -42,7 +43,7 @@ use prometheus_aggregation_gateway::http::{
     unpack,
 };
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
-use prometheus_aggregation_gateway::listen::{self, ListenAddress};
+use prometheus_aggregation_gateway::listen::Listener;
 use prometheus_aggregation_gateway::probe::probe;
 use prometheus_aggregation_gateway::status::{Resource, Status};
 
@@ -93,7 +94,14 @@ fn system(line: impl Display) -> Failure {
 }
 
 fn main() -> ExitCode {
-    let outcome = match cli::read(std::env::args_os().skip(1)) {
+    let read = cli::read(std::env::args_os().skip(1), std::env::vars_os());
+    let command = read.map(|Invocation { command, warnings }| {
+        for warning in warnings {
+            say(&format!("warning: {warning}"));
+        }
+        command
+    });
+    let outcome = match command {
         Ok(Command::Help) => print(&cli::help()),
         Ok(Command::Version) => print(&format!("{PROGRAM} {}\n", build::description())),
         Ok(Command::Next(preview)) => print_next(&preview),
@@ -112,8 +120,7 @@ fn main() -> ExitCode {
                 logger::error(line);
                 logger::flush();
             } else {
-                // For whoever has typed the flags. Nobody is left to tell when that is closed.
-                let _ = writeln!(io::stderr(), "{PROGRAM}: {line}");
+                say(&line);
             }
             ExitCode::from(status)
         }
@@ -124,12 +131,15 @@ fn main() -> ExitCode {
 /// locking or making anything.
 fn check(config: &Config) -> Result<(), Failure> {
     handoff::is_announced().map_err(system)?;
-    plan_of(config)?;
+    let plan = plan_of(config)?;
     Bounds::of_this_process().extent(config)?;
     TokenFiles::open(config, Unusable::Fail)?;
     check_folder().map_err(system)?;
     if let Some(path) = &config.journal {
         keep::check_journal(path)?;
+    }
+    if let Some(warning) = plan.as_ref().and_then(Plan::warning) {
+        say(&format!("warning: {warning}"));
     }
     print(handoff::CHECK_ANSWER)
 }
@@ -155,9 +165,9 @@ fn run(config: Config) -> Result<(), Failure> {
     };
     let start_watch = StartWatch::begin(grace).map_err(system)?;
     let (tokens, access) = TokenFiles::open(&config, unusable)?;
-    let (listener, sums, page, held) = match handoff::receive().map_err(system)? {
+    let (listeners, sums, page, held) = match handoff::receive().map_err(system)? {
         Some(handoff) => (
-            Some(handoff.listener),
+            Some(handoff.listeners),
             Some(handoff.sums),
             Some(handoff.page),
             unpack(&handoff.states, handoff.sockets),
@@ -168,9 +178,9 @@ fn run(config: Config) -> Result<(), Failure> {
     let extent = bounds.extent(&config)?;
     check_folder().map_err(system)?;
     let source = Source::open(config.journal.as_deref(), sums)?;
-    let listener = match listener {
-        Some(listener) => listen::adopt(listener).map_err(system)?,
-        None => bind(&config.listen)?,
+    let listeners = match listeners {
+        Some(listeners) => listeners::adopt(listeners)?,
+        None => listeners::bind(&config.listen)?,
     };
     let start = Start {
         window_start: Utc::now().timestamp(),
@@ -192,7 +202,7 @@ fn run(config: Config) -> Result<(), Failure> {
     if page.is_none() {
         // Nothing could be pushed while no gateway ran.
         site.gateway.restart_ages(site.clock.now_millis());
-        announce(&listener, &site.push_path, plan.as_ref());
+        listeners::announce(&listeners, &site.push_path, plan.as_ref());
     } else {
         site.status.count_hand_over();
         let version = build::VERSION;
@@ -200,7 +210,7 @@ fn run(config: Config) -> Result<(), Failure> {
     }
     let mut service = Service {
         tokens,
-        listener,
+        listeners,
         extent,
         site,
         image,
@@ -264,19 +274,10 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
-/// Binds the address, unless systemd has.
-fn bind(address: &ListenAddress) -> Result<TcpListener, Failure> {
-    let inherited = listen::from_systemd();
-    let inherited = inherited.map_err(|error| system(format!("socket activation: {error}")))?;
-    inherited
-        .map_or_else(|| address.listen(), Ok)
-        .map_err(|error| system(format!("cannot listen on {address}: {error}")))
-}
-
 /// What goes on while front ends come and go.
 struct Service {
     tokens: TokenFiles,
-    listener: TcpListener,
+    listeners: Vec<Listener>,
     extent: Extent,
     site: Arc<Site>,
     image: Image,
@@ -303,7 +304,7 @@ impl Service {
             let schedule = plan.as_ref().map(|plan| plan.keep(&self.site));
             let schedule = schedule.transpose()?;
             let background = keep::start(&self.site, self.expire_after)?;
-            let front = Front::start(&self.listener, held, self.extent, &self.site, logger::log);
+            let front = Front::start(&self.listeners, held, self.extent, &self.site, logger::log);
             let front = front.map_err(system)?;
             notify("READY=1");
             self.look_after(&front);
@@ -350,7 +351,7 @@ impl Service {
             .map_err(|error| gate_ended(&error))?;
         let (states, sockets) = pack(ended.held);
         let (why, states, sockets) =
-            keep::hand_over(&self.image, &self.listener, states, sockets, &self.site);
+            keep::hand_over(&self.image, &self.listeners, states, sockets, &self.site);
         logger::warn(format!("SIGHUP: not handed over, going on: {why}"));
         Ok(unpack(&states, sockets))
     }
@@ -400,32 +401,10 @@ fn gate_ended(error: &io::Error) -> Failure {
     system(format!("the gate's thread has ended: {error}"))
 }
 
-/// Says where it listens, what the schedule will do, and how to push a first sample.
-fn announce(listener: &TcpListener, push_path: &str, plan: Option<&Plan>) {
-    let version = build::VERSION;
-    let (address, host) = match listener.local_addr() {
-        Ok(address) if address.ip().is_unspecified() => {
-            let families = if address.is_ipv6() {
-                "IPv6 and IPv4"
-            } else {
-                "IPv4"
-            };
-            let port = address.port();
-            (format!(":{port} ({families})"), format!("localhost:{port}"))
-        }
-        Ok(address) => (address.to_string(), address.to_string()),
-        Err(error) => (error.to_string(), "localhost".to_owned()),
-    };
-    logger::info(format!("{PROGRAM} {version} listens on {address}"));
-    match plan {
-        None => logger::info("no -crontab: no scheduled reset"),
-        Some(plan) => plan.announce(),
-    }
-    logger::info(format!(
-        "push: echo 'some_metric 3.14' | curl --data-binary @- \
-         http://{host}{push_path}/job/some_job"
-    ));
-    logger::info(format!("scrape: curl http://{host}/metrics"));
+/// One line on stderr for whoever has typed the flags, before there is a log. Nobody is left to tell
+/// when that is closed.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{PROGRAM}: {line}");
 }
 
 fn print(text: &str) -> Result<(), Failure> {

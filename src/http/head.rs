@@ -82,6 +82,8 @@ pub struct Head<'a> {
     pub expectation: Expectation,
     /// The value of each field of [`PASSED_ON`], in that order.
     pub passed_on: [Option<&'a [u8]>; PASSED_ON.len()],
+    /// The first `Accept` field.
+    pub accept: Option<&'a [u8]>,
     /// Of the page that sends the request (Fetch standard, section 3.2).
     pub origin: Option<&'a [u8]>,
     /// Of whoever sends it (RFC 9110 section 11.6.2). Only the gate sees them.
@@ -338,6 +340,7 @@ struct Fields<'a> {
     keeps_alive: bool,
     expects_continue: bool,
     passed_on: [Option<&'a [u8]>; PASSED_ON.len()],
+    accept: Option<&'a [u8]>,
     origin: Option<&'a [u8]>,
     credentials: Credentials<'a>,
 }
@@ -353,6 +356,7 @@ impl<'a> Fields<'a> {
                 }
                 self.has_host = true;
             }
+            6 if is("Accept") => self.accept = self.accept.or(Some(value)),
             6 if is("Origin") => self.origin = Some(value),
             6 if is("Expect") => {
                 if !value.eq_ignore_ascii_case(b"100-continue") {
@@ -436,6 +440,7 @@ impl<'a> Fields<'a> {
             persistence,
             expectation,
             passed_on: self.passed_on,
+            accept: self.accept,
             origin: self.origin,
             credentials: self.credentials,
             bytes,

@@ -18,6 +18,8 @@ use super::{Failure, logger, print, usage};
 /// How long to wait before a reset that could not be kept is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
+const NEVER_FIRES: &str = "it never fires, the sums are never cleared";
+
 /// A schedule and the zone that it is read in.
 #[derive(Clone)]
 pub struct Plan {
@@ -56,7 +58,16 @@ impl Plan {
                 let (next, zone) = (local_time(next, &self.zone), self.zone.name());
                 format!("next reset {next} ({zone})")
             }
-            None => "warning: it never fires, the sums are never cleared".to_owned(),
+            None => format!("warning: {NEVER_FIRES}"),
+        }
+    }
+
+    /// What is odd about it, if anything.
+    pub fn warning(&self) -> Option<String> {
+        let expression = &self.expression;
+        match self.next() {
+            Some(_) => None,
+            None => Some(format!("crontab \"{expression}\": {NEVER_FIRES}")),
         }
     }
 

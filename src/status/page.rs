@@ -102,6 +102,9 @@ impl Status {
         let skipped = ("samples_skipped_total", help, labelled("reason", skipped));
         let help = "HELP texts of accepted pushes that were cut at -max-label-bytes.";
         let cut_help = ("help_texts_cut_total", help, alone(&self.cut_help_texts));
+        let help = "Push times not set because -max-series was reached (-push-times).";
+        let push_times = alone(&self.left_out_push_times);
+        let push_times = ("push_times_left_out_total", help, push_times);
         let help = "Series removed because no push touched them for -expire-after.";
         let expired = ("series_expired_total", help, alone(&self.expired_series));
         let help = "Hand-overs to a new image of the process (SIGHUP).";
@@ -128,6 +131,7 @@ impl Status {
             samples,
             skipped,
             cut_help,
+            push_times,
             expired,
             resets,
             hand_overs,
@@ -170,6 +174,12 @@ impl Status {
             "Time series stored at present.",
             series,
         )?;
+        let omitted = self.omitted_families.load(Relaxed);
+        let help = "Families that the last scrape with escaped names left out.";
+        sample(to, "scrape_omitted_families", "gauge", help, omitted)?;
+        let omitted = self.omitted_series.load(Relaxed);
+        let help = "Series that the last scrape with escaped names left out.";
+        sample(to, "scrape_omitted_series", "gauge", help, omitted)?;
         let (name, help) = (
             "idempotency_early_swaps_total",
             "Times that idempotency keys younger than 10 minutes were dropped to make room.",

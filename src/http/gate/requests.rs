@@ -7,6 +7,7 @@ use super::super::answer::Answer;
 use super::super::chunked::{ChunkError, Chunked, append};
 use super::super::connection::{Phase, Rest, Token, Upload};
 use super::super::exchange::Exchange;
+use super::super::exposition::Exposition;
 use super::super::head::{Expectation, Framing, Head, HeadError, PASSED_ON, read_head};
 use super::super::pace::Pace;
 use super::super::raw_head::field_values;
@@ -318,11 +319,15 @@ impl Gate {
         // The worker's time is not the client's.
         self.set_deadline(token, NEVER);
         if route == Route::Scrape && head.method == "GET" {
-            return self.queue_scrape(token);
+            return self.queue_scrape(token, Exposition::accepted(head.accept));
         }
         let body_bytes = body.len();
         let mut request = Vec::with_capacity(head.method.len() + head.target.len() + 128);
         write_request(&mut request, head);
+        if route == Route::Scrape {
+            let accept = Exposition::accepted(head.accept).content_type();
+            write_field(&mut request, "Accept", accept.as_bytes());
+        }
         let is_short = request.len() <= SHORT_HEAD_BYTES_MAX && body_bytes <= SHORT_BODY_BYTES_MAX;
         let queue = match route {
             Route::Push { .. } if is_short && head.content_encoding().is_none() => {
@@ -375,14 +380,7 @@ fn write_request(to: &mut Vec<u8>, head: &Head<'_>) {
     }
     for (name, value) in PASSED_ON.iter().zip(head.passed_on) {
         if let Some(value) = value {
-            to.extend_from_slice(name.as_bytes());
-            to.extend_from_slice(b": ");
-            let is_visible = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
-            let visible = value.iter();
-            // DEL tells a worker that something else stood there.
-            let visible = visible.map(|byte| if is_visible(byte) { *byte } else { 0x7f });
-            to.extend(visible);
-            to.extend_from_slice(b"\r\n");
+            write_field(to, name, value);
         }
     }
 }
@@ -422,6 +420,17 @@ fn is_probe(route: Route<'_>, head: &[u8]) -> bool {
         Route::Healthy | Route::Ready | Route::Scrape | Route::OwnMetrics | Route::NotFound
     );
     is_page && field_values(head, "User-Agent").any(|agent| agent == USER_AGENT.as_bytes())
+}
+
+fn write_field(to: &mut Vec<u8>, name: &str, value: &[u8]) {
+    to.extend_from_slice(name.as_bytes());
+    to.extend_from_slice(b": ");
+    let is_visible = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
+    let visible = value.iter();
+    // DEL tells a worker that something else stood there.
+    let visible = visible.map(|byte| if is_visible(byte) { *byte } else { 0x7f });
+    to.extend(visible);
+    to.extend_from_slice(b"\r\n");
 }
 
 /// What a request is counted as.

@@ -69,6 +69,7 @@ const FOLDED: &str = "a line of the head begins with white space (obsolete line 
 fn all_of_a_head() {
     let head = b"\r\nPUT http://h/m?x=y HTTP/1.0\r\ncontent-type:\t text/plain \t\r\n\
         Content-Type: second\r\nContent-ENCODING: gz\xff\r\nOrigin: http://page\r\n\
+        ACCEPT: */*\r\nAccept: second\r\n\
         Content-Length: 7\r\nHost: h\r\nExpect: 100-Continue\r\nconnection: a,KEEP-alive\r\n\r\n";
     let expected = Head {
         method: "PUT",
@@ -79,6 +80,7 @@ fn all_of_a_head() {
         // RFC 9110 section 10.1.1: not of HTTP/1.0.
         expectation: Expectation::None,
         passed_on: [Some(b"text/plain"), Some(b"gz\xff"), None],
+        accept: Some(b"*/*"),
         origin: Some(b"http://page"),
         credentials: Credentials::None,
         bytes: head.len(),
@@ -95,6 +97,7 @@ fn all_of_a_head() {
         persistence: Persistence::KeepAlive,
         expectation: Expectation::Continue,
         passed_on: [None, None, None],
+        accept: None,
         origin: None,
         credentials: Credentials::Field(b"Basic eA=="),
         bytes: head.len(),
