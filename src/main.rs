@@ -401,8 +401,8 @@ fn gate_ended(error: &io::Error) -> Failure {
     system(format!("the gate's thread has ended: {error}"))
 }
 
-/// One line on stderr for whoever has typed the flags, before there is a log. Nobody is left to tell
-/// when that is closed.
+/// One line on stderr for whoever has typed the flags, before there is a log. Nobody is left to
+/// tell when that is closed.
 fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{PROGRAM}: {line}");
 }
