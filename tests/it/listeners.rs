@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
-use crate::running_gateway::{PATIENCE, RunningGateway, command, program, scratch_folder};
+use crate::running_gateway::{PATIENCE, RunningGateway, command, program, said, scratch_folder};
 
 /// One request at a path.
 #[track_caller]
@@ -106,8 +106,8 @@ fn what_is_at_a_path() {
     }
     let refused = |unix: &str, line: &str| {
         let output = command(&["-listen", unix]).output().expect("it was built");
-        let stderr = String::from_utf8(output.stderr).expect("it is text");
-        let line = format!("prometheus-aggregation-gateway: cannot listen on {unix}: {line}");
+        let stderr = said(&output.stderr);
+        let line = format!("cannot listen on {unix}: {line}");
         assert!(stderr.starts_with(&line), "{stderr}");
         assert_eq!(output.status.code(), Some(1));
     };
