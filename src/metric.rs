@@ -361,6 +361,19 @@ pub struct Push<'a> {
     pub skipped: SkippedSamples,
     /// How many HELP texts were cut.
     pub cut_help_texts: u64,
+    /// Whose its gauges are.
+    pub pushed_by: PushedBy,
+}
+
+/// Who pushes, as far as that decides about gauges and untyped series.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PushedBy {
+    /// Whoever it is: their numbers are merged, and stay.
+    #[default]
+    Anyone,
+    /// A sender whose numbers are its contribution, as long as it is live: where they are added up,
+    /// the merge of the push only makes the series.
+    Sender,
 }
 
 impl Push<'_> {

@@ -59,6 +59,16 @@ pub enum Ages {
     NotKept,
 }
 
+/// Whether senders contribute to gauges and untyped series, which takes 24 bytes more of each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Contributions {
+    /// They do.
+    Kept,
+    /// No push is a sender's.
+    #[default]
+    NotKept,
+}
+
 /// Why a text gives no rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RulesError {
@@ -122,6 +132,12 @@ impl Rules {
     #[must_use]
     pub fn ages(&self) -> Ages {
         self.ages
+    }
+
+    /// Whether senders contribute to gauges.
+    #[must_use]
+    pub fn contributions(&self) -> Contributions {
+        Contributions::NotKept
     }
 
     /// The labels that are dropped before series are merged.

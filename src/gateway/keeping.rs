@@ -74,7 +74,8 @@ impl Gateway {
     /// A gateway without a journal that merges by these rules, begun at this time.
     #[must_use]
     pub fn in_memory(rules: Rules, start: Start) -> Gateway {
-        let (aggregate, keys) = (Aggregate::new(rules.ages()), Keys::default());
+        let aggregate = Aggregate::new(rules.ages()).with_contributions(rules.contributions());
+        let keys = Keys::default();
         Gateway::new(rules, HashKey::random(), aggregate, keys, start)
     }
 

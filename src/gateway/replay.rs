@@ -145,7 +145,8 @@ impl Replay {
             Some(known) if *known != rules => Err("its merge rules change midway".to_owned()),
             Some(_) => Ok(()),
             None => {
-                self.aggregate = Aggregate::new(rules.ages());
+                self.aggregate =
+                    Aggregate::new(rules.ages()).with_contributions(rules.contributions());
                 self.rules = Some(rules);
                 Ok(())
             }
@@ -168,14 +169,15 @@ impl Replay {
             Some(of_file) if of_file == *rules => return Ok(replayed),
             Some(_) => {}
             None => {
-                let aggregate = Aggregate::new(rules.ages());
+                let aggregate =
+                    Aggregate::new(rules.ages()).with_contributions(rules.contributions());
                 return Ok(Replayed {
                     aggregate,
                     ..replayed
                 });
             }
         }
-        let mut aggregate = Aggregate::new(rules.ages());
+        let mut aggregate = Aggregate::new(rules.ages()).with_contributions(rules.contributions());
         render_pieces(&replayed.aggregate.view(), SNAPSHOT_RECORD_BYTES, |text| {
             restore(&mut aggregate, rules, text, self.second)
         })?;
