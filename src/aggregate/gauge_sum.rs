@@ -61,11 +61,14 @@ pub struct GaugeSum {
     ordinary: f64,
     /// The sum of contributions, and what is lost by rounding that.
     contributed: [f64; 2],
-    /// How many contributions stand in it. Without any, `contributed` counts for nothing.
+    /// How many contributions stand in it, or [`NOT_LINKED`]. Without any, `contributed` counts for nothing.
     held_by: u32,
     /// Which no other series of the aggregate has.
     pub(super) id: u32,
 }
+
+/// Some contributions stand in it, of which none has been linked to it yet.
+const NOT_LINKED: u32 = u32::MAX;
 
 /// All of a [`GaugeSum`] that a snapshot keeps: which it was, and its parts.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -114,17 +117,20 @@ impl GaugeSum {
         })
     }
 
-    /// Takes the parts of one that was kept. No contribution stands in it yet, but they are in its
-    /// sum already.
+    /// Takes the parts of one that was kept. What was contributed is in its sum, but nobody has said
+    /// yet whose it is.
     pub(super) fn restore(&mut self, sum: &HeldSum) {
         self.ordinary = sum.ordinary.unwrap_or(f64::NAN);
         self.contributed = sum.contributed;
-        self.held_by = 0;
+        self.held_by = NOT_LINKED;
     }
 
     /// A contribution stands in it that is in its sum already.
     pub(super) fn link(&mut self) {
-        self.held_by = self.held_by.saturating_add(1);
+        self.held_by = match self.held_by {
+            NOT_LINKED => 1,
+            held_by => held_by.saturating_add(1),
+        };
     }
 
     pub(super) fn contribute(&mut self, mode: GaugeMode, value: f64) {

@@ -118,8 +118,9 @@ impl Aggregate {
     }
 
     /// Merges a part of what `render_held_pieces` gave, a push of a sender that was checked, and
-    /// gives its series their sums. Each is vacant until a contribution is linked to it, unless
-    /// ordinary pushes have a part in it. Gives where each is.
+    /// gives its series their sums. Then each contribution is to be linked to its series, before
+    /// anything is pushed or withdrawn: a series is held until all that are linked are withdrawn.
+    /// Gives where each is.
     pub fn restore_held(
         &mut self,
         checked: &Checked<'_>,

@@ -18,6 +18,7 @@ mod first_reader;
 mod forgetting;
 mod formats;
 mod hand_over;
+mod held;
 mod http;
 mod idempotency;
 mod journal;
