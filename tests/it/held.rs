@@ -19,8 +19,8 @@ use prometheus_aggregation_gateway::render::{
 use crate::random::Random;
 use model::{Model, Number, Pushed, mode};
 
-const SEQUENCES: u64 = 30;
-const STEPS: usize = 60;
+const SEQUENCES: u64 = 45;
+const STEPS: usize = 40;
 const SENDERS: usize = 5;
 
 fn text(view: &View) -> String {
@@ -65,17 +65,20 @@ struct Pair {
     contributions: BTreeMap<Key, (HeldSeries, Number, i64)>,
     next_number: Number,
     second: u32,
+    /// Of pushes, those that are no sender's.
+    ordinary_percent: usize,
     views: Vec<(View, String)>,
 }
 
 impl Pair {
-    fn new() -> Pair {
+    fn new(random: &mut Random) -> Pair {
         Pair {
             aggregate: empty(),
             model: Model::default(),
             contributions: BTreeMap::new(),
             next_number: 0,
             second: 1000,
+            ordinary_percent: *random.pick(&[1, 10, 50]),
             views: Vec::new(),
         }
     }
@@ -129,7 +132,7 @@ impl Pair {
                 self.views.push((view, text));
             }
             2..6 => self.withdraw(random),
-            6..10 => self.push(random, None),
+            _ if random.percent(self.ordinary_percent) => self.push(random, None),
             _ => {
                 let sender = random.below(SENDERS);
                 self.push(random, Some(sender));
@@ -316,7 +319,7 @@ fn restore(
 fn any_mix_equals_a_map() {
     for seed in 0..SEQUENCES {
         let mut random = Random::new(seed);
-        let mut pair = Pair::new();
+        let mut pair = Pair::new(&mut random);
         for _ in 0..STEPS {
             match random.below(8) {
                 0 | 1 => pair.remove(&mut random, seed),
@@ -506,8 +509,8 @@ fn held_values_of_other_modes() {
 /// A scrape in pieces of any length is the scrape, with vacant series and absent families between.
 #[test]
 fn pieces_of_a_scrape() {
-    let mut pair = Pair::new();
     let mut random = Random::new(3);
+    let mut pair = Pair::new(&mut random);
     for _ in 0..60 {
         pair.step(&mut random);
         let view = pair.aggregate.view();
@@ -519,5 +522,43 @@ fn pieces_of_a_scrape() {
             whole.extend(piece);
         }
         assert!(whole == whole_text(&view));
+    }
+}
+
+/// Of what a removal has prepared, nothing stays of a family that goes and comes again meanwhile.
+#[test]
+fn a_family_that_is_replaced_while_series_are_removed() {
+    for catch_ups in 0..2 {
+        let mut one = One::new();
+        one.sends("a", "x{a=\"1\"} 1\n");
+        one.sends("b", "x{b=\"1\"} 1\n");
+        let selection = Selection::Labels(vec![("b".to_owned(), "1".to_owned())]);
+        let mut removal = Removal::prepare(one.aggregate.view(), selection);
+        one.leaves("a");
+        one.leaves("b");
+        one.ordinary("x{b=\"1\"} 3\nx{c=\"1\"} 2\n");
+        for _ in 0..catch_ups {
+            let caught_up = removal.catch_up(&one.aggregate.view());
+            caught_up.expect("nothing was removed");
+        }
+        let removed = one.aggregate.remove(&mut removal).map(|size| size.series);
+        assert_eq!(removed, Ok(1));
+        one.is("x{c=\"1\"} 2");
+        one.ordinary("x{c=\"1\"} 2\n");
+        one.is("x{c=\"1\"} 4");
+    }
+}
+
+/// A reset keeps what is held: not in a family that becomes a counter meanwhile.
+#[test]
+fn a_family_that_becomes_a_counter_while_it_is_reset() {
+    for beside in ["", "y 1\n"] {
+        let mut one = One::new();
+        one.sends("a", "x 5\n");
+        one.ordinary(beside);
+        let mut removal = Removal::prepare(one.aggregate.view(), Selection::NotHeld);
+        one.ordinary("# TYPE x counter\n");
+        assert!(one.aggregate.remove(&mut removal).is_ok());
+        one.is("");
     }
 }
