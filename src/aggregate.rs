@@ -305,7 +305,10 @@ impl Aggregate {
             let family = Arc::make_mut(&mut self.families).at_mut(family);
             // Other sums have a pass of their own; what else could be there was refused.
             if let Some(sums) = S::sums_mut(&mut family.series) {
-                self.counts.subtract(&family.totals);
+                let series_before = family.totals.series;
+                if S::CHANGES_BY_SENDERS {
+                    self.counts.subtract(&family.totals);
+                }
                 let (sums, stored_seconds) = sums.leaf_mut(leaf);
                 let their_places = their_places.iter().flatten();
                 for (increment, place) in neighbours.iter().zip(their_places.clone()) {
@@ -316,7 +319,11 @@ impl Aggregate {
                     let seconds = I::seconds(push).get(first..).unwrap_or_default();
                     touch(stored_seconds, their_places, seconds, second);
                 }
-                self.counts.add(&family.totals);
+                if S::CHANGES_BY_SENDERS {
+                    self.counts.add(&family.totals);
+                } else {
+                    self.counts.size.series += family.totals.series - series_before;
+                }
             }
         }
     }

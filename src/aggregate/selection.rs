@@ -46,12 +46,11 @@ impl Selected<'_> {
     /// Tells by the second alone whether a series is selected, if that is enough.
     pub fn contains_second(self, second: Option<u32>) -> Option<bool> {
         match self {
-            Selected::None => Some(false),
+            Selected::None | Selected::By(Selection::Vacant) => Some(false),
             Selected::By(Selection::PushedBefore(limit)) => {
                 Some(second.is_some_and(|second| second < *limit))
             }
             Selected::By(Selection::NotHeld) => Some(true),
-            Selected::By(Selection::Vacant) => Some(false),
             Selected::By(Selection::Labels(_) | Selection::Family(_)) => None,
         }
     }
