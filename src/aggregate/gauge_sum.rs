@@ -61,7 +61,8 @@ pub struct GaugeSum {
     ordinary: f64,
     /// The sum of contributions, and what is lost by rounding that.
     contributed: [f64; 2],
-    /// How many contributions stand in it, or [`NOT_LINKED`]. Without any, `contributed` counts for nothing.
+    /// How many contributions stand in it, or [`NOT_LINKED`]. Without any, `contributed` counts for
+    /// nothing.
     held_by: u32,
     /// Which no other series of the aggregate has.
     pub(super) id: u32,
