@@ -118,8 +118,8 @@ impl GaugeSum {
         })
     }
 
-    /// Takes the parts of one that was kept. What was contributed is in its sum, but nobody has said
-    /// yet whose it is.
+    /// Takes the parts of one that was kept. What was contributed is in its sum, but nobody has
+    /// said yet whose it is.
     pub(super) fn restore(&mut self, sum: &HeldSum) {
         self.ordinary = sum.ordinary.unwrap_or(f64::NAN);
         self.contributed = sum.contributed;
