@@ -107,9 +107,9 @@ pub fn whole_text(view: &View) -> Vec<u8> {
     text
 }
 
-/// Gives a snapshot of a view, but for the series that senders hold, in pieces of about `piece_bytes`, each an exposition by itself: they
-/// add up to the view, whoever pushes them in this order, and `parse_snapshot` reads since when its
-/// series are silent, where ages are kept.
+/// Gives a snapshot of a view, but for the series that senders hold, in pieces of about
+/// `piece_bytes`, each an exposition by itself: they add up to the view, whoever pushes them in
+/// this order, and `parse_snapshot` reads since when its series are silent, where ages are kept.
 ///
 /// # Errors
 /// The first that `piece` gives; it ends there.

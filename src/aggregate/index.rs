@@ -93,8 +93,8 @@ impl Index {
         found
     }
 
-    /// The place of a value of which the hash of its text is known, and something else that no other
-    /// value has.
+    /// The place of a value of which the hash of its text is known, and something else that no
+    /// other value has.
     pub fn find_where<T>(
         &self,
         sorted: &Sorted<T>,
