@@ -184,7 +184,8 @@ fn flags() {
         gauge("a=b.c", "", value);
         gauge("sum.of", "", value);
     }
-    let expected = "# TYPE \"a=b.c\" gauge\n{\"a=b.c\"} 3\n# TYPE \"b\\\\x\" gauge\n{\"b\\\\x\"} 3\n\
+    let expected = "# TYPE \"a=b.c\" gauge\n{\"a=b.c\"} 3\n\
+        # TYPE \"b\\\\x\" gauge\n{\"b\\\\x\"} 3\n\
         # TYPE \"my.metric\" gauge\n{\"my.metric\",\"pod.names\"=\"y\"} 3\n\
         # TYPE \"q\\\"\" gauge\n{\"q\\\"\"} 5\n# TYPE \"sum.of\" gauge\n{\"sum.of\"} 8\n";
     assert_eq!(quoted(&gateway), expected);
