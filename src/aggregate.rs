@@ -9,6 +9,7 @@
 //! |---|---|
 //! | counter, untyped | added to the series with the same name and label set |
 //! | gauge | the same, or the last, greatest or least value stays, by the mode of its family |
+//! | gauge, untyped of a sender | its contribution, as long as it is live: see `held` |
 //! | histogram | sum and count added; buckets: the union of upper bounds, each with its own count |
 //! | summary | sum and count added, if the rules keep it and it conflicts with nothing |
 //!
@@ -21,8 +22,12 @@
 //!
 //! Knows nothing of text layout or locks, and no clock: times are arguments.
 
+mod checked;
 mod conflict;
+mod counts;
 mod family;
+mod gauge_sum;
+mod held;
 mod index;
 mod removal;
 mod room;
@@ -30,26 +35,31 @@ mod selection;
 mod sorted;
 mod view;
 
-use std::fmt;
 use std::sync::Arc;
 
+pub use checked::Checked;
+use checked::Located;
 pub use conflict::Conflict;
+pub use counts::Size;
 pub use family::{Family, Histogram, Series};
+pub use gauge_sum::{FamilyName, GaugeSum, Gauges, HeldSum};
+pub use held::HeldSeries;
 pub use removal::{Outdated, Removal};
 pub use room::TooManySeries;
 pub use selection::Selection;
 pub use sorted::{Position, Sorted};
 pub use view::View;
 
-pub use crate::rules::Ages;
+pub use crate::rules::{Ages, Contributions};
 
 use crate::excerpt::Excerpt;
 use crate::keyed_hash::KeyedHash;
 use crate::metric::{MetricType, Push, PushedFamily, base_names};
 use conflict::check_types;
-use family::Increment;
+use counts::Counts;
+use family::{AddTo, Increment, Sum};
 use index::{Index, Indices};
-use sorted::{Place, order};
+use sorted::Place;
 
 /// All that was pushed since the last reset, added up, but for what was removed since.
 #[derive(Debug, Default)]
@@ -61,7 +71,10 @@ pub struct Aggregate {
     label_sets: Indices,
     /// That of the next family.
     next_number: u64,
-    size: Size,
+    counts: Counts,
+    contributions: Contributions,
+    /// That of the next series to which senders may contribute; it wraps around.
+    next_id: u32,
     /// Where ages are kept, the second at which they were last restarted.
     ages_start: Option<u32>,
     identity: Identity,
@@ -78,62 +91,6 @@ impl PartialEq for Identity {
     }
 }
 
-/// A push that fits the aggregate that has checked it, as long as that stays as it is.
-#[derive(Debug)]
-pub struct Checked<'a> {
-    push: &'a Push<'a>,
-    /// Where each family is, if there is one.
-    families: Vec<Option<Place>>,
-    /// Families whose series are left out, in the order of their places in the push.
-    discarded: Vec<usize>,
-    numbers: Located,
-    histograms: Located,
-}
-
-/// Where the series of increments are.
-#[derive(Debug)]
-struct Located {
-    /// Of each, if it is known.
-    places: Vec<Option<Place>>,
-    /// The others, in the order of their families, and there of their label sets.
-    new: Vec<usize>,
-}
-
-/// How much an aggregate holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Size {
-    /// Metric families.
-    pub families: usize,
-    /// Time series as Prometheus counts them: a histogram is one for each bucket, and two more.
-    pub series: usize,
-}
-
-impl fmt::Display for Size {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Size { families, series } = self;
-        let noun = if *families == 1 { "family" } else { "families" };
-        // The plural of series is series.
-        write!(to, "{families} {noun}, {series} series")
-    }
-}
-
-impl Checked<'_> {
-    /// Sample lines of summaries that are left out, since they conflict with what is stored.
-    #[must_use]
-    pub fn discarded_samples(&self) -> u64 {
-        if self.discarded.is_empty() {
-            return 0;
-        }
-        let histograms = self.push.histograms.iter();
-        let discarded = histograms.filter(|histogram| self.is_discarded(histogram.family));
-        discarded.map(|histogram| histogram.samples).sum()
-    }
-
-    fn is_discarded(&self, family: usize) -> bool {
-        self.discarded.binary_search(&family).is_ok()
-    }
-}
-
 impl Aggregate {
     /// An empty one.
     #[must_use]
@@ -147,12 +104,24 @@ impl Aggregate {
         }
     }
 
+    /// The same, where senders contribute or not.
+    #[must_use]
+    pub fn with_contributions(self, contributions: Contributions) -> Aggregate {
+        Aggregate {
+            contributions,
+            ..self
+        }
+    }
+
     /// Forgets all that was pushed, in constant time, and gives it back, as to free it takes long.
-    /// Whether ages are kept, and since when, stays.
+    /// What senders hold is forgotten as well. Whether ages are kept, and since when, stays.
     #[must_use]
     pub fn reset(&mut self) -> Aggregate {
         let empty = Aggregate {
             ages_start: self.ages_start,
+            contributions: self.contributions,
+            // What refers to a series that is gone must not find another.
+            next_id: self.next_id,
             ..Aggregate::default()
         };
         std::mem::replace(self, empty)
@@ -176,7 +145,7 @@ impl Aggregate {
         let mut families = Vec::with_capacity(push.families.len());
         let mut discarded = Vec::new();
         for (family, pushed) in push.families.iter().enumerate() {
-            let place = self.find(&pushed.name);
+            let place = self.find_exposed(&pushed.name);
             let checked = match place {
                 Some(place) => check_types(pushed, self.families.at(place)),
                 None if !pushed.has_series => Ok(()),
@@ -191,8 +160,12 @@ impl Aggregate {
         }
         Ok(Checked {
             push,
-            numbers: self.locate(&push.numbers, &families, &discarded),
-            histograms: self.locate(&push.histograms, &families, &discarded),
+            numbers: self.locate_numbers(push, &families),
+            histograms: Located::of(
+                self.places::<Histogram, _>(&push.histograms, &families, &discarded),
+                &push.histograms,
+                &discarded,
+            ),
             families,
             discarded,
         })
@@ -202,10 +175,16 @@ impl Aggregate {
         self.names.find(&self.families, KeyedHash::of(name), name)
     }
 
+    /// The same for a family that is not absent.
+    fn find_exposed(&self, name: &str) -> Option<Place> {
+        let place = self.find(name);
+        place.filter(|&place| !self.families.at(place).is_absent())
+    }
+
     /// A new family must not share a name with what a stored one exposes, nor the other way round.
     fn check_names(&self, pushed: &PushedFamily<'_>) -> Result<(), Conflict> {
         for base in base_names(&pushed.name) {
-            let Some(place) = self.find(base) else {
+            let Some(place) = self.find_exposed(base) else {
                 continue;
             };
             let by_type = self.families.at(place).metric_type;
@@ -217,7 +196,7 @@ impl Aggregate {
         }
         for suffix in pushed.metric_type.suffixes() {
             let exposed = format!("{}{suffix}", pushed.name);
-            if self.find(&exposed).is_some() {
+            if self.find_exposed(&exposed).is_some() {
                 let (name, stored) = (Excerpt::of(&*pushed.name), Excerpt::of(exposed));
                 return Err(Conflict::Exposes { name, stored });
             }
@@ -225,19 +204,31 @@ impl Aggregate {
         Ok(())
     }
 
-    fn locate<'a, I: Increment<'a>>(
+    fn locate_numbers(&self, push: &Push<'_>, families: &[Option<Place>]) -> Located {
+        let mut places = self.places::<f64, _>(&push.numbers, families, &[]);
+        if self.contributions == Contributions::Kept {
+            let of_gauges = self.places::<GaugeSum, _>(&push.numbers, families, &[]);
+            for (place, of_gauge) in places.iter_mut().zip(of_gauges) {
+                *place = place.or(of_gauge);
+            }
+        }
+        Located::of(places, &push.numbers, &[])
+    }
+
+    /// Where the series of increments are that are known, among sums of one kind.
+    fn places<'a, S: Sum, I: AddTo<'a, S>>(
         &self,
         increments: &[I],
         families: &[Option<Place>],
         discarded: &[usize],
-    ) -> Located {
+    ) -> Vec<Option<Place>> {
         let is_discarded = |increment: &I| discarded.binary_search(&increment.family()).is_ok();
         let mut places = Vec::with_capacity(increments.len());
         for of_family in increments.chunk_by(is_same_family) {
             let place = families[of_family[0].family()];
             let place = place.filter(|_| !is_discarded(&of_family[0]));
             let family = place.map(|place| self.families.at(place));
-            let sums = family.and_then(|family| Some((family, I::sums(&family.series)?)));
+            let sums = family.and_then(|family| Some((family, S::sums(&family.series)?)));
             let Some((family, sums)) = sums else {
                 places.extend(of_family.iter().map(|_| None));
                 continue;
@@ -254,15 +245,7 @@ impl Aggregate {
                 }
             }));
         }
-        let mut new: Vec<usize> = (0..places.len())
-            .filter(|&number| places[number].is_none() && !is_discarded(&increments[number]))
-            .collect();
-        new.sort_unstable_by(|&one, &other| {
-            let (one, other) = (&increments[one], &increments[other]);
-            let families = one.family().cmp(&other.family());
-            families.then_with(|| order(one.labels().as_str(), other.labels().as_str()))
-        });
-        Located { places, new }
+        places
     }
 
     /// Adds a push that [`Aggregate::check`] has found to fit what is stored now: first to what is
@@ -274,14 +257,21 @@ impl Aggregate {
         let push = checked.push;
         // How a family is merged depends on its type.
         self.declare_known(checked);
-        self.add_known(&push.numbers, checked, &checked.numbers, second);
-        self.add_known(&push.histograms, checked, &checked.histograms, second);
+        let has_gauges = self.contributions == Contributions::Kept;
+        self.add_known::<f64, _>(&push.numbers, checked, &checked.numbers, second);
+        if has_gauges {
+            self.add_known::<GaugeSum, _>(&push.numbers, checked, &checked.numbers, second);
+        }
+        self.add_known::<Histogram, _>(&push.histograms, checked, &checked.histograms, second);
         self.declare_new(checked);
-        self.insert_new(push, &push.numbers, &checked.numbers, second);
-        self.insert_new(push, &push.histograms, &checked.histograms, second);
+        self.insert_new::<f64, _>(push, &push.numbers, &checked.numbers, second);
+        if has_gauges {
+            self.insert_new::<GaugeSum, _>(push, &push.numbers, &checked.numbers, second);
+        }
+        self.insert_new::<Histogram, _>(push, &push.histograms, &checked.histograms, second);
     }
 
-    fn add_known<'a, I: Increment<'a>>(
+    fn add_known<'a, S: Sum, I: AddTo<'a, S>>(
         &mut self,
         increments: &[I],
         checked: &Checked<'_>,
@@ -311,9 +301,12 @@ impl Aggregate {
                 continue;
             };
             let family = Arc::make_mut(&mut self.families).at_mut(family);
-            let series_before = family.totals.series;
-            // What else could be there was refused.
-            if let Some(sums) = I::sums_mut(&mut family.series) {
+            // Other sums have a pass of their own; what else could be there was refused.
+            if let Some(sums) = S::sums_mut(&mut family.series) {
+                let series_before = family.totals.series;
+                if S::CHANGES_BY_SENDERS {
+                    self.counts.subtract(&family.totals);
+                }
                 let (sums, stored_seconds) = sums.leaf_mut(leaf);
                 let their_places = their_places.iter().flatten();
                 for (increment, place) in neighbours.iter().zip(their_places.clone()) {
@@ -324,8 +317,12 @@ impl Aggregate {
                     let seconds = I::seconds(push).get(first..).unwrap_or_default();
                     touch(stored_seconds, their_places, seconds, second);
                 }
+                if S::CHANGES_BY_SENDERS {
+                    self.counts.add(&family.totals);
+                } else {
+                    self.counts.size.series += family.totals.series - series_before;
+                }
             }
-            self.size.series += family.totals.series - series_before;
         }
     }
 
@@ -345,8 +342,9 @@ impl Aggregate {
             }
             let stored = Arc::make_mut(&mut self.families).at_mut(place);
             if !has_type {
-                stored.metric_type = pushed.metric_type;
-                stored.totals.mode = pushed.mode;
+                self.counts.subtract(&stored.totals);
+                stored.take_type(pushed);
+                self.counts.add(&stored.totals);
             }
             if !has_help {
                 stored.help = pushed.help.as_ref().into();
@@ -354,7 +352,7 @@ impl Aggregate {
         }
     }
 
-    /// Makes the families that have series to come.
+    /// Makes the families that have series to come, in the place of absent ones where there are.
     fn declare_new(&mut self, checked: &Checked<'_>) {
         let families = checked.push.families.iter().enumerate();
         let new = families.filter(|&(family, pushed)| {
@@ -365,17 +363,26 @@ impl Aggregate {
         new.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         let mut near = 0;
         for pushed in new {
-            let family = Family::new(pushed, self.next_number);
+            let family = Family::new(pushed, self.next_number, self.contributions);
+            self.next_number += 1;
+            let absent = match self.contributions {
+                Contributions::Kept => self.find(&pushed.name),
+                Contributions::NotKept => None,
+            };
             let families = Arc::make_mut(&mut self.families);
+            if let Some(place) = absent {
+                let absent = std::mem::replace(families.at_mut(place), family);
+                self.counts.subtract(&absent.totals);
+                self.label_sets.take(absent.number);
+                continue;
+            }
             let inserted = families.insert(&pushed.name, &mut near, family, None);
             self.names
                 .note(families, KeyedHash::of(&pushed.name), &inserted);
-            self.next_number += 1;
-            self.size.families += 1;
         }
     }
 
-    fn insert_new<'a, I: Increment<'a>>(
+    fn insert_new<'a, S: Sum, I: AddTo<'a, S>>(
         &mut self,
         push: &Push<'_>,
         increments: &[I],
@@ -396,21 +403,22 @@ impl Aggregate {
                 continue;
             };
             let family = Arc::make_mut(&mut self.families).at_mut(place);
-            let Some(sums) = I::sums_mut(&mut family.series) else {
+            let Some(sums) = S::sums_mut(&mut family.series) else {
                 continue;
             };
             let mut index = self.label_sets.take(family.number);
             let totals = &mut family.totals;
-            let series_before = totals.series;
+            self.counts.subtract(totals);
             let mut near = 0;
             for &number in new {
                 let increment = &increments[number];
                 let labels = increment.labels();
-                let first = increment.first(push, totals);
+                let mut first = increment.first(push, totals);
+                first.identify(&mut self.next_id);
                 let inserted = sums.insert(labels.as_str(), &mut near, first, second(number));
                 index.note(sums, labels.hash(), &inserted);
             }
-            self.size.series += totals.series - series_before;
+            self.counts.add(totals);
             self.label_sets.replace(family.number, index);
         }
     }
@@ -422,14 +430,14 @@ impl Aggregate {
             families: Arc::clone(&self.families),
             identity: self.identity.clone(),
             ages_start: self.ages_start,
-            size: self.size,
+            counts: self.counts,
         }
     }
 
-    /// How much is stored; constant time.
+    /// How much is stored that is exposed; constant time.
     #[must_use]
     pub fn size(&self) -> Size {
-        self.size
+        self.counts.size
     }
 }
 

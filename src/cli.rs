@@ -7,6 +7,7 @@
 mod flags;
 mod given;
 mod near_miss;
+mod senders;
 mod values;
 
 use std::ffi::OsString;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 pub use self::flags::{FLAGS, Flag, help};
 use self::given::{Given, given, repeated, repeated_or_default, switch, value};
+pub use self::senders::SenderLimits;
 use self::values::{
     cors, dropped_label, file, gauge_rule, number, push_path, silence, size, timeout, workers,
 };
@@ -57,6 +59,8 @@ pub struct Config {
     pub journal: Option<PathBuf>,
     /// How pushes are merged.
     pub rules: Rules,
+    /// What is remembered of senders, if there are any.
+    pub senders: Option<SenderLimits>,
     /// How long a series may be silent, if it is not to stay for ever.
     pub expire_after: Option<Duration>,
     /// The tokens of those who may push, if not anyone may; a name without a slash is one of
@@ -170,6 +174,8 @@ fn config(from: &mut Given) -> Result<Config, String> {
     }
     let label_bytes_max = value(from, "--max-label-bytes", size)?.get();
     let expire_after = given(from, "--expire-after", silence)?;
+    let rules = rules(from, expire_after, label_bytes_max)?;
+    let (rules, senders) = senders::read(from, rules)?;
     Ok(Config {
         expire_after,
         has_admin_api: switch(from, "--enable-admin-api")?,
@@ -180,7 +186,8 @@ fn config(from: &mut Given) -> Result<Config, String> {
         journal: given(from, "--journal", file)?,
         push_token_file: given(from, "--push-token-file", file)?,
         scrape_token_file: given(from, "--scrape-token-file", file)?,
-        rules: rules(from, expire_after, label_bytes_max)?,
+        rules,
+        senders,
         log_format: value(from, "--log-format", str::parse)?,
         log_level: value(from, "--log-level", str::parse)?,
         trusted_proxies: repeated(from, "--trusted-proxy", str::parse)?,

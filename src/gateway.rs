@@ -8,28 +8,33 @@
 //! never wait for it. A scrape shows the aggregate between two writers. Knows nothing of HTTP or
 //! the clock.
 
+mod clearing;
 mod keeping;
 mod keys;
 mod push_time;
 mod refusal;
 mod removing;
 mod replay;
+mod sender_records;
+mod sending;
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::aggregate::{Aggregate, Checked, Size, View};
 use crate::excerpt::Excerpt;
 use crate::grouping_key::GroupingKey;
-use crate::idempotency::{Keys, RetiredKeys};
+use crate::idempotency::{Keys, KnownKey, RetiredKeys};
 use crate::journal::{Framed, Journal, KeyRecord, PushRecord, Record, Trouble};
 use crate::label_limits::LabelLimits;
 use crate::metric::{LabelSet, Push, SkippedSamples};
 use crate::parse::{Format, parse};
 use crate::render::whole_text;
 use crate::rules::{PUSH_TIME_NAME, PushTimes, Rules};
-use crate::stable_hash::HashKey;
+use crate::senders::{Senders, Sending};
+use crate::stable_hash::{HashKey, StableHash};
 
 pub use crate::journal::KEY_BYTES_MAX;
+pub use crate::senders::Replaced;
 pub use keeping::{JournalState, Opened, Start};
 use keys::KeyCounters;
 pub use keys::KeyCounts;
@@ -37,6 +42,8 @@ use push_time::PushTime;
 pub use refusal::{NotKept, Refusal};
 pub use removing::DeleteError;
 pub use replay::WrittenBy;
+pub use sending::SenderCounts;
+use sending::{Prepared, SenderCounters, sender_of, stored_labels};
 
 /// Limits of what pushes may store. What is stored already may be beyond them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +52,10 @@ pub struct Limits {
     pub keys_max: usize,
     /// The most series in total, as [`Size::series`] counts them.
     pub series_max: usize,
+    /// The most numbers that are remembered of senders.
+    pub sender_series_max: usize,
+    /// How long a sender may be silent before its gauges are withdrawn.
+    pub sender_timeout_seconds: u32,
     /// Those of one series.
     pub labels: LabelLimits,
 }
@@ -55,6 +66,8 @@ impl Default for Limits {
         Limits {
             keys_max: usize::MAX,
             series_max: usize::MAX,
+            sender_series_max: usize::MAX,
+            sender_timeout_seconds: u32::MAX,
             labels: LabelLimits::NONE,
         }
     }
@@ -73,6 +86,7 @@ pub struct Gateway {
     journal_state: Mutex<Option<JournalState>>,
     has_journal: bool,
     key_counts: KeyCounters,
+    sender_counters: SenderCounters,
     /// Held by the one thread that rewrites the journal.
     compaction: Mutex<()>,
     /// Held by whoever removes series.
@@ -88,6 +102,7 @@ struct Writers {
     /// Of the last change, in unix milliseconds; it never decreases.
     time_millis: u64,
     keys: Keys,
+    senders: Senders,
     /// Ages are to be restarted as soon as that can be kept.
     are_ages_due: bool,
     /// To be freed outside the lock, by the next push: that takes milliseconds.
@@ -112,10 +127,29 @@ pub struct PushRequest<'a> {
     pub key: Option<&'a [u8]>,
     /// That of the body.
     pub format: Format,
+    /// What it replaces of its sender's state, if it is a sender's.
+    pub replaced: Replaced,
     /// Not compressed.
     pub body: &'a [u8],
     /// When it came, in unix milliseconds.
     pub time_millis: u64,
+}
+
+impl<'a> PushRequest<'a> {
+    /// What the journal keeps of it.
+    fn record(&self, key: Option<(&'a [u8], KnownKey)>) -> PushRecord<'a> {
+        PushRecord {
+            is_whole: false,
+            format: self.format.code(),
+            labels: self.labels,
+            key: key.map(|(key, known)| KeyRecord {
+                key,
+                fingerprint: known.fingerprint,
+            }),
+            is_time_left_out: false,
+            body: self.body,
+        }
+    }
 }
 
 /// What became of an accepted push.
@@ -168,36 +202,28 @@ impl Gateway {
     /// # Errors
     /// A refused push has changed nothing.
     pub fn push(&self, request: &PushRequest<'_>) -> Result<Accepted, Refusal> {
-        let PushRequest {
-            labels,
-            format,
-            body,
-            ..
-        } = *request;
-        let grouping_key = GroupingKey::from_path(labels).map_err(Refusal::Path)?;
-        grouping_key
-            .check(self.limits.labels)
-            .map_err(Refusal::Path)?;
-        let push = self.parse(format, body, &grouping_key)?;
+        let path = GroupingKey::from_path(request.labels).map_err(Refusal::Path)?;
         let key = request
             .key
-            .map(|key| (key, self.known_key(key, &grouping_key, request)));
+            .map(|key| (key, self.known_key(key, &path, request)));
+        let sender = sender_of(&self.rules, self.hash_key, &path);
+        let stored = stored_labels(&self.rules, path);
+        stored.check(self.limits.labels).map_err(Refusal::Path)?;
+        let (mut push, sending) = self.parse(request, &stored, sender)?;
         let frame = |is_time_left_out| {
             let record = PushRecord {
-                format: format.code(),
-                labels,
-                key: key.map(|(key, known)| KeyRecord {
-                    key,
-                    fingerprint: known.fingerprint,
-                }),
+                is_whole: sender.is_some() && request.replaced == Replaced::Everything,
                 is_time_left_out,
-                body,
+                ..request.record(key)
             };
             Framed::of(Record::Push(record))
         };
-        let push_time = PushTime::of(&self.rules, &grouping_key);
-        let says_something = key.is_some() || push_time.is_some() || !push.families.is_empty();
-        let is_kept = self.has_journal && says_something;
+        let push_time = PushTime::of(&self.rules, &stored);
+        let is_kept = self.has_journal
+            && (key.is_some()
+                || push_time.is_some()
+                || sender.is_some()
+                || !push.families.is_empty());
         let mut framed = is_kept.then(|| frame(false));
         let mut writers = self.open_writers().map_err(Refusal::NotKept)?;
         let time_millis = writers.advance(request.time_millis);
@@ -206,9 +232,15 @@ impl Gateway {
         {
             return Ok(Accepted::Repeated);
         }
+        let prepared = sending.map(|sending| self.prepare(&mut writers, sending, &mut push));
+        let prepared = prepared.transpose()?;
         let checked = self.check(&push)?;
         if key.is_some() {
             self.make_room_for_key(&mut writers)?;
+        }
+        let prepared = prepared.map(|prepared| prepared.checked(&checked));
+        if let Some(prepared) = &prepared {
+            self.make_room_for_numbers(&mut writers, prepared)?;
         }
         let time_to_set = push_time
             .as_ref()
@@ -226,7 +258,7 @@ impl Gateway {
             self.key_counts.note(&writers.keys);
         }
         let discarded_samples = checked.discarded_samples();
-        self.merge(&checked, time_to_set, time_millis);
+        self.merge(&mut writers, &checked, prepared, time_to_set);
         let retired_keys = std::mem::take(&mut writers.retired_keys);
         drop(writers);
         drop(retired_keys);
@@ -235,22 +267,34 @@ impl Gateway {
         Ok(Accepted::Merged(merged))
     }
 
-    /// Merges what was checked, and sets the time of the push, within one instant.
-    fn merge(&self, checked: &Checked<'_>, time_to_set: Option<&PushTime>, time_millis: u64) {
+    /// Merges what was checked and what a sender contributes, and sets the time of the push, within
+    /// one instant.
+    fn merge(
+        &self,
+        writers: &mut Writers,
+        checked: &Checked<'_>,
+        prepared: Option<Prepared>,
+        time_to_set: Option<&PushTime>,
+    ) {
+        let time_millis = writers.time_millis;
         let mut aggregate = self.write();
         aggregate.merge(checked, seconds(time_millis));
+        if let Some(prepared) = prepared {
+            self.note(writers, prepared, checked.push(), &mut aggregate);
+        }
         if let Some(push_time) = time_to_set {
             push_time.set(&mut aggregate, &self.rules, time_millis);
         }
     }
 
-    /// Reads a body and applies the rules. The limits hold for the labels that are not dropped.
+    /// Reads a body and applies the rules; of a sender's, labels are not dropped yet. The limits
+    /// hold for the labels that are not dropped.
     fn parse<'a>(
         &self,
-        format: Format,
-        body: &'a [u8],
-        key: &'a GroupingKey,
-    ) -> Result<Push<'a>, Refusal> {
+        request: &PushRequest<'a>,
+        stored: &'a GroupingKey,
+        sender: Option<StableHash>,
+    ) -> Result<(Push<'a>, Option<Sending>), Refusal> {
         let limits = self.limits.labels;
         let has_dropped = !self.rules.dropped_labels().is_empty();
         let limits_of_sent = if has_dropped {
@@ -258,15 +302,27 @@ impl Gateway {
         } else {
             limits
         };
-        let mut push = parse(format, body, key, limits_of_sent).map_err(Refusal::Invalid)?;
+        let push = parse(request.format, request.body, stored, limits_of_sent);
+        let mut push = push.map_err(Refusal::Invalid)?;
         if self.rules.push_times() == PushTimes::Set {
             check_push_time(&push)?;
         }
-        self.rules.apply(&mut push);
-        if has_dropped {
-            check_labels(&push, limits)?;
+        self.rules.apply_to_families(&mut push);
+        let sending =
+            sender.map(|sender| Sending::of(self.hash_key, sender, &push, request.replaced));
+        if sending.is_none() {
+            self.rules.drop_labels(&mut push);
+            self.check_labels(&push)?;
         }
-        Ok(push)
+        Ok((push, sending))
+    }
+
+    /// Holds the labels that are left to the limits, where some may have been dropped.
+    fn check_labels(&self, push: &Push<'_>) -> Result<(), Refusal> {
+        match self.rules.dropped_labels() {
+            [] => Ok(()),
+            _ => check_labels(push, self.limits.labels),
+        }
     }
 
     fn check<'a>(&self, push: &'a Push<'a>) -> Result<Checked<'a>, Refusal> {
@@ -287,44 +343,6 @@ impl Gateway {
     #[must_use]
     pub fn scrape(&self) -> Vec<u8> {
         whole_text(&self.view())
-    }
-
-    /// Forgets everything, at a time in unix milliseconds, and returns how much that was. A new
-    /// window has begun at a time in unix seconds.
-    ///
-    /// # Errors
-    /// Nothing is forgotten when that cannot be kept.
-    pub fn reset(&self, time_millis: u64, window_start: i64) -> Result<Size, NotKept> {
-        self.clear(self.open_writers()?, time_millis, window_start)
-    }
-
-    /// The same, but the window goes on, since senders were told when it ends.
-    ///
-    /// # Errors
-    /// Nothing is forgotten when that cannot be kept.
-    pub fn wipe(&self, time_millis: u64) -> Result<Size, NotKept> {
-        let writers = self.open_writers()?;
-        let window_start = writers.window_start;
-        self.clear(writers, time_millis, window_start)
-    }
-
-    /// What is freed is freed outside the locks.
-    fn clear(
-        &self,
-        mut writers: MutexGuard<'_, Writers>,
-        time_millis: u64,
-        window_start: i64,
-    ) -> Result<Size, NotKept> {
-        let time_millis = writers.advance(time_millis);
-        if let Some(journal) = &mut writers.journal {
-            let outcome = journal.reset(time_millis, window_start);
-            self.update_journal_state(journal);
-            outcome.map_err(NotKept::Journal)?;
-        }
-        writers.window_start = window_start;
-        let cleared = self.write().reset();
-        drop(writers);
-        Ok(cleared.size())
     }
 
     /// How much is stored now.
@@ -386,6 +404,7 @@ fn check_push_time(push: &Push<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Holds series that may have lost labels to the limits.
 fn check_labels(push: &Push<'_>, limits: LabelLimits) -> Result<(), Refusal> {
     let check = |family: usize, labels: &LabelSet<'_>| {
         let name = &push.families[family].name;

@@ -144,6 +144,25 @@ impl GroupingKey {
             .map_err(GroupingKeyError::Beyond)
     }
 
+    /// True if it has a label of this name, and that is not empty.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        let mut labels = self.labels.iter();
+        labels.any(|(found, value)| found == name && !value.is_empty())
+    }
+
+    /// The same, but for the label of this name: its value is empty, so that it takes the label
+    /// away from all samples.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> GroupingKey {
+        for (found, value) in &mut self.labels {
+            if found == name {
+                value.clear();
+            }
+        }
+        self
+    }
+
     /// The length of all of it in a label set, in bytes.
     #[must_use]
     pub fn length(&self) -> usize {

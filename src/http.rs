@@ -48,17 +48,20 @@ use std::time::Duration;
 
 use self::access::Access;
 pub use self::admin::AdminApi;
+use self::answer::Answer;
 pub use self::backend::{WORKERS_MIN, check_folder};
 pub use self::control::{Command, Extent};
 pub use self::front::{Front, pack, unpack};
 pub use self::gate::GateEnd;
+use self::head::Head;
 pub use self::held::Held;
+use self::route::Route;
 use crate::clock::Clock;
 use crate::gateway::{Gateway, JournalState};
 use crate::log::Event;
 use crate::process::Usage;
 use crate::proxy::TrustedProxy;
-use crate::status::{Resource, Status, Stored, StoredJournal};
+use crate::status::{Resource, Status, Stored, StoredJournal, StoredSenders};
 
 /// Tells whoever runs the program. It must not wait.
 pub type Log = fn(Event);
@@ -115,12 +118,40 @@ impl Site {
         let keys = self.gateway.key_counts();
         let front = &self.status.front;
         front.set_used(Resource::IdempotencyKeys, keys.remembered);
+        let senders = self.gateway.has_senders().then(|| self.stored_senders());
         self.status.page(&Stored {
+            senders,
             families: held.families,
             series: held.series,
             early_key_swaps: keys.early_swaps,
             process: Usage::now(),
             journal: self.gateway.journal_state().map(stored_journal),
         })
+    }
+
+    /// Lets a request pass, or gives its refusal. A sender that leaves takes away what it has
+    /// pushed, as it may by a push.
+    fn check_access(&self, route: Route<'_>, head: &Head<'_>) -> Result<(), Answer> {
+        let route = match route {
+            Route::Delete { labels, .. } if self.gateway.names_sender(labels) == Ok(true) => {
+                Route::Push { labels }
+            }
+            route => route,
+        };
+        self.access.check(route, head)
+    }
+
+    fn stored_senders(&self) -> StoredSenders {
+        let counts = self.gateway.sender_counts();
+        let front = &self.status.front;
+        front.set_used(Resource::SenderSeries, counts.sizes.numbers);
+        StoredSenders {
+            live: counts.sizes.live,
+            withdrawn: counts.sizes.withdrawn,
+            numbers: counts.sizes.numbers,
+            forgotten: counts.forgotten,
+            restarted_series: counts.restarted,
+            late_series: counts.late,
+        }
     }
 }

@@ -29,14 +29,18 @@
 //! snap  u8 format, a part of the sums in that format
 //! push  u8 format, u32 length of the path's labels, u8 length of the idempotency key,
 //!       u64 fingerprint if there is a key, the path's labels, the key, the body
+//! pput  the same, all of its sender's state: it was sent with PUT
 //! rset  i64 when the new window began, unix seconds
+//! wipe  nothing: every series is forgotten, those that senders hold as well
 //! expi  u32 unix seconds: series that were last pushed before it are forgotten
 //! ages  nothing: no series was pushed, and no sender heard, before the time of this record
 //! dell  labels as in a path: series that carry all of them are forgotten
 //! delf  a metric name: the family is forgotten
 //! slea  the labels of a sender's path: the sender leaves
-//! swit  u32 unix seconds: senders last heard before it withdraw their gauges
-//! sfor  u32 unix seconds: senders last heard before it are forgotten
+//! swit  hashes of senders that withdraw their gauges
+//! sfor  hashes of senders that are forgotten
+//! shel  a part of the series that senders hold
+//! ssen  a part of what is remembered of senders
 //! hkey  16 bytes: what the hashes in the file depend on
 //! skey  u8 generation, u64 when it began, unix milliseconds, hashes of idempotency keys
 //! swap  nothing: the older generation of idempotency keys is forgotten
@@ -84,6 +88,15 @@ const COMPACTED_BYTES_MIN: u64 = 1 << 20;
 
 /// It is also rewritten at this number of removals: the replay of each looks at all series.
 const REMOVALS_MAX: usize = 16;
+
+/// What a reset does not forget and no one can do without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outliving {
+    /// There is nothing.
+    Nothing,
+    /// What is remembered of senders: without it, their next pushes would count whole.
+    Senders,
+}
 
 /// The journal of a running gateway.
 #[derive(Debug)]
@@ -229,11 +242,17 @@ impl Journal {
         self.trouble = Some(Trouble::Rules("it is being written".to_owned()));
     }
 
-    /// Appends a reset; when there is no room for it, restarts the file.
+    /// Appends a reset; when there is no room for it, restarts the file, unless there is what must
+    /// outlive the reset.
     ///
     /// # Errors
     /// When neither can be written, the file was overwritten, or a start would not find it.
-    pub fn reset(&mut self, time_millis: u64, window_start: i64) -> Result<(), Trouble> {
+    pub fn reset(
+        &mut self,
+        time_millis: u64,
+        window_start: i64,
+        outliving: Outliving,
+    ) -> Result<(), Trouble> {
         self.check_path()?;
         self.check_length()?;
         if self.trouble == Some(Trouble::Overwritten) {
@@ -241,10 +260,13 @@ impl Journal {
         }
         let framed = Framed::of(Record::Reset { window_start }).ok_or(Trouble::TooLong)?;
         // A record may still find room in the last sector; to make room, the file is restarted.
-        let has_room = self.trouble.is_none() && !self.has_failed_replacement;
-        if has_room && self.append(time_millis, &framed).is_ok() {
+        let is_full = self.has_failed_replacement && outliving == Outliving::Nothing;
+        if self.trouble.is_none() && !is_full && self.append(time_millis, &framed).is_ok() {
             self.reset_end = self.log.end();
             return Ok(());
+        }
+        if let (Outliving::Senders, Some(trouble)) = (outliving, &self.trouble) {
+            return Err(trouble.clone());
         }
         let restarted = match self.log.restart(window_start) {
             Ok(restarted) => restarted,

@@ -28,6 +28,7 @@
 //! | [`aggregate`] | the merge rules, the store | what is stored can be exposed |
 //! | [`idempotency`] | the keys of pushes | a push is found again for ten minutes |
 //! | [`render`] | an aggregate to text | same aggregate, same bytes; `parse` reads them back |
+//! | [`senders`] | what each sender has pushed last | a sender's gauges stand in the sums, once |
 //! | [`clock`] | the time of changes | it never goes back |
 //! | [`journal`] | what was accepted, in a file | what it took is found again, once; bytes only |
 //! | [`gateway`] | push, scrape, clear | the only locks of the sums; no scrape waits for the disk |
@@ -81,6 +82,7 @@ pub mod rules;
 pub mod aggregate;
 pub mod idempotency;
 pub mod render;
+pub mod senders;
 
 pub mod clock;
 pub mod journal;

@@ -49,7 +49,7 @@ use prometheus_aggregation_gateway::status::{Resource, Status};
 
 use bounds::Bounds;
 use events::{Event, Events, StartWatch};
-use keep::{BackgroundThreads, Source};
+use keep::{BackgroundThreads, Source, Upkeep};
 use notify::notify;
 use plan::{Plan, print_next};
 use token_files::{TokenFiles, Unusable};
@@ -72,6 +72,9 @@ const WELL_DURATION_MAX: Duration = Duration::from_secs(6);
 
 /// How long `-probe` waits for each thing that it waits for.
 const PROBE_DURATION_MAX: Duration = Duration::from_secs(5);
+
+const NO_JOURNAL_OF_SENDERS: &str = "-sender-label without -journal: when the process is \
+    lost, the next push of each live sender counts whole again";
 
 /// Why the process ends before its time: the line for stderr, and the exit status.
 struct Failure {
@@ -191,7 +194,7 @@ fn run(config: Config) -> Result<(), Failure> {
     let mut plan = plan.map(|plan| plan.for_window(&gateway)).transpose()?;
     let status = page.as_deref().map_or_else(Status::new, Status::restored);
     set_limits(&status, &config, &bounds, &extent);
-    let expire_after = config.expire_after;
+    let upkeep = Upkeep::of(&config);
     let site = Arc::new(site(config, access, gateway, status));
     panics::say_in_one_line(&site);
     if let Some(plan) = &mut plan {
@@ -203,6 +206,7 @@ fn run(config: Config) -> Result<(), Failure> {
         // Nothing could be pushed while no gateway ran.
         site.gateway.restart_ages(site.clock.now_millis());
         listeners::announce(&listeners, &site.push_path, plan.as_ref());
+        warn_of_senders(&site);
     } else {
         site.status.count_hand_over();
         let version = build::VERSION;
@@ -214,9 +218,16 @@ fn run(config: Config) -> Result<(), Failure> {
         extent,
         site,
         image,
-        expire_after,
+        upkeep,
     };
     service.run(held, &mut events, plan)
+}
+
+/// Says what the loss of the process would cost, if there are senders.
+fn warn_of_senders(site: &Site) {
+    if site.gateway.has_senders() && site.gateway.journal_state().is_none() {
+        logger::warn(NO_JOURNAL_OF_SENDERS);
+    }
 }
 
 /// What front ends serve, with the settings of the flags.
@@ -258,7 +269,9 @@ fn set_limits(status: &Status, config: &Config, bounds: &Bounds, extent: &Extent
         (Resource::Descriptors, bounds.descriptors),
         (Resource::MemoryBytes, bounds.memory_bytes),
     ];
-    for (resource, limit) in limits {
+    let of_senders = config.senders;
+    let of_senders = of_senders.map(|senders| (Resource::SenderSeries, senders.series_max));
+    for (resource, limit) in limits.into_iter().chain(of_senders) {
         status.front.set_limit(resource, limit);
     }
 }
@@ -267,6 +280,10 @@ fn limits(config: &Config) -> Limits {
     Limits {
         keys_max: config.keys_max,
         series_max: config.series_max,
+        sender_series_max: config.senders.map_or(0, |senders| senders.series_max),
+        sender_timeout_seconds: config
+            .senders
+            .map_or(u32::MAX, |senders| keep::whole_seconds(senders.timeout)),
         labels: LabelLimits {
             labels_max: config.labels_max,
             bytes_max: config.label_bytes_max,
@@ -281,7 +298,7 @@ struct Service {
     extent: Extent,
     site: Arc<Site>,
     image: Image,
-    expire_after: Option<Duration>,
+    upkeep: Upkeep,
 }
 
 /// How this image of the process ends.
@@ -303,7 +320,7 @@ impl Service {
             // First, so that the first response says when the next reset is.
             let schedule = plan.as_ref().map(|plan| plan.keep(&self.site));
             let schedule = schedule.transpose()?;
-            let background = keep::start(&self.site, self.expire_after)?;
+            let background = keep::start(&self.site, self.upkeep)?;
             let front = Front::start(&self.listeners, held, self.extent, &self.site, logger::log);
             let front = front.map_err(system)?;
             notify("READY=1");

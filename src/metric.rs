@@ -341,6 +341,19 @@ pub struct Push<'a> {
     pub skipped: SkippedSamples,
     /// How many HELP texts were cut.
     pub cut_help_texts: u64,
+    /// Whose its gauges are.
+    pub pushed_by: PushedBy,
+}
+
+/// Who pushes, as far as that decides about gauges and untyped series.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PushedBy {
+    /// Whoever it is: their numbers are merged, and stay.
+    #[default]
+    Anyone,
+    /// A sender whose numbers are its contribution, as long as it is live: where they are added up,
+    /// the merge of the push only makes the series.
+    Sender,
 }
 
 impl Push<'_> {
@@ -410,9 +423,23 @@ pub struct PushedHistogram<'a> {
     /// The number of observations as the sender counted it; real senders let it differ from the
     /// buckets' total, so it is a number of its own.
     pub count: f64,
+    /// What of it is not a finite number, or not there.
+    pub left_out: LeftOut,
     /// How many sample lines the sum and the count are made of: what is not sent, NaN or infinite
     /// is taken for zero.
     pub samples: u64,
+}
+
+/// What of a histogram was left out: it stands as zero there, or is missing among the buckets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LeftOut {
+    /// All that counts is there.
+    #[default]
+    Nothing,
+    /// The sum is not there, NaN or infinite.
+    Sum,
+    /// The count or a bucket is NaN or infinite, whatever the sum is.
+    Counts,
 }
 
 /// Sample lines of an accepted push that are not added.

@@ -19,7 +19,7 @@ use std::ops::ControlFlow;
 
 pub use underscores::Omissions;
 
-use crate::aggregate::{Family, Histogram, Position, Series, View};
+use crate::aggregate::{Family, HeldSum, Histogram, Position, Series, View};
 use crate::metric::{UpperBound, has_quoted_label, is_plain_metric_name};
 use crate::number;
 
@@ -136,6 +136,19 @@ fn render_series(
             }
             ControlFlow::Continue(())
         }),
+        Series::Gauges(gauges) => gauges.sums().visit_from(from.series, |labels, sum| {
+            let Some(value) = sum.value() else {
+                return ControlFlow::Continue(());
+            };
+            if text.len() >= text_bytes {
+                return ControlFlow::Break(());
+            }
+            if let Some(labels) = shown(labels) {
+                render_sample(name, &[&name.text], &labels, value, text);
+                text.push(b'\n');
+            }
+            ControlFlow::Continue(())
+        }),
         Series::Histograms(histograms) => {
             histograms.visit_from(from.series, |labels, histogram| {
                 if let Some(labels) = shown(labels) {
@@ -164,9 +177,9 @@ pub fn whole_text(view: &View) -> Vec<u8> {
     text
 }
 
-/// Gives a snapshot of a view in pieces of about `piece_bytes`, each an exposition by itself: they
-/// add up to the view, whoever pushes them in this order, and `parse_snapshot` reads since when its
-/// series are silent, where ages are kept.
+/// Gives a snapshot of a view, but for the series that senders hold, in pieces of about
+/// `piece_bytes`, each an exposition by itself: they add up to the view, whoever pushes them in
+/// this order, and `parse_snapshot` reads since when its series are silent, where ages are kept.
 ///
 /// # Errors
 /// The first that `piece` gives; it ends there.
@@ -189,6 +202,9 @@ pub fn render_pieces<E>(
             render_type(name, family, text);
             Ok(())
         };
+        if family.is_held_whole() {
+            continue;
+        }
         render_head(name, family, &mut text);
         match &family.series {
             Series::Numbers(numbers) => {
@@ -196,6 +212,15 @@ pub fn render_pieces<E>(
                     render_sample(name, &[&name.text], labels, *value, &mut text);
                     end_line(view.silent_since(second), &mut text);
                     full(&mut text)?;
+                }
+            }
+            Series::Gauges(gauges) => {
+                for (labels, sum, second) in gauges.sums().iter_with_seconds() {
+                    if let Some(value) = family.ordinary_value(sum) {
+                        render_sample(name, &[&name.text], labels, value, &mut text);
+                        end_line(view.silent_since(second), &mut text);
+                        full(&mut text)?;
+                    }
                 }
             }
             Series::Histograms(histograms) => {
@@ -215,6 +240,49 @@ pub fn render_pieces<E>(
         [] => Ok(()),
         text => piece(text),
     }
+}
+
+/// Gives the series that senders hold, which are left out of [`render_pieces`], in pieces of about
+/// `piece_bytes`: an exposition by itself, and the sums of its series in their order. See
+/// [`Aggregate::restore_held`](crate::aggregate::Aggregate::restore_held).
+///
+/// # Errors
+/// The first that `piece` gives; it ends there.
+pub fn render_held_pieces<E>(
+    view: &View,
+    piece_bytes: usize,
+    mut piece: impl FnMut(&[u8], &[HeldSum]) -> Result<(), E>,
+) -> Result<(), E> {
+    let (mut text, mut sums) = (Vec::new(), Vec::new());
+    for (name, family) in view.families() {
+        let Series::Gauges(gauges) = &family.series else {
+            continue;
+        };
+        if family.held_series() == 0 {
+            continue;
+        }
+        let name = &Name::of(name);
+        render_head(name, family, &mut text);
+        for (labels, sum, second) in gauges.sums().iter_with_seconds() {
+            let (Some(held), Some(value)) = (sum.held(), sum.value()) else {
+                continue;
+            };
+            if text.len() >= piece_bytes {
+                piece(&text, &sums)?;
+                text.clear();
+                sums.clear();
+                // HELP was in the piece before.
+                render_type(name, family, &mut text);
+            }
+            render_sample(name, &[&name.text], labels, value, &mut text);
+            end_line(view.silent_since(second), &mut text);
+            sums.push(held);
+        }
+    }
+    if sums.is_empty() {
+        return Ok(());
+    }
+    piece(&text, &sums)
 }
 
 fn render_head(name: &Name<'_>, family: &Family, text: &mut Vec<u8>) {

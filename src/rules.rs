@@ -12,6 +12,7 @@
 //!           / "summaries" LF                     ; sums and counts of summaries are kept
 //!           / "push-times" LF                    ; a gauge says when each path was last pushed
 //!           / "ages" LF                          ; the last push of each series is remembered
+//!           / "sender-label " name LF            ; a path with this label names a sender
 //! mode      = "sum" / "last" / "max" / "min"
 //! pattern   = a name, or a part of one with a star at one end
 //! ```
@@ -24,6 +25,7 @@ mod summaries;
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 
+pub use fold::Folded;
 pub use pattern::{NamePattern, PatternError};
 
 use crate::excerpt::Excerpt;
@@ -42,6 +44,7 @@ pub struct Rules {
     summaries: Summaries,
     push_times: PushTimes,
     ages: Ages,
+    sender_label: Option<String>,
 }
 
 /// How the gauges of some names are merged.
@@ -83,6 +86,16 @@ pub enum Ages {
     /// It is.
     Kept,
     /// Nobody asks for it.
+    #[default]
+    NotKept,
+}
+
+/// Whether senders contribute to gauges and untyped series, which takes 24 bytes more of each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Contributions {
+    /// They do.
+    Kept,
+    /// No push is a sender's.
     #[default]
     NotKept,
 }
@@ -136,6 +149,7 @@ impl Rules {
             summaries: Summaries::Discarded,
             push_times: PushTimes::NotSet,
             ages,
+            sender_label: None,
         }
     }
 
@@ -146,6 +160,21 @@ impl Rules {
             help_bytes_max,
             ..self
         }
+    }
+
+    /// The same rules, where a path with this label names a cumulative sender.
+    #[must_use]
+    pub fn with_sender_label(self, name: String) -> Rules {
+        Rules {
+            sender_label: Some(name),
+            ..self
+        }
+    }
+
+    /// The label of a path that names a cumulative sender, if there is one.
+    #[must_use]
+    pub fn sender_label(&self) -> Option<&str> {
+        self.sender_label.as_deref()
     }
 
     /// The same rules, but for summaries.
@@ -172,6 +201,15 @@ impl Rules {
         self.ages
     }
 
+    /// Whether senders contribute to gauges.
+    #[must_use]
+    pub fn contributions(&self) -> Contributions {
+        match self.sender_label {
+            Some(_) => Contributions::Kept,
+            None => Contributions::NotKept,
+        }
+    }
+
     /// The labels that are dropped before series are merged.
     #[must_use]
     pub fn dropped_labels(&self) -> &[NamePattern] {
@@ -182,6 +220,13 @@ impl Rules {
     /// discarded unless they are kept, labels that are dropped go, and series that become one are
     /// folded into one by the merge rules.
     pub fn apply(&self, push: &mut Push<'_>) {
+        self.apply_to_families(push);
+        self.drop_labels(push);
+    }
+
+    /// The first part of it: families get their modes, long HELP texts are cut, summaries are
+    /// discarded unless they are kept. All series are as sent.
+    pub fn apply_to_families(&self, push: &mut Push<'_>) {
         let mut has_summaries = false;
         for family in &mut push.families {
             if family.help.len() > self.help_bytes_max {
@@ -210,9 +255,15 @@ impl Rules {
         if has_summaries {
             summaries::select(push, self.summaries);
         }
-        if !self.dropped_labels.is_empty() {
-            fold::drop_labels(push, &self.dropped_labels);
+    }
+
+    /// The second part: labels that are dropped go, and series that become one are folded into one.
+    /// Gives where each of the numbers is then.
+    pub fn drop_labels(&self, push: &mut Push<'_>) -> Folded {
+        if self.dropped_labels.is_empty() {
+            return Folded::default();
         }
+        fold::drop_labels(push, &self.dropped_labels)
     }
 }
 
@@ -234,9 +285,12 @@ impl Display for Rules {
         if self.push_times == PushTimes::Set {
             writeln!(to, "push-times")?;
         }
-        match self.ages {
-            Ages::Kept => writeln!(to, "ages"),
-            Ages::NotKept => Ok(()),
+        if self.ages == Ages::Kept {
+            writeln!(to, "ages")?;
+        }
+        match &self.sender_label {
+            Some(name) => writeln!(to, "sender-label {name}"),
+            None => Ok(()),
         }
     }
 }
@@ -257,6 +311,7 @@ impl FromStr for Rules {
             summaries: Summaries::Discarded,
             push_times: PushTimes::NotSet,
             ages: Ages::NotKept,
+            sender_label: None,
         };
         for line in lines {
             rules
@@ -285,6 +340,8 @@ impl Rules {
             self.push_times = PushTimes::Set;
         } else if line == "ages" {
             self.ages = Ages::Kept;
+        } else if let Some(name) = line.strip_prefix("sender-label ") {
+            self.sender_label = Some(name.to_owned());
         } else {
             return None;
         }

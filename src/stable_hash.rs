@@ -12,7 +12,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 pub struct HashKey([u8; 16]);
 
 /// A hash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StableHash(pub [u64; 2]);
 
 impl HashKey {

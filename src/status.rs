@@ -71,6 +71,8 @@ pub enum PushResult {
     KeyReused,
     /// There is no room for its idempotency key.
     TooManyKeys,
+    /// There is no room for what is to be remembered of its sender.
+    TooManyNumbers,
     /// It shows none of the tokens.
     Unauthorized,
     /// Its body is too long.
@@ -90,7 +92,7 @@ pub enum PushResult {
 }
 
 impl PushResult {
-    const ALL: [(PushResult, &str); 16] = [
+    const ALL: [(PushResult, &str); 17] = [
         (PushResult::Accepted, "accepted"),
         (PushResult::Invalid, "invalid"),
         (PushResult::Repeated, "repeated"),
@@ -99,6 +101,7 @@ impl PushResult {
         (PushResult::TooManyLabels, "too_many_labels"),
         (PushResult::KeyReused, "idempotency_key_reused"),
         (PushResult::TooManyKeys, "too_many_idempotency_keys"),
+        (PushResult::TooManyNumbers, "too_many_sender_series"),
         (PushResult::Unauthorized, "unauthorized"),
         (PushResult::TooLarge, "too_large"),
         (PushResult::Unsupported, "unsupported"),
@@ -132,10 +135,29 @@ pub struct Stored {
     pub series: usize,
     /// Generations of idempotency keys that were forgotten early, for lack of room.
     pub early_key_swaps: u64,
+    /// What is remembered of senders, if there are any.
+    pub senders: Option<StoredSenders>,
     /// What the process uses.
     pub process: Usage,
     /// The journal, if there is one.
     pub journal: Option<StoredJournal>,
+}
+
+/// What there is to say of senders.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredSenders {
+    /// Those that were heard within the timeout.
+    pub live: usize,
+    /// Those that were not, and are remembered.
+    pub withdrawn: usize,
+    /// Remembered numbers of all of them.
+    pub numbers: usize,
+    /// Those that were forgotten since they were silent.
+    pub forgotten: u64,
+    /// Series that began again at zero.
+    pub restarted_series: u64,
+    /// Series that came behind a later push, and were ignored.
+    pub late_series: u64,
 }
 
 /// What there is to say of a journal.

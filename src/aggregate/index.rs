@@ -93,6 +93,27 @@ impl Index {
         found
     }
 
+    /// The place of a value of which the hash of its text is known, and something that no other
+    /// value has.
+    pub fn find_where<T>(
+        &self,
+        sorted: &Sorted<T>,
+        hash: KeyedHash,
+        is_it: impl Fn(&T) -> bool,
+    ) -> Option<Place> {
+        let mut found = None;
+        self.table.find(hash.wide(), |entry| {
+            if entry.hash == hash {
+                found = sorted.find_near_where(entry.hint.place(), &is_it);
+            }
+            found.is_some()
+        });
+        if found.is_none() && sorted.leaf_count() > Hint::LEAVES_MAX {
+            return sorted.find_where(&is_it);
+        }
+        found
+    }
+
     /// Takes note of what was put into `sorted`, by its hash.
     pub fn note<T>(&mut self, sorted: &Sorted<T>, hash: KeyedHash, inserted: &Inserted) {
         match &inserted.divided {

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::family::Increment;
-use super::{Aggregate, Checked, Located};
+use super::family::{AddTo, Histogram, Sum};
+use super::{Aggregate, Checked, Contributions, GaugeSum, Located};
 
 /// A push would make more series than there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,11 +39,11 @@ impl Aggregate {
         series_max: usize,
     ) -> Result<(), TooManySeries> {
         // To count what is new takes a look at every series: that is left until it matters.
-        if self.size.series + checked.push.series() <= series_max {
+        if self.counts.size.series + checked.push.series() <= series_max {
             return Ok(());
         }
         let new = self.new_series(checked);
-        let series = self.size.series + new;
+        let series = self.counts.size.series + new;
         if new == 0 || series <= series_max {
             return Ok(());
         }
@@ -53,11 +53,22 @@ impl Aggregate {
     /// How many series the merge of a push that was checked will add.
     #[must_use]
     pub fn new_series(&self, checked: &Checked<'_>) -> usize {
-        self.new_among(&checked.push.numbers, checked, &checked.numbers)
-            + self.new_among(&checked.push.histograms, checked, &checked.histograms)
+        let Checked { push, .. } = checked;
+        let gauges = match self.contributions {
+            Contributions::Kept => {
+                self.new_in_known::<GaugeSum, _>(&push.numbers, checked, &checked.numbers)
+            }
+            Contributions::NotKept => 0,
+        };
+        gauges
+            + self.new_in_known::<f64, _>(&push.numbers, checked, &checked.numbers)
+            + self.new_in_known::<Histogram, _>(&push.histograms, checked, &checked.histograms)
+            + new_in_new::<f64, _>(&push.numbers, checked)
+            + new_in_new::<Histogram, _>(&push.histograms, checked)
     }
 
-    fn new_among<'a, I: Increment<'a>>(
+    /// In families that are stored and have sums of this kind.
+    fn new_in_known<'a, S: Sum, I: AddTo<'a, S>>(
         &self,
         increments: &[I],
         checked: &Checked<'_>,
@@ -65,13 +76,25 @@ impl Aggregate {
     ) -> usize {
         let new = |(increment, place): (&I, &Option<_>)| {
             if checked.is_discarded(increment.family()) {
-                return 0;
+                return None;
             }
-            let family = checked.families[increment.family()].map(|place| self.families.at(place));
-            let sums = family.and_then(|family| I::sums(&family.series));
-            let sum = sums.and_then(|sums| Some(sums.at((*place)?)));
-            increment.new_series(sum, checked.push)
+            let family = self.families.at(checked.families[increment.family()]?);
+            let sums = S::sums(&family.series)?;
+            let sum = (*place).map(|place| sums.at(place));
+            Some(increment.new_series(sum, checked.push))
         };
-        increments.iter().zip(&located.places).map(new).sum()
+        let places = located.places.iter();
+        increments.iter().zip(places).filter_map(new).sum()
     }
+}
+
+/// In families that are not stored.
+fn new_in_new<'a, S: Sum, I: AddTo<'a, S>>(increments: &[I], checked: &Checked<'_>) -> usize {
+    let is_new = |increment: &&I| {
+        let family = increment.family();
+        checked.families[family].is_none() && !checked.is_discarded(family)
+    };
+    let new = increments.iter().filter(is_new);
+    new.map(|increment| increment.new_series(None, checked.push))
+        .sum()
 }

@@ -13,10 +13,15 @@ pub enum Selection {
     Labels(Vec<(String, String)>),
     /// Those of the family of this name, which is escaped as that of a pushed family is.
     Family(String),
+    /// All but those that live senders hold, of which what ordinary pushes added goes where it is
+    /// added up.
+    NotHeld,
+    /// Those that are not exposed.
+    Vacant,
 }
 
 /// A selection, as it applies to an aggregate whose ages were restarted at a certain second.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Selected<'a> {
     /// No series.
     None,
@@ -41,10 +46,11 @@ impl Selected<'_> {
     /// Tells by the second alone whether a series is selected, if that is enough.
     pub fn contains_second(self, second: Option<u32>) -> Option<bool> {
         match self {
-            Selected::None => Some(false),
+            Selected::None | Selected::By(Selection::Vacant) => Some(false),
             Selected::By(Selection::PushedBefore(limit)) => {
                 Some(second.is_some_and(|second| second < *limit))
             }
+            Selected::By(Selection::NotHeld) => Some(true),
             Selected::By(Selection::Labels(_) | Selection::Family(_)) => None,
         }
     }
@@ -52,7 +58,8 @@ impl Selected<'_> {
     /// True for a series that was last pushed in this second.
     pub fn contains(self, family: &str, labels: &str, second: Option<u32>) -> bool {
         match self {
-            Selected::None | Selected::By(Selection::PushedBefore(_)) => {
+            Selected::None
+            | Selected::By(Selection::PushedBefore(_) | Selection::NotHeld | Selection::Vacant) => {
                 self.contains_second(second) == Some(true)
             }
             Selected::By(Selection::Labels(wanted)) => wanted

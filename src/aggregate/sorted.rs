@@ -145,6 +145,28 @@ impl<T> Sorted<T> {
         Some(Place { slot, ..place })
     }
 
+    /// The place of a value, if it is in the leaf of this place, and most likely there.
+    pub(super) fn find_near_where(
+        &self,
+        place: Place,
+        is_it: impl Fn(&T) -> bool,
+    ) -> Option<Place> {
+        let values = &self.leaves.get(place.leaf as usize)?.values;
+        if values.get(place.slot as usize).is_some_and(&is_it) {
+            return Some(place);
+        }
+        #[allow(clippy::cast_possible_truncation)] // see LEAF_LENGTH_MAX
+        let slot = values.iter().position(is_it)? as u32;
+        Some(Place { slot, ..place })
+    }
+
+    /// The same in any leaf.
+    pub(super) fn find_where(&self, is_it: impl Fn(&T) -> bool) -> Option<Place> {
+        let leaves = (0..).take(self.leaves.len());
+        let mut found = leaves.map(|leaf| Place { leaf, slot: 0 });
+        found.find_map(|place| self.find_near_where(place, &is_it))
+    }
+
     /// The value of a text, if it is there.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&T> {

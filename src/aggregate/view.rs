@@ -3,9 +3,10 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use super::Identity;
+use super::counts::Counts;
 use super::family::Family;
 use super::sorted::{Position, Sorted};
-use super::{Identity, Size};
 
 /// An aggregate as it was at one instant between two pushes.
 #[derive(Clone, Debug)]
@@ -15,28 +16,37 @@ pub struct View {
     pub(super) identity: Identity,
     /// Where ages are kept, the second at which they were last restarted.
     pub(super) ages_start: Option<u32>,
-    pub(super) size: Size,
+    pub(super) counts: Counts,
 }
 
 impl View {
-    /// The families in the byte order of their names; each has at least one series.
+    /// The families in the byte order of their names; each has at least one series that is
+    /// exposed.
     pub fn families(&self) -> impl Iterator<Item = (&str, &Family)> {
-        self.families.iter()
+        self.families
+            .iter()
+            .filter(|(_, family)| !family.is_absent())
     }
 
     /// The family of a name, if there is one.
     #[must_use]
     pub fn family(&self, name: &str) -> Option<&Family> {
-        self.families.get(name)
+        let family = self.families.get(name);
+        family.filter(|family| !family.is_absent())
     }
 
     /// The families from a position on; see [`Sorted::visit_from`].
     pub fn visit_families_from(
         &self,
         from: Position,
-        visit: impl FnMut(&str, &Family) -> ControlFlow<()>,
+        mut visit: impl FnMut(&str, &Family) -> ControlFlow<()>,
     ) -> Option<Position> {
-        self.families.visit_from(from, visit)
+        self.families.visit_from(from, |name, family| {
+            if family.is_absent() {
+                return ControlFlow::Continue(());
+            }
+            visit(name, family)
+        })
     }
 
     /// The second since which a series is silent, as [`Sorted::iter_with_seconds`] gives the one of

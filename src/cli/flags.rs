@@ -81,6 +81,30 @@ pub const FLAGS: &[Flag] = &[
         help: "set push_time_seconds, with the labels of its path, at each push",
     },
     Flag {
+        name: "sender-label",
+        value: "NAME",
+        default: "",
+        help: "a push whose path has this label is the state of a cumulative sender",
+    },
+    Flag {
+        name: "sender-timeout",
+        value: "DURATION",
+        default: "5m",
+        help: "withdraw the gauges of senders that are silent for so long",
+    },
+    Flag {
+        name: "sender-memory",
+        value: "DURATION",
+        default: "7d",
+        help: "forget senders that are silent for so long; their next push counts whole",
+    },
+    Flag {
+        name: "max-sender-series",
+        value: "NUMBER",
+        default: "1000000",
+        help: "numbers remembered of senders; if none is silent, a push that needs more gets 429",
+    },
+    Flag {
         name: "expire-after",
         value: "DURATION",
         default: "",

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::duration::{DurationFault, flag_seconds};
 use crate::excerpt::Excerpt;
-use crate::metric::GaugeMode;
+use crate::metric::{GaugeMode, label_name_length};
 use crate::rules::{GaugeRule, NamePattern, PatternError};
 
 /// Senders that push every few seconds must not lose their series in between.
@@ -153,6 +153,23 @@ pub fn dropped_label(text: &str) -> Result<NamePattern, String> {
         )),
         None => Ok(pattern),
     }
+}
+
+/// The label of a path that names a sender.
+pub fn sender_label(text: &str) -> Result<String, String> {
+    let found = Excerpt::of(text);
+    let is_name = !text.is_empty() && label_name_length(text.as_bytes()) == text.len();
+    if !is_name || text.starts_with("__") {
+        return Err(format!(
+            "expected a label name (letters, digits, _, no digit first, no __ first), found {found}"
+        ));
+    }
+    if ["le", "quantile"].contains(&text) {
+        return Err(format!(
+            "{found} tells the buckets or quantiles of a series apart, not senders"
+        ));
+    }
+    Ok(text.to_owned())
 }
 
 /// How long a series may be silent.

@@ -8,9 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::keys::{KeyCounters, write_keys};
 use super::replay::{Replay, Replayed, WrittenBy};
+use super::sender_records::write_senders;
+use super::sending::SenderCounters;
 use super::{Gateway, Limits, NotKept, Writers};
-use crate::aggregate::{Aggregate, View};
-use crate::idempotency::{Keys, KeysView};
+use crate::aggregate::View;
+use crate::idempotency::KeysView;
 use crate::journal::{
     Beginning, Journal, JournalError, JournalFile, Log, LogPart, Preface, Record, Replacement,
     SnapshotPoint, Storage, Torn, Trouble,
@@ -18,6 +20,7 @@ use crate::journal::{
 use crate::parse::Format;
 use crate::render::render_pieces;
 use crate::rules::Rules;
+use crate::senders::SendersView;
 use crate::stable_hash::HashKey;
 
 /// How long a record of a snapshot is, about. Reading one takes a few times as much memory.
@@ -36,11 +39,12 @@ pub struct Start {
     pub time_millis: u64,
 }
 
-/// The sums and the keys at one instant, to be written to a file.
+/// The sums, the keys and the senders at one instant, to be written to a file.
 struct Snapshot {
     beginning: Beginning,
     view: View,
     keys: KeysView,
+    senders: SendersView,
 }
 
 /// What was found when a journal was opened.
@@ -74,8 +78,8 @@ impl Gateway {
     /// A gateway without a journal that merges by these rules, begun at this time.
     #[must_use]
     pub fn in_memory(rules: Rules, start: Start) -> Gateway {
-        let (aggregate, keys) = (Aggregate::new(rules.ages()), Keys::default());
-        Gateway::new(rules, HashKey::random(), aggregate, keys, start)
+        let replayed = Replayed::nothing(&rules, HashKey::random());
+        Gateway::new(rules, replayed, start)
     }
 
     /// A gateway that goes on where its journal ends, and merges by these rules from here on. A new
@@ -96,13 +100,9 @@ impl Gateway {
         let (mut journal, torn) = Journal::open(storage, file, &beginning, |time, record| {
             replay.apply(time, record)
         })?;
-        let Replayed {
-            aggregate,
-            keys,
-            hash_key,
-            written_by,
-        } = replay.finish(&rules).map_err(JournalError::Rules)?;
-        journal.set_hash_key(hash_key.to_bytes());
+        let replayed = replay.finish(&rules).map_err(JournalError::Rules)?;
+        let written_by = replayed.written_by;
+        journal.set_hash_key(replayed.hash_key.to_bytes());
         if written_by == WrittenBy::OtherRules {
             journal.refuse_until_replaced();
         }
@@ -112,7 +112,7 @@ impl Gateway {
         };
         let gateway = Gateway {
             has_journal: true,
-            ..Gateway::new(rules, hash_key, aggregate, keys, start)
+            ..Gateway::new(rules, replayed, start)
         };
         gateway.update_journal_state(&journal);
         gateway.writers().journal = Some(journal);
@@ -138,29 +138,27 @@ impl Gateway {
             window_start: log.window_start(),
             time_millis: log.time_millis(),
         };
+        Ok(Gateway::new(rules, replayed, start))
+    }
+
+    fn new(rules: Rules, replayed: Replayed, start: Start) -> Gateway {
         let Replayed {
             aggregate,
             keys,
+            senders,
             hash_key,
             ..
         } = replayed;
-        Ok(Gateway::new(rules, hash_key, aggregate, keys, start))
-    }
-
-    fn new(
-        rules: Rules,
-        hash_key: HashKey,
-        aggregate: Aggregate,
-        keys: Keys,
-        start: Start,
-    ) -> Gateway {
         let key_counts = KeyCounters::default();
         key_counts.note(&keys);
+        let sender_counters = SenderCounters::default();
+        sender_counters.set_sizes(&senders);
         let writers = Writers {
             journal: None,
             window_start: start.window_start,
             time_millis: start.time_millis,
             keys,
+            senders,
             are_ages_due: false,
             retired_keys: Vec::new(),
             is_closed: false,
@@ -174,6 +172,7 @@ impl Gateway {
             journal_state: Mutex::default(),
             has_journal: false,
             key_counts,
+            sender_counters,
             compaction: Mutex::default(),
             removal: Mutex::default(),
         }
@@ -297,6 +296,7 @@ impl Gateway {
             beginning: beginning(&self.rules, self.hash_key, start),
             view: self.view(),
             keys: writers.keys.view(),
+            senders: writers.senders.view(),
         }
     }
 
@@ -417,6 +417,7 @@ impl Snapshot {
                 format: Format::Text.code(),
                 body: text,
             })
-        })
+        })?;
+        write_senders(&self.view, &self.senders, write)
     }
 }

@@ -10,6 +10,7 @@ use crate::journal::Trouble;
 use crate::label_limits::BeyondLimit;
 use crate::parse::ParseError;
 use crate::rules::PUSH_TIME_NAME;
+use crate::senders::TooManyNumbers;
 
 /// Why a push was refused; nothing of it was merged.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +27,8 @@ pub enum Refusal {
     Conflict(Conflict),
     /// There is no room for its new series.
     TooManySeries(TooManySeries),
+    /// There is no room for what is to be remembered of its sender.
+    TooManyNumbers(TooManyNumbers),
     /// Its idempotency key came with another push.
     KeyReused,
     /// There is no room for its idempotency key.
@@ -55,6 +58,7 @@ impl fmt::Display for Refusal {
             Refusal::Beyond(name, limit) => write!(to, "{name} has {limit}"),
             Refusal::Conflict(conflict) => conflict.fmt(to),
             Refusal::TooManySeries(error) => error.fmt(to),
+            Refusal::TooManyNumbers(error) => error.fmt(to),
             Refusal::KeyReused => to.write_str(
                 "the idempotency key was used for another push: its path labels, format or body \
                  differ; make a new key for each push",
@@ -85,6 +89,7 @@ impl Refusal {
             Refusal::PushTimeName
             | Refusal::Conflict(_)
             | Refusal::TooManySeries(_)
+            | Refusal::TooManyNumbers(_)
             | Refusal::KeyReused
             | Refusal::TooManyKeys(_)
             | Refusal::NotKept(_) => false,

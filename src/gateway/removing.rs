@@ -95,7 +95,8 @@ impl Gateway {
         let mut writers = self.writers();
         let time_millis = writers.advance(time_millis);
         writers.keys.begin_ages_anew(time_millis);
-        writers.are_ages_due = self.rules.ages() == Ages::Kept;
+        writers.are_ages_due =
+            self.rules.ages() == Ages::Kept || self.rules.sender_label().is_some();
         // It stays due.
         let _ = self.restart_due_ages(&mut writers);
     }
@@ -106,7 +107,9 @@ impl Gateway {
         }
         self.append(writers, Framed::of(Record::RestartAges))?;
         writers.are_ages_due = false;
-        self.write().restart_ages(seconds(writers.time_millis));
+        let second = seconds(writers.time_millis);
+        writers.senders.restart_ages(second);
+        self.write().restart_ages(second);
         Ok(())
     }
 
@@ -118,14 +121,7 @@ impl Gateway {
     ) -> Result<Size, NotKept> {
         let _one_by_one = self.one_removal();
         let mut removal = Removal::prepare(self.view(), selection);
-        for _ in 0..CATCH_UPS_MAX {
-            match removal.catch_up(&self.view()) {
-                Ok(changed_leaves) if changed_leaves > CHANGED_LEAVES_MAX => {}
-                Ok(_) => break,
-                // All was forgotten meanwhile.
-                Err(_) => return Ok(Size::default()),
-            }
-        }
+        self.catch_up(&mut removal);
         if removal.is_empty() {
             return Ok(Size::default());
         }
@@ -145,7 +141,18 @@ impl Gateway {
         Ok(removed.unwrap_or_default())
     }
 
-    fn one_removal(&self) -> MutexGuard<'_, ()> {
+    /// Brings a removal near to what is stored now, before pushes wait for the rest.
+    pub(super) fn catch_up(&self, removal: &mut Removal) {
+        for _ in 0..CATCH_UPS_MAX {
+            match removal.catch_up(&self.view()) {
+                Ok(changed_leaves) if changed_leaves > CHANGED_LEAVES_MAX => {}
+                // If all was forgotten meanwhile, that will be found again.
+                Ok(_) | Err(_) => return,
+            }
+        }
+    }
+
+    pub(super) fn one_removal(&self) -> MutexGuard<'_, ()> {
         self.removal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,27 +3,33 @@
 //! Invariant: a record means what it meant when it was written: it is merged by the rules that the
 //! journal names, whatever the current flags say, and without limits.
 
-use crate::aggregate::{Aggregate, Selection};
+use crate::aggregate::{Aggregate, HeldSeries, HeldSum, Selection};
 use crate::grouping_key::GroupingKey;
 use crate::idempotency::{Keys, KnownKey};
 use crate::journal::{KeyRecord, PushRecord, Record};
 use crate::label_limits::LabelLimits;
-use crate::metric::{Push, escaped_name};
+use crate::metric::{Push, PushedBy, escaped_name};
 use crate::parse::{Format, parse, parse_snapshot};
 use crate::render::render_pieces;
 use crate::rules::{PUSH_TIME_NAME, Rules, RulesError};
-use crate::stable_hash::HashKey;
+use crate::senders::{Replaced, Senders, Sending};
+use crate::stable_hash::{HashKey, StableHash};
 
 use super::keeping::SNAPSHOT_RECORD_BYTES;
 use super::keys::read_keys;
 use super::push_time::PushTime;
 use super::seconds;
+use super::sender_records::{HeldById, read_held, read_sender_hashes, read_senders};
+use super::sending::{Prepared, leaving_sender, sender_of, stored_labels};
 
 /// What was replayed so far.
 #[derive(Debug)]
 pub struct Replay {
     aggregate: Aggregate,
     keys: Keys,
+    senders: Senders,
+    /// Of the snapshot.
+    held: HeldById,
     hash_key: HashKey,
     /// None before the first record.
     rules: Option<Rules>,
@@ -38,10 +44,29 @@ pub struct Replayed {
     pub aggregate: Aggregate,
     /// The idempotency keys that are remembered, by their hashes.
     pub keys: Keys,
+    /// What is remembered of senders.
+    pub senders: Senders,
     /// What the hashes depend on.
     pub hash_key: HashKey,
     /// Which rules it was written by.
     pub written_by: WrittenBy,
+}
+
+impl Replayed {
+    /// Without a journal.
+    pub fn nothing(rules: &Rules, hash_key: HashKey) -> Replayed {
+        Replayed {
+            aggregate: empty(rules),
+            keys: Keys::default(),
+            senders: Senders::default(),
+            hash_key,
+            written_by: WrittenBy::CurrentRules,
+        }
+    }
+}
+
+fn empty(rules: &Rules) -> Aggregate {
+    Aggregate::new(rules.ages()).with_contributions(rules.contributions())
 }
 
 /// Which rules a journal was written by.
@@ -59,6 +84,8 @@ impl Replay {
         Replay {
             aggregate: Aggregate::default(),
             keys: Keys::default(),
+            senders: Senders::default(),
+            held: HeldById::new(),
             hash_key,
             rules: None,
             second: 0,
@@ -79,26 +106,24 @@ impl Replay {
         let second = seconds(time_millis);
         self.second = second;
         match record {
-            Record::Rules { .. } => Ok(()),
-            Record::Reset { .. } => {
-                drop(self.aggregate.reset());
-                Ok(())
-            }
+            Record::Rules { .. } => {}
+            Record::Reset { .. } => match self.aggregate.held_series() {
+                0 => drop(self.aggregate.reset()),
+                _ => self.remove(Selection::NotHeld),
+            },
+            Record::Wipe => drop(self.aggregate.reset()),
             Record::Snapshot { format, body } => match known_format(format)? {
-                Format::Text => restore(&mut self.aggregate, rules, body, second),
-                _ => Err("its snapshot is not text".to_owned()),
+                Format::Text => restore(&mut self.aggregate, rules, body, second)?,
+                _ => return Err("its snapshot is not text".to_owned()),
             },
             Record::Push(push) => {
                 if let Some(KeyRecord { key, fingerprint }) = push.key {
                     let hash = self.hash_key.hash(&[key]);
                     self.keys.note(KnownKey { hash, fingerprint }, time_millis);
                 }
-                merge(&mut self.aggregate, rules, &push, time_millis)
+                self.merge(&push, time_millis)?;
             }
-            Record::HashKey { key } => {
-                self.hash_key = HashKey::from_bytes(key);
-                Ok(())
-            }
+            Record::HashKey { key } => self.hash_key = HashKey::from_bytes(key),
             Record::SnapshotKeys {
                 generation,
                 began_millis,
@@ -106,31 +131,70 @@ impl Replay {
             } => {
                 let keys = read_keys(keys).ok_or("its idempotency keys are not whole")?;
                 self.keys.restore(generation, began_millis, &keys);
-                Ok(())
             }
-            Record::SwapKeys => {
-                drop(self.keys.swap());
-                Ok(())
-            }
+            Record::SwapKeys => drop(self.keys.swap()),
             Record::Expiry { before_seconds } => {
                 self.remove(Selection::PushedBefore(before_seconds));
-                Ok(())
             }
             Record::RestartAges => {
+                self.senders.restart_ages(second);
                 self.aggregate.restart_ages(second);
-                Ok(())
             }
             Record::DeleteLabels { labels } => {
                 let key = GroupingKey::from_path(labels).map_err(|error| error.to_string())?;
                 self.remove(Selection::Labels(key.labels().to_vec()));
-                Ok(())
             }
             Record::DeleteFamily { name } => {
                 self.remove(Selection::Family(escaped_name(name).into_owned()));
-                Ok(())
             }
-            _ => Err("the record is of a feature that this version has not".to_owned()),
+            Record::SenderLeaves { .. }
+            | Record::WithdrawSenders { .. }
+            | Record::ForgetSenders { .. }
+            | Record::SnapshotHeld { .. }
+            | Record::SnapshotSenders { .. } => self.apply_to_senders(record)?,
         }
+        Ok(())
+    }
+
+    fn apply_to_senders(&mut self, record: Record<'_>) -> Result<(), String> {
+        let Some(rules) = &self.rules else {
+            return Ok(());
+        };
+        match record {
+            Record::SenderLeaves { labels } => {
+                let sender = leaving_sender(rules, self.hash_key, labels);
+                if let Some(sender) = sender {
+                    self.senders.forget(sender, &mut self.aggregate);
+                }
+            }
+            Record::WithdrawSenders { senders } => {
+                for sender in read_sender_hashes(senders).ok_or(NOT_WHOLE)? {
+                    self.senders.withdraw(sender, &mut self.aggregate);
+                }
+            }
+            Record::ForgetSenders { senders } => {
+                for sender in read_sender_hashes(senders).ok_or(NOT_WHOLE)? {
+                    self.senders.forget(sender, &mut self.aggregate);
+                }
+            }
+            Record::SnapshotHeld { series } => {
+                let (text, sums) = read_held(series).ok_or(NOT_WHOLE)?;
+                let held = restore_held(&mut self.aggregate, rules, text, &sums, self.second)?;
+                self.held.extend(held);
+            }
+            Record::SnapshotSenders { senders } => {
+                let parts = read_senders(senders, &self.held).ok_or(NOT_WHOLE)?;
+                self.senders.restart_ages(parts.silence_start);
+                for part in parts.senders {
+                    for gauge in &part.gauges {
+                        self.aggregate.link(&gauge.at);
+                    }
+                    self.senders.restore(part);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     fn remove(&mut self, selection: Selection) {
@@ -146,7 +210,8 @@ impl Replay {
             Some(known) if *known != rules => Err("its merge rules change midway".to_owned()),
             Some(_) => Ok(()),
             None => {
-                self.aggregate = Aggregate::new(rules.ages());
+                self.aggregate =
+                    Aggregate::new(rules.ages()).with_contributions(rules.contributions());
                 self.rules = Some(rules);
                 Ok(())
             }
@@ -159,71 +224,100 @@ impl Replay {
     /// # Errors
     /// One line that says what cannot be merged by them.
     pub fn finish(mut self, rules: &Rules) -> Result<Replayed, String> {
-        if let Some(of_file) = &self.rules
-            && of_file.push_times() != rules.push_times()
-        {
+        let Some(of_file) = self.rules.take() else {
+            return Ok(Replayed::nothing(rules, self.hash_key));
+        };
+        if of_file == *rules {
+            return Ok(Replayed {
+                aggregate: self.aggregate,
+                keys: self.keys,
+                senders: self.senders,
+                hash_key: self.hash_key,
+                written_by: WrittenBy::CurrentRules,
+            });
+        }
+        if of_file.push_times() != rules.push_times() {
             // Times that no push sets any more would look like silence, and a gauge that was pushed
             // by that name is none of these times.
             self.remove(Selection::Family(PUSH_TIME_NAME.to_owned()));
         }
-        let replayed = Replayed {
-            aggregate: self.aggregate,
-            keys: self.keys,
-            hash_key: self.hash_key,
-            written_by: WrittenBy::CurrentRules,
+        // Gauges of live senders come again with their next pushes.
+        self.senders.withdraw_all(&mut self.aggregate);
+        let senders = if of_file.sender_label() == rules.sender_label() {
+            self.senders
+        } else {
+            Senders::default()
         };
-        match self.rules {
-            Some(of_file) if of_file == *rules => return Ok(replayed),
-            Some(_) => {}
-            None => {
-                let aggregate = Aggregate::new(rules.ages());
-                return Ok(Replayed {
-                    aggregate,
-                    ..replayed
-                });
-            }
-        }
-        let mut aggregate = Aggregate::new(rules.ages());
-        render_pieces(&replayed.aggregate.view(), SNAPSHOT_RECORD_BYTES, |text| {
+        let mut aggregate = empty(rules);
+        render_pieces(&self.aggregate.view(), SNAPSHOT_RECORD_BYTES, |text| {
             restore(&mut aggregate, rules, text, self.second)
         })?;
         Ok(Replayed {
             aggregate,
+            keys: self.keys,
+            senders,
+            hash_key: self.hash_key,
             written_by: WrittenBy::OtherRules,
-            ..replayed
         })
     }
+
+    /// Merges a push of this time, in unix milliseconds.
+    fn merge(&mut self, record: &PushRecord<'_>, time_millis: u64) -> Result<(), String> {
+        let second = seconds(time_millis);
+        let Some(rules) = &self.rules else {
+            return Ok(());
+        };
+        let path = GroupingKey::from_path(record.labels).map_err(|error| error.to_string())?;
+        let sender = sender_of(rules, self.hash_key, &path);
+        let stored = stored_labels(rules, path);
+        // What was acknowledged is kept, whatever the limits are now.
+        let (format, limits) = (known_format(record.format)?, LabelLimits::NONE);
+        let push = parse(format, record.body, &stored, limits);
+        let push = push.map_err(|error| error.to_string())?;
+        let push_time = PushTime::of(rules, &stored).filter(|_| !record.is_time_left_out);
+        match sender {
+            None => apply(&mut self.aggregate, rules, push, second)?,
+            Some(sender) => self.merge_state(sender, push, record, second)?,
+        }
+        if let (Some(push_time), Some(rules)) = (push_time, &self.rules) {
+            push_time.set(&mut self.aggregate, rules, time_millis);
+        }
+        Ok(())
+    }
+
+    /// Merges a push of a sender.
+    fn merge_state(
+        &mut self,
+        sender: StableHash,
+        mut push: Push<'_>,
+        record: &PushRecord<'_>,
+        second: u32,
+    ) -> Result<(), String> {
+        let Some(rules) = &self.rules else {
+            return Ok(());
+        };
+        rules.apply_to_families(&mut push);
+        let replaced = if record.is_whole {
+            Replaced::Everything
+        } else {
+            Replaced::Families
+        };
+        let sending = Sending::of(self.hash_key, sender, &push, replaced);
+        let prepared = Prepared::new(&self.senders, sending, &mut push, rules, &self.aggregate);
+        let checked = self.aggregate.check(&push);
+        let checked = checked.map_err(|error| error.to_string())?;
+        let prepared = prepared.checked(&checked);
+        self.aggregate.merge(&checked, second);
+        prepared.note(&mut self.senders, &push, &mut self.aggregate, second);
+        Ok(())
+    }
 }
+
+const NOT_WHOLE: &str = "what it says of senders is not whole";
 
 fn known_format(code: u8) -> Result<Format, String> {
     let unknown = || format!("the format of a body is {code}, which this program does not know");
     Format::from_code(code).ok_or_else(unknown)
-}
-
-/// Merges a push of this time, in unix milliseconds.
-fn merge(
-    aggregate: &mut Aggregate,
-    rules: &Rules,
-    record: &PushRecord<'_>,
-    time_millis: u64,
-) -> Result<(), String> {
-    let key = GroupingKey::from_path(record.labels).map_err(|error| error.to_string())?;
-    // What was acknowledged is kept, whatever the limits are now.
-    let push = parse(
-        known_format(record.format)?,
-        record.body,
-        &key,
-        LabelLimits::NONE,
-    )
-    .map_err(|error| error.to_string())?;
-    apply(aggregate, rules, push, seconds(time_millis))?;
-    match PushTime::of(rules, &key) {
-        Some(push_time) if !record.is_time_left_out => {
-            push_time.set(aggregate, rules, time_millis);
-        }
-        _ => {}
-    }
-    Ok(())
 }
 
 /// Merges a part of a snapshot of this second, in unix seconds. It has been through the rules
@@ -235,7 +329,17 @@ fn restore(
     second: u32,
 ) -> Result<(), String> {
     let key = GroupingKey::default();
-    let mut push = parse_snapshot(text, &key).map_err(|error| error.to_string())?;
+    let push = snapshot_push(text, &key, second)?;
+    apply(aggregate, rules, push, second)
+}
+
+/// Reads a part of a snapshot of this second.
+fn snapshot_push<'a>(
+    text: &'a [u8],
+    key: &'a GroupingKey,
+    second: u32,
+) -> Result<Push<'a>, String> {
+    let mut push = parse_snapshot(text, key).map_err(|error| error.to_string())?;
     // It does not say where ages were not kept.
     let seconds = push.number_seconds.iter_mut();
     for unknown in seconds.chain(&mut push.histogram_seconds) {
@@ -243,7 +347,28 @@ fn restore(
             *unknown = second;
         }
     }
-    apply(aggregate, rules, push, second)
+    Ok(push)
+}
+
+/// Restores series that senders hold, and gives each by its id in the snapshot.
+fn restore_held(
+    aggregate: &mut Aggregate,
+    rules: &Rules,
+    text: &[u8],
+    sums: &[HeldSum],
+    second: u32,
+) -> Result<Vec<(u32, HeldSeries)>, String> {
+    let key = GroupingKey::default();
+    let mut push = snapshot_push(text, &key, second)?;
+    push.pushed_by = PushedBy::Sender;
+    rules.apply(&mut push);
+    let checked = aggregate.check(&push).map_err(|error| error.to_string())?;
+    let held = aggregate.restore_held(&checked, second, sums);
+    let ids = sums.iter().map(|sum| sum.id);
+    Ok(ids
+        .zip(held)
+        .filter_map(|(id, held)| Some((id, held?)))
+        .collect())
 }
 
 fn apply(

@@ -18,9 +18,14 @@ pub enum AdminApi {
     Off,
 }
 
-/// Forgets every series that carries the labels of the path. It is answered 202, whether there was
+/// Lets the sender that the path names leave, or forgets every series that carries the labels of
+/// the path. It is answered 202, whether there was
 /// one or not, as Pushgateway does: client libraries expect it.
 pub fn delete(site: &Site, labels: &str, allowed: &'static str) -> Answer {
+    if site.gateway.names_sender(labels) == Ok(true) {
+        let left = site.gateway.sender_leaves(site.clock.now_millis(), labels);
+        return left.map_or_else(|error| not_kept(&error), |()| Answer::empty(202));
+    }
     if site.admin_api == AdminApi::Off {
         let line = "DELETE is off here; -enable-admin-api enables it";
         return Answer::refusal(405, line).with_field("Allow", allowed);

@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 use std::time::Instant;
 
-use tiny_http::Request;
+use tiny_http::{Method, Request};
 
 use super::Site;
 use super::answer::Answer;
 use super::idempotency_key::{FIELD, idempotency_key};
 use super::worker::field;
 use crate::compression::{ACCEPT_ENCODING, ContentCoding, DecompressError, decompress};
-use crate::gateway::{Accepted, PushRequest, Refusal};
+use crate::gateway::{Accepted, PushRequest, Refusal, Replaced};
 use crate::parse::Format;
 use crate::status::PushResult;
 
@@ -35,14 +35,18 @@ fn merge(request: &Request, site: &Site, labels: &str, body: &[u8]) -> Result<Ou
     let format = format.map_err(|error| (PushResult::Unsupported, Answer::refusal(415, error)))?;
     let key = idempotency_key(field(request, FIELD), request.url());
     let key = key.map_err(|error| (PushResult::Invalid, Answer::refusal(400, error)))?;
-    let request = PushRequest {
+    let pushed = PushRequest {
         labels,
         format,
         key: key.as_deref(),
+        replaced: match request.method() {
+            Method::Put => Replaced::Everything,
+            _ => Replaced::Families,
+        },
         body,
         time_millis: site.clock.now_millis(),
     };
-    let outcome = site.gateway.push(&request).map_err(refused)?;
+    let outcome = site.gateway.push(&pushed).map_err(refused)?;
     // By then a reset may have come.
     let answer = accepted(site.status.next_reset());
     match outcome {
@@ -73,6 +77,7 @@ fn refused(refusal: Refusal) -> Outcome {
             (PushResult::Invalid, 400)
         }
         Refusal::Conflict(_) => (PushResult::Conflict, 400),
+        Refusal::TooManyNumbers(_) => (PushResult::TooManyNumbers, 429),
         Refusal::KeyReused => (PushResult::KeyReused, 422),
         Refusal::TooManyKeys(_) => (PushResult::TooManyKeys, 429),
         Refusal::NotKept(_) => (PushResult::NotKept, 503),

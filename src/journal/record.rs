@@ -18,8 +18,12 @@ impl Display for Kind {
 impl Kind {
     const RULES: Kind = Kind(*b"rule");
     const SNAPSHOT: Kind = Kind(*b"snap");
+    const SNAPSHOT_HELD: Kind = Kind(*b"shel");
+    const SNAPSHOT_SENDERS: Kind = Kind(*b"ssen");
     const PUSH: Kind = Kind(*b"push");
+    const WHOLE_PUSH: Kind = Kind(*b"pput");
     const RESET: Kind = Kind(*b"rset");
+    const WIPE: Kind = Kind(*b"wipe");
     const EXPIRY: Kind = Kind(*b"expi");
     const AGES: Kind = Kind(*b"ages");
     const DELETE_LABELS: Kind = Kind(*b"dell");
@@ -71,13 +75,26 @@ pub enum Record<'a> {
         /// Hashes of keys and fingerprints, as the gateway writes them.
         keys: &'a [u8],
     },
+    /// A part of the series that senders hold.
+    SnapshotHeld {
+        /// As the gateway writes them.
+        series: &'a [u8],
+    },
+    /// A part of what is remembered of senders.
+    SnapshotSenders {
+        /// As the gateway writes them.
+        senders: &'a [u8],
+    },
     /// A push that was merged.
     Push(PushRecord<'a>),
-    /// Everything before it is forgotten, but for the rules.
+    /// Everything before it is forgotten, but for the rules, the idempotency keys, what is
+    /// remembered of senders and the gauges of those that are live.
     Reset {
         /// When the new window began, in unix seconds.
         window_start: i64,
     },
+    /// Every series is forgotten, those that live senders hold as well.
+    Wipe,
     /// Every series is forgotten that was last pushed before this time, in unix seconds.
     Expiry {
         /// Exclusive.
@@ -100,15 +117,15 @@ pub enum Record<'a> {
         /// The labels of its path.
         labels: &'a str,
     },
-    /// The gauges of senders are withdrawn that were last heard before this time, in unix seconds.
+    /// Senders withdraw their gauges since they were silent.
     WithdrawSenders {
-        /// Exclusive.
-        before_seconds: u32,
+        /// Their hashes, as the gateway writes them.
+        senders: &'a [u8],
     },
-    /// Senders are forgotten that were last heard before this time, in unix seconds.
+    /// Senders are forgotten.
     ForgetSenders {
-        /// Exclusive.
-        before_seconds: u32,
+        /// Their hashes, as the gateway writes them.
+        senders: &'a [u8],
     },
     /// The older generation of idempotency keys is forgotten, and the current one becomes it.
     SwapKeys,
@@ -117,6 +134,8 @@ pub enum Record<'a> {
 /// A push as it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PushRecord<'a> {
+    /// True if it is all of its sender's state.
+    pub is_whole: bool,
     /// The code of the body's format.
     pub format: u8,
     /// The labels of its path, as they stood there.
@@ -171,22 +190,27 @@ impl<'a> Record<'a> {
                 .split_first()
                 .map(|(&format, body)| Record::Snapshot { format, body }),
             Kind::PUSH => PushRecord::read(content).map(Record::Push),
+            Kind::WHOLE_PUSH => PushRecord::read(content).map(|push| {
+                Record::Push(PushRecord {
+                    is_whole: true,
+                    ..push
+                })
+            }),
             Kind::RESET => u64_at(content, 0)
                 .filter(|_| content.len() == 8)
                 .map(|seconds| Record::Reset {
                     window_start: seconds.cast_signed(),
                 }),
             Kind::EXPIRY => seconds().map(|before_seconds| Record::Expiry { before_seconds }),
+            Kind::WIPE => content.is_empty().then_some(Record::Wipe),
             Kind::AGES => content.is_empty().then_some(Record::RestartAges),
             Kind::DELETE_LABELS => text().map(|labels| Record::DeleteLabels { labels }),
             Kind::DELETE_FAMILY => text().map(|name| Record::DeleteFamily { name }),
             Kind::SENDER_LEAVES => text().map(|labels| Record::SenderLeaves { labels }),
-            Kind::WITHDRAW_SENDERS => {
-                seconds().map(|before_seconds| Record::WithdrawSenders { before_seconds })
-            }
-            Kind::FORGET_SENDERS => {
-                seconds().map(|before_seconds| Record::ForgetSenders { before_seconds })
-            }
+            Kind::WITHDRAW_SENDERS => Some(Record::WithdrawSenders { senders: content }),
+            Kind::FORGET_SENDERS => Some(Record::ForgetSenders { senders: content }),
+            Kind::SNAPSHOT_HELD => Some(Record::SnapshotHeld { series: content }),
+            Kind::SNAPSHOT_SENDERS => Some(Record::SnapshotSenders { senders: content }),
             Kind::HASH_KEY => content.try_into().ok().map(|key| Record::HashKey { key }),
             Kind::SNAPSHOT_KEYS => Record::read_keys(content),
             Kind::SWAP_KEYS => content.is_empty().then_some(Record::SwapKeys),
@@ -228,6 +252,7 @@ impl<'a> PushRecord<'a> {
         let (key, body) = rest.split_at_checked(usize::from(key_length))?;
         let key = (key_length > 0).then_some(KeyRecord { key, fingerprint });
         Some(PushRecord {
+            is_whole: false,
             format: first & !TIME_LEFT_OUT,
             labels,
             key,
@@ -286,16 +311,15 @@ impl<'a> Framed<'a> {
                 Framed::new(Kind::RESET, numbers, [b"", b"", b""])
             }
             Record::Expiry { before_seconds } => of_seconds(Kind::EXPIRY, before_seconds),
+            Record::Wipe => of_text(Kind::WIPE, ""),
             Record::RestartAges => of_text(Kind::AGES, ""),
             Record::DeleteLabels { labels } => of_text(Kind::DELETE_LABELS, labels),
             Record::DeleteFamily { name } => of_text(Kind::DELETE_FAMILY, name),
             Record::SenderLeaves { labels } => of_text(Kind::SENDER_LEAVES, labels),
-            Record::WithdrawSenders { before_seconds } => {
-                of_seconds(Kind::WITHDRAW_SENDERS, before_seconds)
-            }
-            Record::ForgetSenders { before_seconds } => {
-                of_seconds(Kind::FORGET_SENDERS, before_seconds)
-            }
+            Record::WithdrawSenders { senders } => Framed::content(Kind::WITHDRAW_SENDERS, senders),
+            Record::ForgetSenders { senders } => Framed::content(Kind::FORGET_SENDERS, senders),
+            Record::SnapshotHeld { series } => Framed::content(Kind::SNAPSHOT_HELD, series),
+            Record::SnapshotSenders { senders } => Framed::content(Kind::SNAPSHOT_SENDERS, senders),
             Record::HashKey { key } => {
                 Framed::new(Kind::HASH_KEY, none().with(&key), [b"", b"", b""])
             }
@@ -329,11 +353,12 @@ impl<'a> Framed<'a> {
                 (numbers.with(&fingerprint.to_le_bytes()), key)
             }
         };
-        Framed::new(
-            Kind::PUSH,
-            numbers,
-            [push.labels.as_bytes(), key, push.body],
-        )
+        let kind = if push.is_whole {
+            Kind::WHOLE_PUSH
+        } else {
+            Kind::PUSH
+        };
+        Framed::new(kind, numbers, [push.labels.as_bytes(), key, push.body])
     }
 
     /// Frames the content of a record.

@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use prometheus_aggregation_gateway::aggregate::Size;
+use prometheus_aggregation_gateway::cli::Config;
 use prometheus_aggregation_gateway::gateway::{Gateway, NotKept, Start, WrittenBy};
 use prometheus_aggregation_gateway::handoff::{Handoff, Image, is_announced, memory_file};
 use prometheus_aggregation_gateway::http::Site;
@@ -17,7 +18,7 @@ use prometheus_aggregation_gateway::journal::{
 };
 use prometheus_aggregation_gateway::listen::Listener;
 use prometheus_aggregation_gateway::rules::Rules;
-use prometheus_aggregation_gateway::status::Upkeep;
+use prometheus_aggregation_gateway::status::Upkeep as JournalUpkeep;
 
 use super::owned_thread::{OwnedThread, Sleep, sleep};
 use super::{Failure, logger, system};
@@ -30,6 +31,9 @@ const COMPACTION_LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How long to wait after that has failed.
 const COMPACTION_RETRY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often to look for silent senders.
+const SENDERS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often to look for silent series, at most.
 const EXPIRY_INTERVAL_MIN: Duration = Duration::from_secs(1);
@@ -131,17 +135,39 @@ fn of_journal(path: &Path, error: &JournalError) -> Failure {
     system(format!("journal {}: {error}", path.display()))
 }
 
-/// The threads for expiry, compaction and sync. They end in this order: what a compaction still
-/// writes is synced.
+/// What is forgotten as time goes by.
+#[derive(Clone, Copy)]
+pub struct Upkeep {
+    /// How long a series may be silent, if it is not to stay for ever.
+    pub expire_after: Option<Duration>,
+    /// How long senders are remembered, if there are any.
+    pub sender_memory: Option<Duration>,
+}
+
+impl Upkeep {
+    /// What the flags say.
+    pub fn of(config: &Config) -> Upkeep {
+        Upkeep {
+            expire_after: config.expire_after,
+            sender_memory: config.senders.map(|senders| senders.memory),
+        }
+    }
+}
+
+/// The threads for expiry, senders, compaction and sync. They end in this order: what a compaction
+/// still writes is synced.
 pub type BackgroundThreads = Vec<OwnedThread>;
 
 /// Starts those that there is something to do for.
-pub fn start(
-    site: &Arc<Site>,
-    expire_after: Option<Duration>,
-) -> Result<BackgroundThreads, Failure> {
+pub fn start(site: &Arc<Site>, upkeep: Upkeep) -> Result<BackgroundThreads, Failure> {
     let mut background = Vec::new();
-    if let Some(silence) = expire_after {
+    if let Some(memory) = upkeep.sender_memory {
+        let site = Arc::clone(site);
+        background.push(OwnedThread::start("senders", move |stopped| {
+            forget_senders(&site, memory, &stopped);
+        })?);
+    }
+    if let Some(silence) = upkeep.expire_after {
         let site = Arc::clone(site);
         background.push(OwnedThread::start("expiry", move |stopped| {
             expire(&site, silence, &stopped);
@@ -167,7 +193,7 @@ fn expire(site: &Site, silence: Duration, stopped: &Receiver<()>) {
     // Series are known by whole seconds, which cost one.
     let interval = (silence / 8).saturating_sub(EXPIRY_INTERVAL_MIN);
     let interval = interval.max(EXPIRY_INTERVAL_MIN);
-    let silent_seconds = u32::try_from(silence.as_secs()).unwrap_or(u32::MAX);
+    let silent_seconds = whole_seconds(silence);
     let mut has_failed = false;
     while sleep(stopped, interval) == Sleep::Elapsed {
         let expired = site.gateway.expire(site.clock.now_millis(), silent_seconds);
@@ -184,6 +210,30 @@ fn expire(site: &Site, silence: Duration, stopped: &Receiver<()>) {
         }
         has_failed = expired.is_err();
     }
+}
+
+/// Withdraws the gauges of senders that are silent, a second later, and forgets those that are
+/// silent for longer.
+fn forget_senders(site: &Site, memory: Duration, stopped: &Receiver<()>) {
+    let memory_seconds = whole_seconds(memory);
+    let mut has_failed = false;
+    while sleep(stopped, SENDERS_INTERVAL) == Sleep::Elapsed {
+        let now_millis = site.clock.now_millis();
+        let forgotten = site
+            .gateway
+            .forget_silent_senders(now_millis, memory_seconds);
+        if let Err(why) = &forgotten
+            && !has_failed
+        {
+            logger::error(format!("no silent sender is withdrawn or forgotten: {why}"));
+        }
+        has_failed = forgotten.is_err();
+    }
+}
+
+/// A silence in whole seconds.
+pub fn whole_seconds(silence: Duration) -> u32 {
+    u32::try_from(silence.as_secs()).unwrap_or(u32::MAX)
 }
 
 fn keep_on_disk(site: &Site, stopped: &Receiver<()>) {
@@ -219,12 +269,12 @@ fn keep_small(site: &Site, stopped: &Receiver<()>) {
                 } else if let Some(NotKept::Journal(Trouble::Overwritten)) = trouble {
                     logger::warn("the journal was overwritten; a new one is in its place");
                 }
-                site.status.count_upkeep(Upkeep::Compaction);
+                site.status.count_upkeep(JournalUpkeep::Compaction);
                 logger::debug("the journal was rewritten");
                 COMPACTION_LOOK_INTERVAL
             }
             Err(error) => {
-                site.status.count_upkeep_error(Upkeep::Compaction);
+                site.status.count_upkeep_error(JournalUpkeep::Compaction);
                 logger::error(format!("the journal cannot be rewritten: {error}"));
                 COMPACTION_RETRY_INTERVAL
             }
@@ -236,9 +286,9 @@ fn keep_small(site: &Site, stopped: &Receiver<()>) {
 pub fn sync(site: &Site) {
     match site.gateway.sync_journal() {
         Ok(false) => {}
-        Ok(true) => site.status.count_upkeep(Upkeep::Sync),
+        Ok(true) => site.status.count_upkeep(JournalUpkeep::Sync),
         Err(error) => {
-            site.status.count_upkeep_error(Upkeep::Sync);
+            site.status.count_upkeep_error(JournalUpkeep::Sync);
             logger::error(format!("the journal cannot be synced: {error}"));
         }
     }

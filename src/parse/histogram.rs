@@ -6,7 +6,7 @@ use super::error::MeaningError;
 use crate::excerpt::Excerpt;
 use crate::keyed_hash::KeyedHash;
 use crate::metric::{
-    Bucket, LabelSet, MetricType, Push, PushedFamily, PushedHistogram, Start, UpperBound,
+    Bucket, LabelSet, LeftOut, MetricType, Push, PushedFamily, PushedHistogram, Start, UpperBound,
 };
 use crate::number::written;
 
@@ -140,6 +140,12 @@ fn histogram<'a>(
     if last.is_none() && sum.is_none() && count.is_none() {
         return Ok(None);
     }
+    let left_out = match sum {
+        _ if !sent.iter().all(|bucket| finite(&bucket)) => LeftOut::Counts,
+        _ if read.count.is_some() && count.is_none() => LeftOut::Counts,
+        Some(_) => LeftOut::Nothing,
+        None => LeftOut::Sum,
+    };
     let infinity = implied_infinity(last, count);
     let start = buckets.len();
     let mut below = 0.0;
@@ -165,6 +171,7 @@ fn histogram<'a>(
         buckets: start..buckets.len(),
         sum: sum.unwrap_or(0.0),
         count: count.map_or(below, |(count, _)| count),
+        left_out,
         samples: u64::from(sum.is_some()) + u64::from(count.is_some()),
     }))
 }
@@ -183,6 +190,11 @@ fn summary(read: HistogramParts<'_>, buckets: usize) -> Option<PushedHistogram<'
         buckets: buckets..buckets,
         sum: sum.unwrap_or(0.0),
         count: count.unwrap_or(0.0),
+        left_out: match (read.count, count, sum) {
+            (Some(_), None, _) => LeftOut::Counts,
+            (_, _, None) => LeftOut::Sum,
+            _ => LeftOut::Nothing,
+        },
         samples,
     })
 }

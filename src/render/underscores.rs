@@ -116,24 +116,33 @@ struct Colliding {
 fn colliding_series(series: &Series) -> Colliding {
     match series {
         Series::Numbers(sums) => colliding(sums, |_| 1),
+        Series::Gauges(gauges) => {
+            colliding(gauges.sums(), |sum| usize::from(sum.value().is_some()))
+        }
         Series::Histograms(sums) => colliding(sums, |histogram| {
             histogram.counts.len() + SERIES_BESIDE_BUCKETS
         }),
     }
 }
 
+/// What is no time series at present is not shown anyway.
 fn colliding<T>(sums: &Sorted<T>, series_count: impl Fn(&T) -> usize) -> Colliding {
+    let is_exposed = |sum: &T| series_count(sum) > 0;
     let mut colliding = Colliding {
-        all: sums.iter().count(),
+        all: sums.iter().filter(|(_, sum)| is_exposed(sum)).count(),
         ..Colliding::default()
     };
     if are_unlike(sums.iter().map(|(labels, _)| labels)) {
         return colliding;
     }
     let mut shown = BTreeSet::new();
-    for (labels, sum) in sums.iter().filter(|(labels, _)| has_quoted_label(labels)) {
+    let exposed = sums.iter().filter(|(_, sum)| is_exposed(sum));
+    for (labels, sum) in exposed.filter(|(labels, _)| has_quoted_label(labels)) {
         let is_shown = match label_set(labels) {
-            Some(escaped) => sums.get(&escaped).is_none() && shown.insert(escaped),
+            Some(escaped) => {
+                let is_free = sums.get(&escaped).is_none_or(|sum| !is_exposed(sum));
+                is_free && shown.insert(escaped)
+            }
             None => false,
         };
         if !is_shown {

@@ -6,9 +6,27 @@
 use super::NamePattern;
 use crate::metric::{Bucket, LabelSet, Push, add, raw_label_name};
 
+/// Where the numbers of a push are since those that became one were folded into one.
+#[derive(Debug, Default)]
+pub struct Folded {
+    /// The place of each; none if all are where they were.
+    numbers: Option<Vec<usize>>,
+}
+
+impl Folded {
+    /// The place now of the number that was at this one.
+    #[must_use]
+    pub fn number(&self, place: usize) -> usize {
+        match &self.numbers {
+            Some(places) => places.get(place).copied().unwrap_or_default(),
+            None => place,
+        }
+    }
+}
+
 /// Drops labels of these names from all series of a push, and folds those that become one: by the
 /// mode of their family, in the order of the body.
-pub fn drop_labels(push: &mut Push<'_>, dropped: &[NamePattern]) {
+pub fn drop_labels(push: &mut Push<'_>, dropped: &[NamePattern]) -> Folded {
     let mut has_dropped = false;
     let mut relabel = |labels: &mut LabelSet<'_>| {
         if let Some(rest) = without(labels, dropped) {
@@ -22,10 +40,11 @@ pub fn drop_labels(push: &mut Push<'_>, dropped: &[NamePattern]) {
     push.histograms
         .iter_mut()
         .for_each(|histogram| relabel(&mut histogram.labels));
-    if has_dropped {
-        fold_numbers(push);
-        fold_histograms(push);
+    if !has_dropped {
+        return Folded::default();
     }
+    fold_histograms(push);
+    fold_numbers(push)
 }
 
 /// The labels without those of these names; `None` if there are none of them.
@@ -73,16 +92,18 @@ pub fn keep<T>(series: &mut Vec<T>, is_kept: &[bool]) {
     series.retain(|_| kept.next().copied().unwrap_or(true));
 }
 
-fn fold_numbers(push: &mut Push<'_>) {
+fn fold_numbers(push: &mut Push<'_>) -> Folded {
     let numbers = &push.numbers;
     let series = |place: usize| (numbers[place].family, numbers[place].labels.as_str());
     let mut is_kept = vec![true; numbers.len()];
+    let mut first_of: Vec<usize> = (0..numbers.len()).collect();
     for places in repeated(numbers.len(), series) {
         let (first, others) = (places[0], &places[1..]);
         let mode = push.families[push.numbers[first].family].mode;
         keep_latest(&mut push.number_seconds, &places);
         for &other in others {
             is_kept[other] = false;
+            first_of[other] = first;
             push.numbers[first].value =
                 mode.merge(push.numbers[first].value, push.numbers[other].value);
         }
@@ -94,6 +115,26 @@ fn fold_numbers(push: &mut Push<'_>) {
     }
     for number in &push.numbers {
         push.families[number.family].has_negative |= number.value < 0.0;
+    }
+    places_in_kept(first_of, &is_kept)
+}
+
+/// Where each number is once those that are not kept are gone: where the first of its series is.
+fn places_in_kept(mut first_of: Vec<usize>, is_kept: &[bool]) -> Folded {
+    if is_kept.iter().all(|&is_kept| is_kept) {
+        return Folded::default();
+    }
+    let mut kept = 0;
+    for (place, is_kept) in is_kept.iter().enumerate() {
+        // The first of a series comes before the others, and so is its new place.
+        first_of[place] = match is_kept {
+            true => kept,
+            false => first_of[first_of[place]],
+        };
+        kept += usize::from(*is_kept);
+    }
+    Folded {
+        numbers: Some(first_of),
     }
 }
 

@@ -21,6 +21,8 @@ pub enum Resource {
     LabelBytes,
     /// Remembered idempotency keys, of both generations.
     IdempotencyKeys,
+    /// Remembered numbers of senders.
+    SenderSeries,
     /// Open connections.
     Connections,
     /// File descriptors of the process.
@@ -36,12 +38,13 @@ pub enum Resource {
 }
 
 impl Resource {
-    const ALL: [(Resource, &str); 11] = [
+    const ALL: [(Resource, &str); 12] = [
         (Resource::Series, "series"),
         (Resource::BodyBytes, "body_bytes"),
         (Resource::Labels, "labels"),
         (Resource::LabelBytes, "label_bytes"),
         (Resource::IdempotencyKeys, "idempotency_keys"),
+        (Resource::SenderSeries, "sender_series"),
         (Resource::Connections, "connections"),
         (Resource::Descriptors, "descriptors"),
         (Resource::Threads, "threads"),

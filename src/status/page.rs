@@ -6,7 +6,9 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use super::{Handler, Histogram, NEVER, PushResult, Status, Stored, StoredJournal, Upkeep};
+use super::{
+    Handler, Histogram, NEVER, PushResult, Status, Stored, StoredJournal, StoredSenders, Upkeep,
+};
 
 /// The namespace of the gateway's own metrics.
 pub(super) const PREFIX: &str = "aggregation_gateway_";
@@ -185,6 +187,9 @@ impl Status {
             "Times that idempotency keys younger than 10 minutes were dropped to make room.",
         );
         sample(to, name, "counter", help, stored.early_key_swaps)?;
+        if let Some(senders) = &stored.senders {
+            write_senders(senders, to)?;
+        }
         self.front.write(to)?;
         if let Some(journal) = &stored.journal {
             write_journal(journal, to)?;
@@ -251,6 +256,24 @@ pub(super) fn labelled<'a, const WORDS: usize>(
 ) -> Vec<(String, &'a AtomicU64)> {
     let series = |(word, counter)| (format!("{{{label}=\"{word}\"}}"), counter);
     counters.map(series).into()
+}
+
+fn write_senders(senders: &StoredSenders, to: &mut String) -> fmt::Result {
+    head(to, "senders", "gauge", "Senders remembered, by state.")?;
+    for (state, count) in [("live", senders.live), ("withdrawn", senders.withdrawn)] {
+        writeln!(to, "{PREFIX}senders{{state=\"{state}\"}} {count}")?;
+    }
+    let help = "Numbers remembered of senders; each sender is one of them.";
+    sample(to, "sender_numbers", "gauge", help, senders.numbers)?;
+    let help = "Senders forgotten after -sender-memory, or for the room of others.";
+    let name = "senders_forgotten_total";
+    sample(to, name, "counter", help, senders.forgotten)?;
+    let help = "Series of senders that began again at zero.";
+    let name = "sender_series_restarted_total";
+    sample(to, name, "counter", help, senders.restarted_series)?;
+    let help = "Series of senders that were ignored, since they came behind a later push.";
+    let name = "sender_series_late_total";
+    sample(to, name, "counter", help, senders.late_series)
 }
 
 fn write_journal(journal: &StoredJournal, to: &mut String) -> fmt::Result {

@@ -7,8 +7,12 @@ use std::hint::black_box;
 use prometheus_aggregation_gateway::aggregate::Aggregate;
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
+use prometheus_aggregation_gateway::metric::PushedBy;
 use prometheus_aggregation_gateway::parse::{Format, parse};
 use prometheus_aggregation_gateway::render::whole_text;
+use prometheus_aggregation_gateway::rules::Rules;
+use prometheus_aggregation_gateway::senders::{Replaced, Senders, Sending};
+use prometheus_aggregation_gateway::stable_hash::HashKey;
 
 mod bodies;
 
@@ -34,6 +38,7 @@ fn main() {
         "push-line-into-1000" => push_into(1000, times),
         "push-line-into-100000" => push_into(100_000, times),
         "push-web-application" => push(&bodies::web_application(), "job/shop", times),
+        "push-web-application-as-sender" => push_as_sender(&bodies::web_application(), times),
         "push-new-numbers" => {
             (0..times).for_each(|_| push(&bodies::numbers(0, 2000), "", 1));
         }
@@ -60,6 +65,36 @@ fn push(body: &str, path: &str, times: usize) {
     let key = GroupingKey::from_path(path).expect("a valid path");
     let mut aggregate = Aggregate::default();
     (0..times).for_each(|_| add(&mut aggregate, black_box(body), &key));
+    black_box(&aggregate);
+}
+
+/// The push of a sender that is known, by the same way as in the gateway.
+fn push_as_sender(body: &str, times: usize) {
+    let path = GroupingKey::from_path("job/shop").expect("a valid path");
+    let rules = Rules::default().with_sender_label("instance".to_owned());
+    let key = HashKey::random();
+    let sender = key.hash(&[b"job", b"shop", b"instance", b"x"]);
+    let mut aggregate = Aggregate::new(rules.ages()).with_contributions(rules.contributions());
+    let mut senders = Senders::default();
+    for _ in 0..times {
+        let push = parse(
+            Format::Text,
+            black_box(body).as_bytes(),
+            &path,
+            LABEL_LIMITS,
+        );
+        let mut push = push.expect("it is valid");
+        let sending = Sending::of(key, sender, &push, Replaced::Everything);
+        push.pushed_by = PushedBy::Sender;
+        let changes = senders.prepare(&sending, &mut push, &aggregate);
+        let folded = rules.drop_labels(&mut push);
+        let checked = aggregate.check(&push).expect("it fits");
+        aggregate
+            .check_room(&checked, SERIES_MAX)
+            .expect("there is room");
+        aggregate.merge(&checked, 0);
+        senders.note(&sending, changes, &push, &folded, &mut aggregate, 0);
+    }
     black_box(&aggregate);
 }
 

@@ -10,6 +10,7 @@
 
 mod account;
 mod client;
+mod cumulative;
 mod journal_file;
 mod keyed;
 mod ledger;
@@ -147,11 +148,12 @@ impl Run {
             for number in 0..PUSHERS {
                 match self.mode.sender {
                     Sender::Plain => scope.spawn(move || self.push(number)),
+                    Sender::Cumulative => scope.spawn(move || self.push_as_sender(number)),
                     Sender::WithKeys => scope.spawn(move || self.push_with_keys(number)),
                 };
             }
             match self.mode.sender {
-                Sender::Plain => scope.spawn(|| self.scrape()),
+                Sender::Plain | Sender::Cumulative => scope.spawn(|| self.scrape()),
                 Sender::WithKeys => scope.spawn(|| self.scrape_accounts()),
             };
             if self.mode.has(Event::Silence) {
@@ -169,7 +171,7 @@ impl Run {
             None => self.start(&self.mode.last_flags())?,
         };
         let sums = match self.mode.sender {
-            Sender::Plain => {
+            Sender::Plain | Sender::Cumulative => {
                 let acknowledged = self.ledger.acknowledged();
                 let sums = self.get("/metrics")?;
                 self.ledger.check(&acknowledged, &sums);
@@ -251,7 +253,7 @@ impl Run {
     fn push(&self, number: usize) {
         let keeps_connection = number.is_multiple_of(2);
         let pusher = &self.ledger.pushers[number];
-        let body = body(number, self.mode.comment_bytes);
+        let body = body(number, 1, self.mode.comment_bytes);
         let length = body.len();
         let request = format!(
             "POST /metrics/job/crash HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}"

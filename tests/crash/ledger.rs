@@ -226,24 +226,26 @@ impl Ledger {
 }
 
 /// What a pusher pushes, with so many bytes of comments between the counter and the histogram.
-pub fn body(pusher: usize, comment_bytes: usize) -> String {
+pub fn body(pusher: usize, value: u64, comment_bytes: usize) -> String {
     const COMMENT: &str = "# nothing that counts, but the journal keeps it until it is rewritten\n";
     let comments = COMMENT.repeat(comment_bytes / COMMENT.len());
     format!(
         "# TYPE crash_pushes_total counter\n\
-         crash_pushes_total{{pusher=\"{pusher}\"}} 1\n\
+         crash_pushes_total{{pusher=\"{pusher}\"}} {value}\n\
          {comments}\
          # TYPE crash_seconds histogram\n\
          crash_seconds_bucket{{pusher=\"{pusher}\",le=\"0.5\"}} 0\n\
-         crash_seconds_bucket{{pusher=\"{pusher}\",le=\"1\"}} 1\n\
-         crash_seconds_bucket{{pusher=\"{pusher}\",le=\"+Inf\"}} 1\n\
-         crash_seconds_sum{{pusher=\"{pusher}\"}} 1\n\
-         crash_seconds_count{{pusher=\"{pusher}\"}} 1\n"
+         crash_seconds_bucket{{pusher=\"{pusher}\",le=\"1\"}} {value}\n\
+         crash_seconds_bucket{{pusher=\"{pusher}\",le=\"+Inf\"}} {value}\n\
+         crash_seconds_sum{{pusher=\"{pusher}\"}} {value}\n\
+         crash_seconds_count{{pusher=\"{pusher}\"}} {value}\n\
+         # TYPE crash_gauge gauge\n\
+         crash_gauge{{pusher=\"{pusher}\"}} {value}\n"
     )
 }
 
-/// The series that each push adds 1 to, as a scrape shows them.
-fn series_of(pusher: usize) -> [String; 5] {
+/// The series that each push adds the same to, as a scrape shows them.
+fn series_of(pusher: usize) -> [String; 6] {
     let labels = format!("job=\"crash\",pusher=\"{pusher}\"");
     [
         format!("crash_pushes_total{{{labels}}}"),
@@ -251,6 +253,7 @@ fn series_of(pusher: usize) -> [String; 5] {
         format!("crash_seconds_bucket{{{labels},le=\"+Inf\"}}"),
         format!("crash_seconds_sum{{{labels}}}"),
         format!("crash_seconds_count{{{labels}}}"),
+        format!("crash_gauge{{{labels}}}"),
     ]
 }
 

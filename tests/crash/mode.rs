@@ -24,6 +24,8 @@ pub enum Sender {
     Plain,
     /// With an idempotency key each, again and again until it is acknowledged.
     WithKeys,
+    /// All that was counted so far, by a cumulative sender.
+    Cumulative,
 }
 
 /// How the gauges are merged that have no mode of their own.
@@ -95,7 +97,7 @@ impl Mode {
         sender: Sender::WithKeys,
         ..Mode::KILL
     };
-    pub const ALL: [Mode; 13] = [
+    pub const ALL: [Mode; 14] = [
         Mode::KILL,
         Mode {
             name: "kill-compacting",
@@ -134,6 +136,11 @@ impl Mode {
             ..Mode::KILL
         },
         Mode::KEYS,
+        Mode {
+            name: "senders",
+            sender: Sender::Cumulative,
+            ..Mode::KEYS
+        },
         Mode {
             name: "flags",
             events: &[
@@ -211,6 +218,9 @@ impl Mode {
         if self.sender == Sender::WithKeys {
             arguments.extend(["-gauge", "crash_first=min", "-gauge", "crash_last=max"]);
             arguments.push("-enable-admin-api");
+        }
+        if self.sender == Sender::Cumulative {
+            arguments.extend(["-sender-label", "instance"]);
         }
         if self.has(Event::Silence) {
             arguments.extend(["-expire-after", "10s"]);

@@ -11,6 +11,7 @@ use prometheus_aggregation_gateway::gateway::{Accepted, Gateway, PushRequest, Re
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::parse::{Format, parse};
+use prometheus_aggregation_gateway::senders::Replaced;
 
 mod valid;
 
@@ -90,6 +91,7 @@ fn plain(escaped: &str) -> String {
 
 fn push_to(gateway: &Gateway, labels: &str, body: &[u8]) -> Result<Accepted, Refusal> {
     gateway.push(&PushRequest {
+        replaced: Replaced::Families,
         labels,
         key: None,
         format: Format::Text,

@@ -22,6 +22,7 @@ use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::metric::{Push, PushedFamily};
 use prometheus_aggregation_gateway::parse::{Format, parse};
+use prometheus_aggregation_gateway::senders::Replaced;
 
 mod valid;
 
@@ -152,6 +153,7 @@ fn says_order_matters([one, other]: &[Push<'_>; 2]) -> bool {
 
 fn push_to(gateway: &Gateway, labels: &str, body: &[u8]) -> Result<Accepted, Refusal> {
     gateway.push(&PushRequest {
+        replaced: Replaced::Families,
         labels,
         key: None,
         format: Format::Text,

@@ -247,6 +247,10 @@ fn check_counts(aggregate: &Aggregate) {
         let has_quoted_labels = match &family.series {
             Series::Numbers(sums) => sums.iter().any(|(labels, _)| labels.starts_with('"')),
             Series::Histograms(sums) => sums.iter().any(|(labels, _)| labels.starts_with('"')),
+            Series::Gauges(gauges) => {
+                let mut sums = gauges.sums().iter();
+                sums.any(|(labels, _)| labels.starts_with('"'))
+            }
         };
         let has_quoted_name = underscored(name, true) != name;
         assert_eq!(

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use prometheus_aggregation_gateway::gateway::{Gateway, NotKept, Refusal};
 use prometheus_aggregation_gateway::journal::{
-    Beginning, Framed, Journal, Preface, PushRecord, Record, Replacement, Storage, Trouble,
+    Beginning, Framed, Journal, Outliving, Preface, PushRecord, Record, Replacement, Storage,
+    Trouble,
 };
 
 use crate::journal::{HEAD_BYTES, empty_journal as empty_journal_file, open, reopened, scrape};
@@ -339,19 +340,18 @@ fn pushes_after_power_cut(disk: &MemoryDisk, seed: u64) -> usize {
 }
 
 fn short_push() -> Framed<'static> {
-    let push = PushRecord {
+    Framed::of(Record::Push(PushRecord {
+        is_whole: false,
         is_time_left_out: false,
         format: b't',
         labels: "",
         key: None,
         body: b"a 1\n",
-    };
-    Framed::of(Record::Push(push)).expect("it is short")
+    }))
+    .expect("it is short")
 }
 
-/// Whichever of its operations fails, a compaction leaves no file beside the journal. Only the last
-/// two, the syncs of the file in its place and of the folder, leave it open what the disk has: then
-/// pushes are refused, at once.
+/// Whichever operation fails, no file is left. Only after the last two syncs pushes are refused.
 #[test]
 fn a_failed_compaction_leaves_no_file() {
     let disk_after_reset = || {
@@ -421,10 +421,10 @@ fn what_comes_meanwhile_is_not_forgotten() {
     journal.end_sync(&sync, &sync.run());
     assert!(journal.begin_sync().is_none());
 
-    journal.reset(0, 1).unwrap();
+    journal.reset(0, 1, Outliving::Nothing).unwrap();
     let mut new = Replacement::begin(journal.snapshot_point(), &beginning()).unwrap();
     journal.append(0, &short_push()).unwrap();
-    journal.reset(0, 2).unwrap();
+    journal.reset(0, 2, Outliving::Nothing).unwrap();
     new.end_snapshot().unwrap();
     journal.switch(new).unwrap();
     assert!(
@@ -441,7 +441,7 @@ fn what_comes_meanwhile_is_not_forgotten() {
     let mut new = Replacement::begin(journal.snapshot_point(), &beginning()).unwrap();
     new.end_snapshot().unwrap();
     disk.fill_up(disk.bytes().len());
-    journal.reset(0, 3).unwrap();
+    journal.reset(0, 3, Outliving::Nothing).unwrap();
     assert!(!journal.switch(new).unwrap(), "what it copied is forgotten");
 }
 

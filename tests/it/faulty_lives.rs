@@ -13,6 +13,7 @@ use prometheus_aggregation_gateway::gateway::{
 use prometheus_aggregation_gateway::idempotency::GENERATION_MILLIS;
 use prometheus_aggregation_gateway::journal::{FileIdentity, JournalError, Log, Record, Trouble};
 use prometheus_aggregation_gateway::parse::Format;
+use prometheus_aggregation_gateway::senders::Replaced;
 use rustix::io::Errno;
 
 use crate::journal::{HEAD_BYTES, START, scrape};
@@ -123,6 +124,7 @@ impl World {
     fn push(&mut self, push: &RandomPush, key: Option<usize>) {
         let key_text = key.map(|key| key.to_string());
         let outcome = self.gateway.push(&PushRequest {
+            replaced: Replaced::Families,
             labels: push.labels,
             key: key_text.as_ref().map(String::as_bytes),
             format: Format::Text,

@@ -7,6 +7,7 @@ use prometheus_aggregation_gateway::aggregate::Ages;
 use prometheus_aggregation_gateway::gateway::{Gateway, PushRequest};
 use prometheus_aggregation_gateway::parse::Format;
 use prometheus_aggregation_gateway::rules::Rules;
+use prometheus_aggregation_gateway::senders::Replaced;
 use rustix::process::Signal;
 
 use crate::journal::{START, scrape};
@@ -173,6 +174,7 @@ fn ages_that_are_due_are_handed_over() {
         opened.unwrap().0
     };
     let push = PushRequest {
+        replaced: Replaced::Families,
         labels: "",
         key: None,
         format: Format::Text,

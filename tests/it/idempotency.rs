@@ -6,6 +6,7 @@ use prometheus_aggregation_gateway::gateway::{Accepted, Gateway, Limits, PushReq
 use prometheus_aggregation_gateway::idempotency::GENERATION_MILLIS;
 use prometheus_aggregation_gateway::parse::Format;
 use prometheus_aggregation_gateway::rules::Rules;
+use prometheus_aggregation_gateway::senders::Replaced;
 
 use crate::journal::{START, reopened, scrape};
 use crate::memory_disk::MemoryDisk;
@@ -16,6 +17,7 @@ const BODY: &[u8] = b"# TYPE a counter\na 1\n";
 
 fn push(gateway: &Gateway, key: &str, labels: &str, time_millis: u64) -> Result<Accepted, Refusal> {
     gateway.push(&PushRequest {
+        replaced: Replaced::Families,
         labels,
         key: Some(key.as_bytes()),
         format: Format::Text,

@@ -11,6 +11,7 @@ use prometheus_aggregation_gateway::parse::Format;
 use prometheus_aggregation_gateway::rules::{
     GaugeRule, PUSH_TIME_NAME, PushTimes, Rules, Summaries,
 };
+use prometheus_aggregation_gateway::senders::Replaced;
 
 use crate::journal::{START, scrape};
 use crate::memory_disk::MemoryDisk;
@@ -283,6 +284,7 @@ impl World {
     fn push(&mut self) {
         let push = RandomPush::new(&mut self.random);
         let outcome = self.gateway.push(&PushRequest {
+            replaced: Replaced::Families,
             labels: push.labels,
             key: None,
             format: Format::Text,

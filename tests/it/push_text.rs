@@ -2,6 +2,7 @@
 
 use prometheus_aggregation_gateway::gateway::{Accepted, Gateway, Merged, PushRequest, Refusal};
 use prometheus_aggregation_gateway::parse::Format;
+use prometheus_aggregation_gateway::senders::Replaced;
 
 pub trait PushText {
     /// Pushes a body in the text format.
@@ -11,6 +12,7 @@ pub trait PushText {
 impl PushText for Gateway {
     fn push_text(&self, labels: &str, body: &[u8]) -> Result<Merged, Refusal> {
         let request = PushRequest {
+            replaced: Replaced::Families,
             labels,
             key: None,
             format: Format::Text,

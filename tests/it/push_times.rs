@@ -3,6 +3,7 @@
 use prometheus_aggregation_gateway::gateway::{Accepted, Gateway, Limits, PushRequest};
 use prometheus_aggregation_gateway::parse::Format;
 use prometheus_aggregation_gateway::rules::Rules;
+use prometheus_aggregation_gateway::senders::Replaced;
 
 use crate::journal::{START, scrape};
 use crate::memory_disk::MemoryDisk;
@@ -14,6 +15,7 @@ use crate::running_gateway::RunningGateway;
 #[track_caller]
 fn push(gateway: &Gateway, labels: &str, body: &str, time_millis: u64) -> u64 {
     let request = PushRequest {
+        replaced: Replaced::Families,
         labels,
         key: None,
         format: Format::Text,
@@ -59,6 +61,7 @@ fn what_comes_again_sets_none() {
     let gateway = Gateway::in_memory(rules("-push-times"), START);
     for time_millis in [1000, 2000] {
         let request = PushRequest {
+            replaced: Replaced::Families,
             labels: "job/x",
             key: Some(b"1"),
             format: Format::Text,

@@ -53,6 +53,11 @@ const MODULES: &[(&str, Room, &[&str])] = &[
     ),
     ("idempotency", Room::Core, &["stable_hash"]),
     ("render", Room::Core, &["aggregate", "metric", "number"]),
+    (
+        "senders",
+        Room::Core,
+        &["aggregate", "metric", "rules", "stable_hash"],
+    ),
     ("clock", Room::Shell, &[]),
     ("journal", Room::Shell, &[]),
     (
@@ -69,6 +74,7 @@ const MODULES: &[(&str, Room, &[&str])] = &[
             "parse",
             "render",
             "rules",
+            "senders",
             "stable_hash",
         ],
     ),

@@ -182,7 +182,7 @@ impl Gate {
         if !self.site.trusted_proxies.is_empty() {
             self.find_sender(token, &bytes[..head.bytes]);
         }
-        if let Err(denied) = self.site.access.check(route, head) {
+        if let Err(denied) = self.site.check_access(route, head) {
             return self.deny(token, head, denied, bytes);
         }
         let rest = &bytes[head.bytes..];

@@ -280,6 +280,8 @@ impl Model {
                         ages == Ages::Kept && series.second.max(ages_start) < *limit
                     }
                     Selection::Family(removed) => removed == name,
+                    Selection::NotHeld => true,
+                    Selection::Vacant => false,
                     Selection::Labels(wanted) => wanted.iter().all(|(name, value)| {
                         let of_name = series.labels.iter().find(|(of, _)| of == name);
                         of_name.map_or(String::new(), |(_, value)| escape(value)) == *value
@@ -374,6 +376,7 @@ pub fn seconds(family: &Family) -> Vec<(String, Option<u32>)> {
                 .map(|(labels, _, second)| (labels.to_owned(), second))
                 .collect()
         }
+        Series::Gauges(_) => Vec::new(),
         Series::Histograms(sums) => {
             let entries = sums.iter_with_seconds();
             entries
