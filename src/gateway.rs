@@ -23,7 +23,7 @@ use crate::idempotency::{Keys, RetiredKeys, TooManyKeys};
 use crate::journal::{Framed, Journal, KeyRecord, PushRecord, Record, Trouble};
 use crate::label_limits::{BeyondLimit, LabelLimits};
 use crate::metric::{LabelSet, Push, SkippedSamples, is_plain_metric_name};
-use crate::parse::{Format, ParseError, parse};
+use crate::parse::{Arena, Format, ParseError, parse_in};
 use crate::render::whole_text;
 use crate::rules::Rules;
 use crate::stable_hash::HashKey;
@@ -244,7 +244,8 @@ impl Gateway {
         grouping_key
             .check(self.limits.labels)
             .map_err(Refusal::Path)?;
-        let push = self.parse(format, body, &grouping_key)?;
+        let mut arena = Arena::default();
+        let push = self.parse(&mut arena, format, body, &grouping_key)?;
         let key = request
             .key
             .map(|key| (key, self.known_key(key, &grouping_key, request)));
@@ -292,6 +293,7 @@ impl Gateway {
     /// Reads a body and applies the rules. The limits hold for the labels that are not dropped.
     fn parse<'a>(
         &self,
+        arena: &'a mut Arena,
         format: Format,
         body: &'a [u8],
         key: &'a GroupingKey,
@@ -303,7 +305,8 @@ impl Gateway {
         } else {
             limits
         };
-        let mut push = parse(format, body, key, limits_of_sent).map_err(Refusal::Invalid)?;
+        let push = parse_in(arena, format, body, key, limits_of_sent);
+        let mut push = push.map_err(Refusal::Invalid)?;
         check_names(&push)?;
         self.rules.apply(&mut push);
         if has_dropped {

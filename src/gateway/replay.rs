@@ -9,7 +9,7 @@ use crate::idempotency::{Keys, KnownKey};
 use crate::journal::{KeyRecord, PushRecord, Record};
 use crate::label_limits::LabelLimits;
 use crate::metric::Push;
-use crate::parse::{Format, parse, parse_snapshot};
+use crate::parse::{Arena, Format, parse_in, parse_snapshot};
 use crate::render::render_pieces;
 use crate::rules::{Rules, RulesError};
 use crate::stable_hash::HashKey;
@@ -201,7 +201,9 @@ fn merge(
 ) -> Result<(), String> {
     let key = GroupingKey::from_path(record.labels).map_err(|error| error.to_string())?;
     // What was acknowledged is kept, whatever the limits are now.
-    let push = parse(
+    let mut arena = Arena::default();
+    let push = parse_in(
+        &mut arena,
         known_format(record.format)?,
         record.body,
         &key,

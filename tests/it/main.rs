@@ -30,6 +30,7 @@ mod overwritten_journal;
 mod path_labels;
 mod pieces;
 mod plain;
+mod plain_metrics;
 mod process;
 mod program_path;
 mod push_text;
