@@ -108,7 +108,9 @@ fn main() -> ExitCode {
 /// locking or making anything.
 fn check(config: &Config) -> Result<(), Failure> {
     handoff::is_announced().map_err(system)?;
-    plan_of(config)?;
+    if let Some(plan) = plan_of(config)? {
+        plan.warn();
+    }
     Bounds::of_this_process().extent(config)?;
     check_folder().map_err(system)?;
     if let Some(path) = &config.journal {
@@ -389,7 +391,10 @@ fn announce(listener: &TcpListener, push_path: &str, plan: Option<&Plan>) {
     log(&format!("{PROGRAM} {version} listens on {address}"));
     match plan {
         None => log("no -crontab: no scheduled reset"),
-        Some(plan) => log(&plan.line()),
+        Some(plan) => {
+            log(&plan.line());
+            plan.warn();
+        }
     }
     log(&format!(
         "push: echo 'some_metric 3.14' | curl --data-binary @- \

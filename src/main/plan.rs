@@ -33,7 +33,7 @@ impl Plan {
         let schedule = Schedule::parse(expression, since).map_err(usage)?;
         let zone = LocalZone::from_environment().map_err(usage)?;
         Ok(Plan {
-            expression: expression.to_owned(),
+            expression: expression.trim().to_owned(),
             schedule,
             zone,
             since,
@@ -64,6 +64,14 @@ impl Plan {
     pub fn line(&self) -> String {
         let next = self.describe(self.next());
         format!("crontab \"{}\": {next}", self.expression)
+    }
+
+    /// Says what means something else than it seems to, a line each.
+    pub fn warn(&self) {
+        for large_step in self.schedule.large_steps() {
+            let expression = &self.expression;
+            log(&format!("crontab \"{expression}\": warning: {large_step}"));
+        }
     }
 
     /// Makes the reset that would have been made, had the process been running: senders were told

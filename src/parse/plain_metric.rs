@@ -193,6 +193,7 @@ impl<'a> Shape<'a> {
     fn tail(&mut self, labels: usize) -> Option<&str> {
         if labels != self.heads.len() || self.tail.is_none() {
             self.heads.truncate(labels);
+            self.tail = None;
             let last = self.heads.last()?.name;
             let mut text = String::from("\"");
             for (name, value) in self.key_labels(|of_key| last < of_key) {

@@ -42,6 +42,7 @@ mod removal;
 mod requests;
 mod rules;
 mod running_gateway;
+mod same_push;
 mod second_decompressor;
 mod second_reader;
 mod special_files;
