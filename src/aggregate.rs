@@ -10,7 +10,7 @@
 //! | counter, untyped | added to the series with the same name and label set |
 //! | gauge | the same, or the last, greatest or least value stays, by the mode of its family |
 //! | histogram | sum and count added; buckets: the union of upper bounds, each with its own count |
-//! | summary | discarded |
+//! | summary | sum and count added, if the rules keep it and it conflicts with nothing |
 //!
 //! Families by name and series by label set lie in [`Sorted`] leaves, in the order in which they
 //! are exposed; an index beside each says where a series is. A [`View`] shares the leaves and
@@ -83,6 +83,8 @@ pub struct Checked<'a> {
     push: &'a Push<'a>,
     /// Where each family is, if there is one.
     families: Vec<Option<Place>>,
+    /// Families whose series are left out, in the order of their places in the push.
+    discarded: Vec<usize>,
     numbers: Located,
     histograms: Located,
 }
@@ -103,6 +105,23 @@ pub struct Size {
     pub families: usize,
     /// Time series as Prometheus counts them: a histogram is one for each bucket, and two more.
     pub series: usize,
+}
+
+impl Checked<'_> {
+    /// Sample lines of summaries that are left out, since they conflict with what is stored.
+    #[must_use]
+    pub fn discarded_samples(&self) -> u64 {
+        if self.discarded.is_empty() {
+            return 0;
+        }
+        let histograms = self.push.histograms.iter();
+        let discarded = histograms.filter(|histogram| self.is_discarded(histogram.family));
+        discarded.map(|histogram| histogram.samples).sum()
+    }
+
+    fn is_discarded(&self, family: usize) -> bool {
+        self.discarded.binary_search(&family).is_ok()
+    }
 }
 
 impl Aggregate {
@@ -138,26 +157,34 @@ impl Aggregate {
         }
     }
 
-    /// Looks up all that a push is about, and tells whether it fits what is stored now.
+    /// Looks up all that a push is about, and tells whether it fits what is stored now. No summary
+    /// refuses a push: one that conflicts with what is stored is left out.
     ///
     /// # Errors
     /// The first family that conflicts with what is stored.
     pub fn check<'a>(&self, push: &'a Push<'a>) -> Result<Checked<'a>, Conflict> {
-        let families = push.families.iter().map(|pushed| {
-            let place = self.find(pushed.name);
-            match place {
-                Some(place) => check_types(pushed, self.families.at(place))?,
-                None if !pushed.has_series => {}
-                None => self.check_names(pushed)?,
+        let mut families = Vec::with_capacity(push.families.len());
+        let mut discarded = Vec::new();
+        for (family, pushed) in push.families.iter().enumerate() {
+            let place = self.find(&pushed.name);
+            let checked = match place {
+                Some(place) => check_types(pushed, self.families.at(place)),
+                None if !pushed.has_series => Ok(()),
+                None => self.check_names(pushed),
+            };
+            match checked {
+                Ok(()) => {}
+                Err(_) if pushed.metric_type == MetricType::Summary => discarded.push(family),
+                Err(conflict) => return Err(conflict),
             }
-            Ok(place)
-        });
-        let families = families.collect::<Result<Vec<_>, _>>()?;
+            families.push(place);
+        }
         Ok(Checked {
             push,
-            numbers: self.locate(&push.numbers, &families),
-            histograms: self.locate(&push.histograms, &families),
+            numbers: self.locate(&push.numbers, &families, &discarded),
+            histograms: self.locate(&push.histograms, &families, &discarded),
             families,
+            discarded,
         })
     }
 
@@ -167,18 +194,21 @@ impl Aggregate {
 
     /// A new family must not share a name with what a stored one exposes, nor the other way round.
     fn check_names(&self, pushed: &PushedFamily<'_>) -> Result<(), Conflict> {
-        let is_histogram = |name: &&str| {
-            let family = self.find(name).map(|place| self.families.at(place));
-            family.is_some_and(|family| family.metric_type == MetricType::Histogram)
-        };
-        if let Some(by) = base_names(pushed.name).find(is_histogram) {
-            let (name, by) = (Excerpt::of(pushed.name), Excerpt::of(by));
-            return Err(Conflict::Exposed { name, by });
+        for base in base_names(&pushed.name) {
+            let Some(place) = self.find(base) else {
+                continue;
+            };
+            let by_type = self.families.at(place).metric_type;
+            let suffix = &pushed.name[base.len()..];
+            if by_type.suffixes().contains(&suffix) {
+                let (name, by) = (Excerpt::of(&*pushed.name), Excerpt::of(base));
+                return Err(Conflict::Exposed { name, by, by_type });
+            }
         }
         for suffix in pushed.metric_type.suffixes() {
             let exposed = format!("{}{suffix}", pushed.name);
             if self.find(&exposed).is_some() {
-                let (name, stored) = (Excerpt::of(pushed.name), Excerpt::of(exposed));
+                let (name, stored) = (Excerpt::of(&*pushed.name), Excerpt::of(exposed));
                 return Err(Conflict::Exposes { name, stored });
             }
         }
@@ -189,10 +219,13 @@ impl Aggregate {
         &self,
         increments: &[I],
         families: &[Option<Place>],
+        discarded: &[usize],
     ) -> Located {
+        let is_discarded = |increment: &I| discarded.binary_search(&increment.family()).is_ok();
         let mut places = Vec::with_capacity(increments.len());
         for of_family in increments.chunk_by(is_same_family) {
             let place = families[of_family[0].family()];
+            let place = place.filter(|_| !is_discarded(&of_family[0]));
             let family = place.map(|place| self.families.at(place));
             let sums = family.and_then(|family| Some((family, I::sums(&family.series)?)));
             let Some((family, sums)) = sums else {
@@ -212,7 +245,7 @@ impl Aggregate {
             }));
         }
         let mut new: Vec<usize> = (0..places.len())
-            .filter(|&number| places[number].is_none())
+            .filter(|&number| places[number].is_none() && !is_discarded(&increments[number]))
             .collect();
         new.sort_unstable_by(|&one, &other| {
             let (one, other) = (&increments[one], &increments[other]);
@@ -313,17 +346,20 @@ impl Aggregate {
 
     /// Makes the families that have series to come.
     fn declare_new(&mut self, checked: &Checked<'_>) {
-        let families = checked.push.families.iter().zip(&checked.families);
-        let new = families.filter(|(pushed, place)| place.is_none() && pushed.has_series);
-        let mut new: Vec<&PushedFamily<'_>> = new.map(|(pushed, _)| pushed).collect();
-        new.sort_unstable_by_key(|pushed| pushed.name);
+        let families = checked.push.families.iter().enumerate();
+        let new = families.filter(|&(family, pushed)| {
+            let is_stored = checked.families[family].is_some();
+            !is_stored && pushed.has_series && !checked.is_discarded(family)
+        });
+        let mut new: Vec<&PushedFamily<'_>> = new.map(|(_, pushed)| pushed).collect();
+        new.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         let mut near = 0;
         for pushed in new {
             let family = Family::new(pushed, self.next_number);
             let families = Arc::make_mut(&mut self.families);
-            let inserted = families.insert(pushed.name, &mut near, family, None);
+            let inserted = families.insert(&pushed.name, &mut near, family, None);
             self.names
-                .note(families, KeyedHash::of(pushed.name), &inserted);
+                .note(families, KeyedHash::of(&pushed.name), &inserted);
             self.next_number += 1;
             self.size.families += 1;
         }
@@ -344,7 +380,7 @@ impl Aggregate {
         let is_same =
             |one: &usize, next: &usize| is_same_family(&increments[*one], &increments[*next]);
         for new in located.new.chunk_by(is_same) {
-            let name = push.families[increments[new[0]].family()].name;
+            let name = &push.families[increments[new[0]].family()].name;
             // It was declared.
             let Some(place) = self.find(name) else {
                 continue;

@@ -1,9 +1,12 @@
 //! Flags to a [`Config`], and the help text, from one table.
 //!
 //! Invariant: what is in a `Config` can be used as it is. Flags are written the Go way, with one
-//! dash or two, `-name value` or `-name=value`. Reads no environment, prints nothing.
+//! dash or two, `-name value` or `-name=value`. The variables of the environment are an argument;
+//! prints nothing.
 
 mod flags;
+mod given;
+mod near_miss;
 mod values;
 
 use std::ffi::OsString;
@@ -11,16 +14,14 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pico_args::Arguments;
-
 pub use self::flags::{FLAGS, Flag, help};
+use self::given::{Given, given, repeated, repeated_or_default, switch, value};
 use self::values::{
-    cors, dropped_label, file, gauge_rule, number, push_path, silence, timeout, workers,
+    cors, dropped_label, file, gauge_rule, number, push_path, silence, size, timeout, workers,
 };
-use crate::excerpt::Excerpt;
-use crate::listen::ListenAddress;
+use crate::listen::{LISTENERS_MAX, ListenAddress};
 use crate::probe::Page;
-use crate::rules::{Ages, Rules};
+use crate::rules::{Ages, PushTimes, Rules, Summaries};
 
 /// What the process is to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,8 +43,8 @@ pub enum Command {
 /// The settings of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Where to listen.
-    pub listen: ListenAddress,
+    /// Where to listen: at all of these.
+    pub listen: Vec<ListenAddress>,
     /// The origins whose pages may see responses to pushes: none, `*` alone for all, or a list.
     pub cors: Vec<String>,
     /// Begins with a slash and does not end in one; empty for the root.
@@ -56,6 +57,11 @@ pub struct Config {
     pub rules: Rules,
     /// How long a series may be silent, if it is not to stay for ever.
     pub expire_after: Option<Duration>,
+    /// The tokens of those who may push, if not anyone may; a name without a slash is one of
+    /// systemd's credentials.
+    pub push_token_file: Option<PathBuf>,
+    /// The tokens of those who may read and take away what is stored; the same.
+    pub scrape_token_file: Option<PathBuf>,
     /// True if series can be deleted by requests.
     pub has_admin_api: bool,
     /// The longest body that is read, in bytes.
@@ -96,179 +102,117 @@ pub struct Preview {
     pub after: Option<String>,
 }
 
-/// Reads the arguments behind the program's name.
+/// What was asked for, and what may be wrong with how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Invocation {
+    /// What to do.
+    pub command: Command,
+    /// One line each.
+    pub warnings: Vec<String>,
+}
+
+/// Reads the arguments behind the program's name, and the variables of the environment.
 ///
 /// # Errors
-/// One line that says which argument is wrong and what was expected.
-pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
-    let arguments = arguments.into_iter().flat_map(as_pico_args_knows_it);
-    let mut arguments = Arguments::from_vec(arguments.collect());
-    if arguments.contains("--help") || arguments.contains("-h") {
-        return Ok(Command::Help);
-    }
-    if arguments.contains("--version") {
-        return Ok(Command::Version);
-    }
-    let label_bytes_max = value(&mut arguments, "--max-label-bytes", number)?.get();
-    let expire_after = given(&mut arguments, "--expire-after", silence)?;
-    let config = Config {
-        expire_after,
-        has_admin_api: arguments.contains("--enable-admin-api"),
-        listen: value(&mut arguments, "--listen", str::parse)?,
-        cors: value(&mut arguments, "--cors", cors)?,
-        push_path: value(&mut arguments, "--push-path", push_path)?,
-        crontab: given(&mut arguments, "--crontab", |expression| {
-            Ok(expression.to_owned())
-        })?,
-        journal: given(&mut arguments, "--journal", file)?,
-        rules: rules(&mut arguments, expire_after, label_bytes_max)?,
-        body_bytes_max: value(&mut arguments, "--max-body-bytes", number)?.get(),
-        series_max: value(&mut arguments, "--max-series", number)?.get(),
-        labels_max: value(&mut arguments, "--max-labels", number)?.get(),
-        label_bytes_max,
-        keys_max: value(&mut arguments, "--max-idempotency-keys", number)?.get(),
-        workers: value(&mut arguments, "--workers", workers)?,
-        connections_max: given(&mut arguments, "--max-connections", number)?.map(Into::into),
-        buffered_bytes_max: given(&mut arguments, "--max-buffered-bytes", number)?.map(Into::into),
-        head_timeout: value(&mut arguments, "--head-timeout", timeout)?,
-        body_timeout: value(&mut arguments, "--body-timeout", timeout)?,
-        answer_timeout: value(&mut arguments, "--answer-timeout", timeout)?,
-        idle_timeout: value(&mut arguments, "--idle-timeout", timeout)?,
+/// One line that says which argument or variable is wrong and what was expected.
+pub fn read(
+    arguments: impl IntoIterator<Item = OsString>,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Invocation, String> {
+    let mut given = Given::new(arguments, variables);
+    let told = |command| Invocation {
+        command,
+        warnings: Vec::new(),
     };
-    let probe = given(&mut arguments, "--probe", str::parse)?;
-    let check = arguments.contains("--check");
-    let next = given(&mut arguments, "--next", number)?;
-    let after = given(&mut arguments, "--after", |instant| Ok(instant.to_owned()))?;
-    if let Some(argument) = arguments.finish().first() {
-        return Err(unexpected(&argument.to_string_lossy()));
+    if given.has("--help") || given.has("-h") {
+        return Ok(told(Command::Help));
     }
+    if given.has("--version") {
+        return Ok(told(Command::Version));
+    }
+    let config = config(&mut given)?;
+    let probe = given.of_command("--probe", str::parse)?;
+    let has_check = given.has("--check");
+    let next = given.of_command("--next", number)?;
+    let after = given.of_command("--after", |instant| Ok(instant.to_owned()))?;
+    let warnings = given.finish()?;
     if let Some(page) = probe {
-        return Ok(Command::Probe(page));
+        // A health check would say them again and again.
+        return Ok(told(Command::Probe(page)));
     }
-    match (next, config.crontab, after) {
-        (None, crontab, None) => {
-            let config = Config { crontab, ..config };
-            Ok(if check {
-                Command::Check(config)
-            } else {
-                Command::Run(config)
-            })
-        }
-        (Some(resets), Some(crontab), after) => Ok(Command::Next(Preview {
-            crontab,
+    let command = match (next, &config.crontab, after) {
+        (None, _, None) if has_check => Command::Check(config),
+        (None, _, None) => Command::Run(config),
+        (Some(resets), Some(crontab), after) => Command::Next(Preview {
+            crontab: crontab.clone(),
             resets,
             after,
-        })),
-        (Some(_), None, _) => Err("flag -next needs -crontab".to_owned()),
-        (None, _, Some(_)) => Err("flag -after needs -next".to_owned()),
+        }),
+        (Some(_), None, _) => return Err("flag -next needs -crontab".to_owned()),
+        (None, _, Some(_)) => return Err("flag -after needs -next".to_owned()),
+    };
+    Ok(Invocation { command, warnings })
+}
+
+/// The settings of a run.
+fn config(from: &mut Given) -> Result<Config, String> {
+    let listen = repeated_or_default(from, "--listen", str::parse)?;
+    if listen.len() > LISTENERS_MAX {
+        return Err(format!("flag -listen: at most {LISTENERS_MAX} addresses"));
     }
+    let label_bytes_max = value(from, "--max-label-bytes", size)?.get();
+    let expire_after = given(from, "--expire-after", silence)?;
+    Ok(Config {
+        expire_after,
+        has_admin_api: switch(from, "--enable-admin-api")?,
+        listen,
+        cors: value(from, "--cors", cors)?,
+        push_path: value(from, "--push-path", push_path)?,
+        crontab: given(from, "--crontab", |expression| Ok(expression.to_owned()))?,
+        journal: given(from, "--journal", file)?,
+        push_token_file: given(from, "--push-token-file", file)?,
+        scrape_token_file: given(from, "--scrape-token-file", file)?,
+        rules: rules(from, expire_after, label_bytes_max)?,
+        body_bytes_max: value(from, "--max-body-bytes", size)?.get(),
+        series_max: value(from, "--max-series", number)?.get(),
+        labels_max: value(from, "--max-labels", number)?.get(),
+        label_bytes_max,
+        keys_max: value(from, "--max-idempotency-keys", number)?.get(),
+        workers: value(from, "--workers", workers)?,
+        connections_max: given(from, "--max-connections", number)?.map(Into::into),
+        buffered_bytes_max: given(from, "--max-buffered-bytes", size)?.map(Into::into),
+        head_timeout: value(from, "--head-timeout", timeout)?,
+        body_timeout: value(from, "--body-timeout", timeout)?,
+        answer_timeout: value(from, "--answer-timeout", timeout)?,
+        idle_timeout: value(from, "--idle-timeout", timeout)?,
+    })
 }
 
 /// What the flags decide about merging.
 fn rules(
-    arguments: &mut Arguments,
+    from: &mut Given,
     expire_after: Option<Duration>,
     label_bytes_max: usize,
 ) -> Result<Rules, String> {
-    let gauges = repeated(arguments, "--gauge", gauge_rule)?;
-    let dropped_labels = repeated(arguments, "--drop-label", dropped_label)?;
+    let gauges = repeated(from, "--gauge", gauge_rule)?;
+    let dropped_labels = repeated(from, "--drop-label", dropped_label)?;
     let ages = match expire_after {
         Some(_) => Ages::Kept,
         None => Ages::NotKept,
     };
-    let rules = Rules::new(gauges, dropped_labels, ages);
-    Ok(rules.with_help_bytes_max(label_bytes_max))
-}
-
-/// pico-args knows `--name value`; Go's flags are as often written `-name=value`.
-fn as_pico_args_knows_it(argument: OsString) -> Vec<OsString> {
-    let known = argument.to_str().and_then(|text| {
-        let (flag, value) = match text.split_once('=') {
-            Some((flag, value)) => (flag, Some(value)),
-            None => (text, None),
-        };
-        let name = flag.strip_prefix("--").or(flag.strip_prefix('-'))?;
-        let known = FLAGS.iter().find(|known| known.name == name)?;
-        let takes_value = !known.value.is_empty();
-        (takes_value || value.is_none()).then_some((name, value))
-    });
-    match known {
-        None => vec![argument],
-        Some((name, value)) => {
-            let flag = format!("--{name}");
-            [Some(flag.as_str()), value]
-                .into_iter()
-                .flatten()
-                .map(OsString::from)
-                .collect()
-        }
-    }
-}
-
-/// The value of a flag, or its default.
-fn value<T>(
-    arguments: &mut Arguments,
-    flag: &'static str,
-    read: fn(&str) -> Result<T, String>,
-) -> Result<T, String> {
-    if let Some(value) = given(arguments, flag, read)? {
-        return Ok(value);
-    }
-    let default = FLAGS
-        .iter()
-        .find(|known| flag.strip_prefix("--") == Some(known.name));
-    read(default.map_or("", |flag| flag.default))
-}
-
-/// The value of a flag, if it is given.
-fn given<T>(
-    arguments: &mut Arguments,
-    flag: &'static str,
-    read: fn(&str) -> Result<T, String>,
-) -> Result<Option<T>, String> {
-    let given = arguments.opt_value_from_fn(flag, read);
-    given.map_err(|error| wrong_value(flag, error))
-}
-
-/// The values of a flag that may be repeated, in their order.
-fn repeated<T>(
-    arguments: &mut Arguments,
-    flag: &'static str,
-    read: fn(&str) -> Result<T, String>,
-) -> Result<Vec<T>, String> {
-    let given = arguments.values_from_fn(flag, read);
-    given.map_err(|error| wrong_value(flag, error))
-}
-
-fn wrong_value(flag: &'static str, error: pico_args::Error) -> String {
-    let flag = &flag[1..];
-    match error {
-        pico_args::Error::Utf8ArgumentParsingFailed { cause, .. } => {
-            format!("flag {flag}: {cause}")
-        }
-        pico_args::Error::OptionWithoutAValue(_) => format!("flag {flag} needs a value"),
-        error => format!("flag {flag}: {error}"),
-    }
-}
-
-fn unexpected(argument: &str) -> String {
-    let found = Excerpt::of(argument);
-    let flag = argument.split('=').next().unwrap_or_default();
-    let known = FLAGS
-        .iter()
-        .find(|known| flag.strip_prefix("--") == Some(known.name));
-    let known = known.or(FLAGS
-        .iter()
-        .find(|known| flag.strip_prefix('-') == Some(known.name)));
-    match known {
-        Some(known) if known.value.is_empty() => {
-            format!(
-                "flag -{} takes no value and is given once, found {found}",
-                known.name
-            )
-        }
-        Some(known) => format!("flag -{} is given twice", known.name),
-        None if argument.starts_with('-') => format!("unknown flag {found}; see -help"),
-        None => format!("unexpected argument {found}; see -help"),
-    }
+    let summaries = if switch(from, "--keep-summaries")? {
+        Summaries::Kept
+    } else {
+        Summaries::Discarded
+    };
+    let push_times = if switch(from, "--push-times")? {
+        PushTimes::Set
+    } else {
+        PushTimes::NotSet
+    };
+    let rules = Rules::new(gauges, dropped_labels, ages)
+        .with_help_bytes_max(label_bytes_max)
+        .with_summaries(summaries)
+        .with_push_times(push_times);
+    Ok(rules)
 }

@@ -1,8 +1,11 @@
-//! A duration in Go's notation (`time.ParseDuration`), as flags and `@every` take it.
+//! A duration in Go's notation (`time.ParseDuration`), as `@every` takes it; and as flags take it.
 //
 // duration = [ "+" / "-" ] 1*( decimal unit )
 // decimal  = 1*DIGIT [ "." *DIGIT ] / "." 1*DIGIT
 // unit     = "h" / "m" / "s" / "ms" / "us" / "µs" / "ns"    ; µ may be U+00B5 or U+03BC
+//
+// Flags also take days and weeks ("d", "w", as Prometheus' flags do), and a decimal without a unit,
+// which is in seconds.
 //
 // It is cut to whole seconds, as robfig/cron cuts it. Where this departs from robfig/cron: less
 // than one second is refused, not raised to one.
@@ -31,7 +34,7 @@ impl Display for DurationFault {
 }
 
 /// Nanoseconds of each unit. A unit comes before any other unit that it begins with.
-const UNITS: [(&str, u128); 8] = [
+const UNITS: [(&str, u128); 10] = [
     ("h", 3_600_000_000_000),
     ("ms", 1_000_000),
     ("m", 60_000_000_000),
@@ -40,7 +43,11 @@ const UNITS: [(&str, u128); 8] = [
     ("\u{b5}s", 1_000),
     ("\u{3bc}s", 1_000),
     ("ns", 1),
+    ("d", 24 * 3_600_000_000_000),
+    ("w", 7 * 24 * 3_600_000_000_000),
 ];
+/// So many of them are Go's.
+const GO_UNITS: usize = 8;
 const NANOSECONDS_PER_SECOND: u128 = 1_000_000_000;
 
 /// The longest duration that Go has, 2562047h47m16s.
@@ -54,11 +61,27 @@ const FRACTION_DIGITS_MAX: usize = 18;
 /// # Errors
 /// What keeps the text from being one.
 pub fn whole_seconds(text: &str) -> Result<u64, DurationFault> {
+    seconds(text, &UNITS[..GO_UNITS])
+}
+
+/// The same as a flag takes it.
+///
+/// # Errors
+/// What keeps the text from being one.
+pub fn flag_seconds(text: &str) -> Result<u64, DurationFault> {
+    let (_, rest) = decimal(text)?;
+    match rest {
+        "" => seconds(&format!("{text}s"), &UNITS),
+        _ => seconds(text, &UNITS),
+    }
+}
+
+fn seconds(text: &str, units: &[(&str, u128)]) -> Result<u64, DurationFault> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let mut input = unsigned;
     let mut nanoseconds: u128 = 0;
     while !input.is_empty() || unsigned.is_empty() {
-        let (part, rest) = part(input)?;
+        let (part, rest) = part(input, units)?;
         nanoseconds = nanoseconds.saturating_add(part);
         input = rest;
     }
@@ -72,13 +95,9 @@ pub fn whole_seconds(text: &str) -> Result<u64, DurationFault> {
 }
 
 /// One decimal with its unit, in nanoseconds, and what is left.
-fn part(input: &str) -> Result<(u128, &str), DurationFault> {
-    let (whole, rest) = digits(input);
-    let (fraction, rest) = rest.strip_prefix('.').map_or(("", rest), digits);
-    if whole.is_empty() && fraction.is_empty() {
-        return Err(DurationFault::NotDuration);
-    }
-    let unit = UNITS
+fn part<'a>(input: &'a str, units: &[(&str, u128)]) -> Result<(u128, &'a str), DurationFault> {
+    let ((whole, fraction), rest) = decimal(input)?;
+    let unit = units
         .iter()
         .find_map(|(name, size)| Some((*size, rest.strip_prefix(name)?)));
     let (size, rest) = unit.ok_or(DurationFault::NotDuration)?;
@@ -87,6 +106,16 @@ fn part(input: &str) -> Result<(u128, &str), DurationFault> {
     let scale: u128 = fraction.bytes().fold(1, |scale, _| scale * 10);
     let nanoseconds = number(whole).saturating_mul(size) + number(fraction) * size / scale;
     Ok((nanoseconds, rest))
+}
+
+/// The digits before and behind the point, and what is left.
+fn decimal(input: &str) -> Result<((&str, &str), &str), DurationFault> {
+    let (whole, rest) = digits(input);
+    let (fraction, rest) = rest.strip_prefix('.').map_or(("", rest), digits);
+    if whole.is_empty() && fraction.is_empty() {
+        return Err(DurationFault::NotDuration);
+    }
+    Ok(((whole, fraction), rest))
 }
 
 fn digits(input: &str) -> (&str, &str) {

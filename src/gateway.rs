@@ -10,28 +10,31 @@
 
 mod keeping;
 mod keys;
+mod push_time;
+mod refusal;
 mod removing;
 mod replay;
 
-use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::aggregate::{Aggregate, Checked, Conflict, Size, TooManySeries, View};
+use crate::aggregate::{Aggregate, Checked, Size, View};
 use crate::excerpt::Excerpt;
-use crate::grouping_key::{GroupingKey, GroupingKeyError};
-use crate::idempotency::{Keys, RetiredKeys, TooManyKeys};
+use crate::grouping_key::GroupingKey;
+use crate::idempotency::{Keys, RetiredKeys};
 use crate::journal::{Framed, Journal, KeyRecord, PushRecord, Record, Trouble};
-use crate::label_limits::{BeyondLimit, LabelLimits};
-use crate::metric::{LabelSet, Push, SkippedSamples, is_plain_metric_name};
-use crate::parse::{Arena, Format, ParseError, parse_in};
+use crate::label_limits::LabelLimits;
+use crate::metric::{LabelSet, Push, SkippedSamples};
+use crate::parse::{Arena, Format, parse_in};
 use crate::render::whole_text;
-use crate::rules::Rules;
+use crate::rules::{PUSH_TIME_NAME, PushTimes, Rules};
 use crate::stable_hash::HashKey;
 
 pub use crate::journal::KEY_BYTES_MAX;
 pub use keeping::{JournalState, Opened, Start};
 use keys::KeyCounters;
 pub use keys::KeyCounts;
+use push_time::PushTime;
+pub use refusal::{NotKept, Refusal};
 pub use removing::DeleteError;
 pub use replay::WrittenBy;
 
@@ -133,92 +136,23 @@ pub struct Merged {
     pub skipped: SkippedSamples,
     /// HELP texts that were cut.
     pub cut_help_texts: u64,
+    /// Push times for whose series there was no room.
+    pub left_out_push_times: u64,
 }
 
-/// Why a push was refused; nothing of it was merged.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Refusal {
-    /// Its path names no grouping key.
-    Path(GroupingKeyError),
-    /// Its body is not in the text format, or contradicts itself.
-    Invalid(ParseError),
-    /// A metric or label of this name, in which there is more than the alphabet of plain names has.
-    Name(Excerpt),
-    /// Without the labels that are dropped, a series of this name is beyond a limit.
-    Beyond(Excerpt, BeyondLimit),
-    /// It contradicts what is stored.
-    Conflict(Conflict),
-    /// There is no room for its new series.
-    TooManySeries(TooManySeries),
-    /// Its idempotency key came with another push.
-    KeyReused,
-    /// There is no room for its idempotency key.
-    TooManyKeys(TooManyKeys),
-    /// It could not be kept.
-    NotKept(NotKept),
-}
-
-/// Why something right could not be kept; it was not done then.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NotKept {
-    /// The journal does not take it.
-    Journal(Trouble),
-    /// The sums have been handed over to another image of the process.
-    Closed,
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refusal::Path(error) => error.fmt(to),
-            Refusal::Invalid(error) => error.fmt(to),
-            Refusal::Name(name) => write!(
-                to,
-                "the name {name} has characters beyond [a-zA-Z0-9_:], which no scrape shows yet; \
-                 have the client escape it (escaping=underscores)"
-            ),
-            Refusal::Beyond(name, limit) => write!(to, "{name} has {limit}"),
-            Refusal::Conflict(conflict) => conflict.fmt(to),
-            Refusal::TooManySeries(error) => error.fmt(to),
-            Refusal::KeyReused => to.write_str(
-                "the idempotency key was used for another push: its path labels, format or body \
-                 differ; make a new key for each push",
-            ),
-            Refusal::TooManyKeys(error) => error.fmt(to),
-            Refusal::NotKept(error) => error.fmt(to),
+impl Merged {
+    fn of(push: &Push<'_>, discarded_samples: u64, left_out_push_times: u64) -> Merged {
+        Merged {
+            samples: push.samples - discarded_samples,
+            skipped: SkippedSamples {
+                summary: push.skipped.summary + discarded_samples,
+                ..push.skipped
+            },
+            cut_help_texts: push.cut_help_texts,
+            left_out_push_times,
         }
     }
 }
-
-impl fmt::Display for NotKept {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            NotKept::Journal(trouble) => trouble.fmt(to),
-            NotKept::Closed => write!(to, "the gateway is being restarted; push it again"),
-        }
-    }
-}
-
-impl Refusal {
-    /// True if it would be accepted with other limits of labels.
-    #[must_use]
-    pub fn is_beyond_label_limits(&self) -> bool {
-        match self {
-            Refusal::Path(error) => matches!(error, GroupingKeyError::Beyond(_)),
-            Refusal::Invalid(error) => error.is_beyond_limit(),
-            Refusal::Beyond(..) => true,
-            Refusal::Name(_)
-            | Refusal::Conflict(_)
-            | Refusal::TooManySeries(_)
-            | Refusal::KeyReused
-            | Refusal::TooManyKeys(_)
-            | Refusal::NotKept(_) => false,
-        }
-    }
-}
-
-impl std::error::Error for Refusal {}
-impl std::error::Error for NotKept {}
 
 impl Gateway {
     /// The same gateway, whose pushes are held to these limits from here on. What it has read of a
@@ -249,17 +183,23 @@ impl Gateway {
         let key = request
             .key
             .map(|key| (key, self.known_key(key, &grouping_key, request)));
-        let record = PushRecord {
-            format: format.code(),
-            labels,
-            key: key.map(|(key, known)| KeyRecord {
-                key,
-                fingerprint: known.fingerprint,
-            }),
-            body,
+        let frame = |is_time_left_out| {
+            let record = PushRecord {
+                format: format.code(),
+                labels,
+                key: key.map(|(key, known)| KeyRecord {
+                    key,
+                    fingerprint: known.fingerprint,
+                }),
+                is_time_left_out,
+                body,
+            };
+            Framed::of(Record::Push(record))
         };
-        let is_kept = self.has_journal && (key.is_some() || !push.families.is_empty());
-        let framed = is_kept.then(|| Framed::of(Record::Push(record)));
+        let push_time = PushTime::of(&self.rules, &grouping_key);
+        let says_something = key.is_some() || push_time.is_some() || !push.families.is_empty();
+        let is_kept = self.has_journal && says_something;
+        let mut framed = is_kept.then(|| frame(false));
         let mut writers = self.open_writers().map_err(Refusal::NotKept)?;
         let time_millis = writers.advance(request.time_millis);
         if let Some((_, known)) = key
@@ -271,6 +211,13 @@ impl Gateway {
         if key.is_some() {
             self.make_room_for_key(&mut writers)?;
         }
+        let time_to_set = push_time
+            .as_ref()
+            .filter(|time| self.has_room_for_time(time, &checked));
+        let is_time_left_out = push_time.is_some() && time_to_set.is_none();
+        if is_time_left_out {
+            framed = is_kept.then(|| frame(is_time_left_out));
+        }
         if let Some(framed) = framed {
             self.append(&mut writers, framed)
                 .map_err(Refusal::NotKept)?;
@@ -279,15 +226,23 @@ impl Gateway {
             writers.keys.note(known, time_millis);
             self.key_counts.note(&writers.keys);
         }
-        self.write().merge(&checked, seconds(time_millis));
+        let discarded_samples = checked.discarded_samples();
+        self.merge(&checked, time_to_set, time_millis);
         let retired_keys = std::mem::take(&mut writers.retired_keys);
         drop(writers);
         drop(retired_keys);
-        Ok(Accepted::Merged(Merged {
-            samples: push.samples,
-            skipped: push.skipped,
-            cut_help_texts: push.cut_help_texts,
-        }))
+        let left_out_push_times = u64::from(is_time_left_out);
+        let merged = Merged::of(&push, discarded_samples, left_out_push_times);
+        Ok(Accepted::Merged(merged))
+    }
+
+    /// Merges what was checked, and sets the time of the push, within one instant.
+    fn merge(&self, checked: &Checked<'_>, time_to_set: Option<&PushTime>, time_millis: u64) {
+        let mut aggregate = self.write();
+        aggregate.merge(checked, seconds(time_millis));
+        if let Some(push_time) = time_to_set {
+            push_time.set(&mut aggregate, &self.rules, time_millis);
+        }
     }
 
     /// Reads a body and applies the rules. The limits hold for the labels that are not dropped.
@@ -307,7 +262,9 @@ impl Gateway {
         };
         let push = parse_in(arena, format, body, key, limits_of_sent);
         let mut push = push.map_err(Refusal::Invalid)?;
-        check_names(&push)?;
+        if self.rules.push_times() == PushTimes::Set {
+            check_push_time(&push)?;
+        }
         self.rules.apply(&mut push);
         if has_dropped {
             check_labels(&push, limits)?;
@@ -329,7 +286,7 @@ impl Gateway {
         self.read().view()
     }
 
-    /// The sums as exposition text.
+    /// The sums as exposition text, with names beyond the alphabet in quotes.
     #[must_use]
     pub fn scrape(&self) -> Vec<u8> {
         whole_text(&self.view())
@@ -420,33 +377,25 @@ impl Gateway {
     }
 }
 
-/// Scrapes in the text format 0.0.4 cannot show other names, and one that did would be refused
-/// whole.
-fn check_names(push: &Push<'_>) -> Result<(), Refusal> {
-    for family in &push.families {
-        if !is_plain_metric_name(family.name) {
-            return Err(Refusal::Name(Excerpt::of(family.name)));
-        }
+/// Only the gateway sets the gauge of this name.
+fn check_push_time(push: &Push<'_>) -> Result<(), Refusal> {
+    if push
+        .families
+        .iter()
+        .any(|family| family.name == PUSH_TIME_NAME)
+    {
+        return Err(Refusal::PushTimeName);
     }
-    let numbers = push.numbers.iter().map(|number| &number.labels);
-    let histograms = push.histograms.iter().map(|histogram| &histogram.labels);
-    // Names in quotes come before all others.
-    let mut labels = numbers.chain(histograms);
-    match labels.find(|labels| labels.as_str().starts_with('"')) {
-        Some(labels) => Err(Refusal::Name(Excerpt::of(
-            labels.labels().next().map_or("", |label| label.name),
-        ))),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 fn check_labels(push: &Push<'_>, limits: LabelLimits) -> Result<(), Refusal> {
     let check = |family: usize, labels: &LabelSet<'_>| {
-        let name = push.families[family].name;
+        let name = &push.families[family].name;
         let labels = labels.labels().map(|label| (label.name, label.value));
         let checked = limits.check_metric_name(name);
         let checked = checked.and_then(|()| limits.check_labels(labels));
-        checked.map_err(|limit| Refusal::Beyond(Excerpt::of(name), limit))
+        checked.map_err(|limit| Refusal::Beyond(Excerpt::of(&**name), limit))
     };
     for number in &push.numbers {
         check(number.family, &number.labels)?;

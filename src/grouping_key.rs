@@ -10,6 +10,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::base64::{Alphabet, base64_decode};
 use crate::excerpt::Excerpt;
 use crate::label_limits::{BeyondLimit, LabelLimits};
 use crate::metric::{label_name_length, written_label_name};
@@ -150,6 +151,14 @@ impl GroupingKey {
         self.labels.iter().map(length).sum()
     }
 
+    /// The labels as they stand in a label set; those of empty value are none.
+    #[must_use]
+    pub fn label_text(&self) -> String {
+        let labels = self.labels.iter().filter(|(_, value)| !value.is_empty());
+        let texts = labels.map(|(name, value)| format!("{name}=\"{value}\""));
+        texts.collect::<Vec<_>>().join(",")
+    }
+
     /// Name, as it stands in a label set, and escaped value of each label, sorted by name. An empty
     /// value takes the label away.
     #[must_use]
@@ -171,7 +180,11 @@ fn without_final_slash(path: &str) -> &str {
 /// One pair of %-decoded parts to the name and the escaped value of a label.
 fn label(name: &[u8], value: Vec<u8>) -> Result<(String, String), GroupingKeyError> {
     let (name, value) = match name.strip_suffix(b"@base64") {
-        Some(name) => (name, base64_decode(&value)?),
+        Some(name) => {
+            let decoded = base64_decode(&value, Alphabet::UrlSafe);
+            let invalid = || GroupingKeyError::Base64(Excerpt::of(&value));
+            (name, decoded.ok_or_else(invalid)?)
+        }
         None => (name, value),
     };
     let name = match std::str::from_utf8(name) {
@@ -230,41 +243,4 @@ fn unescaped_name(name: &str) -> Cow<'_, str> {
 
 fn decoded(part: &str) -> Result<Vec<u8>, GroupingKeyError> {
     percent_decode(part).ok_or_else(|| GroupingKeyError::PercentEncoding(Excerpt::of(part)))
-}
-
-/// RFC 4648 section 5. Padding is cut off whatever its length, as Pushgateway does.
-fn base64_decode(encoded: &[u8]) -> Result<Vec<u8>, GroupingKeyError> {
-    let invalid = || GroupingKeyError::Base64(Excerpt::of(encoded));
-    let padding = encoded
-        .iter()
-        .rev()
-        .take_while(|&&byte| byte == b'=')
-        .count();
-    let digits = &encoded[..encoded.len() - padding];
-    // Four digits are three bytes; two or three left over are one or two, one alone is none.
-    if digits.len() % 4 == 1 {
-        return Err(invalid());
-    }
-    let mut decoded = Vec::with_capacity(digits.len() / 4 * 3 + 2);
-    for group in digits.chunks(4) {
-        let mut bits = 0_u32;
-        for at in 0..4 {
-            let digit = group.get(at).map_or(Some(0), |&byte| base64_digit(byte));
-            bits = bits << 6 | digit.ok_or_else(invalid)?;
-        }
-        let [_, bytes @ ..] = bits.to_be_bytes();
-        decoded.extend(&bytes[..group.len() * 6 / 8]);
-    }
-    Ok(decoded)
-}
-
-fn base64_digit(byte: u8) -> Option<u32> {
-    Some(u32::from(match byte {
-        b'A'..=b'Z' => byte - b'A',
-        b'a'..=b'z' => byte - b'a' + 26,
-        b'0'..=b'9' => byte - b'0' + 52,
-        b'-' => 62,
-        b'_' => 63,
-        _ => return None,
-    }))
 }

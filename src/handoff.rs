@@ -1,13 +1,14 @@
-//! Hands the listening socket, the connections and the sums to a fresh image of the program in this
-//! process.
+//! Hands the listening sockets, the connections and the sums to a fresh image of the program in
+//! this process.
 //!
 //! Invariants: what is handed over are messages on a socket that the new image finds as its
 //! standard input; before that, the new image has been tried out. The signals that are blocked stay
 //! blocked across it, and those that come meanwhile wait. Knows no metrics, no HTTP: bytes only.
 //!
-//! The first message is the page of the gateway's own metrics; its descriptors are the listening
-//! socket, a file in the format of the journal, and a file that says what the connections are at
-//! (`http::held`). Each further message has sockets of connections, in the order of that file.
+//! The first message is the page of the gateway's own metrics; its descriptors are a file in the
+//! format of the journal, a file that says what the connections are at (`http::held`), and the
+//! listening sockets, one or more. Each further message has sockets of connections, in the order of
+//! that file.
 
 use std::convert::Infallible;
 use std::env;
@@ -38,7 +39,7 @@ use crate::excerpt::Excerpt;
 const ENVIRONMENT: &str = "AGGREGATION_GATEWAY_HAND_OVER";
 
 /// The version of the message and its descriptors, and with it of what they give access to.
-const VERSION: &str = "3";
+const VERSION: &str = "4";
 
 /// The flag with which a program says whether it could take over.
 const CHECK_FLAG: &str = "-check";
@@ -73,8 +74,8 @@ const MESSAGES_BYTES_MAX: usize = 1 << 20;
 /// What one image gives to the next.
 #[derive(Debug)]
 pub struct Handoff {
-    /// The listening socket.
-    pub listener: OwnedFd,
+    /// The listening sockets.
+    pub listeners: Vec<OwnedFd>,
     /// The sums, in the format of the journal.
     pub sums: OwnedFd,
     /// The page of the gateway's own metrics.
@@ -142,14 +143,14 @@ pub fn receive() -> Result<Option<Handoff>, HandoffError> {
     message.truncate(bytes);
     let page = String::from_utf8(message);
     let mut descriptors = descriptors.into_iter();
-    let (Some(listener), Some(sums), Some(states), Ok(page)) = (
-        descriptors.next(),
-        descriptors.next(),
-        descriptors.next(),
-        page,
-    ) else {
+    let (Some(sums), Some(states), Ok(page)) = (descriptors.next(), descriptors.next(), page)
+    else {
         return Err(HandoffError::Incomplete);
     };
+    let listeners: Vec<OwnedFd> = descriptors.collect();
+    if listeners.is_empty() {
+        return Err(HandoffError::Incomplete);
+    }
     let states = content(&File::from(states)).map_err(HandoffError::System)?;
     let mut sockets = Vec::new();
     loop {
@@ -162,7 +163,7 @@ pub fn receive() -> Result<Option<Handoff>, HandoffError> {
     }
     close_stdin().map_err(HandoffError::System)?;
     Ok(Some(Handoff {
-        listener,
+        listeners,
         sums,
         page,
         states,
@@ -299,11 +300,8 @@ impl Image {
         let _ = set_socket_send_buffer_size(&sender, MESSAGES_BYTES_MAX);
         let states = memory_file()?;
         states.write_all_at(&handoff.states, 0)?;
-        let descriptors = [
-            handoff.listener.as_fd(),
-            handoff.sums.as_fd(),
-            states.as_fd(),
-        ];
+        let mut descriptors = vec![handoff.sums.as_fd(), states.as_fd()];
+        descriptors.extend(handoff.listeners.iter().map(AsFd::as_fd));
         send_message(&sender, handoff.page.as_bytes(), &descriptors)?;
         for sockets in handoff.sockets.chunks(DESCRIPTORS_MAX) {
             let descriptors: Vec<_> = sockets.iter().map(AsFd::as_fd).collect();

@@ -7,8 +7,10 @@
 //! |---|---|
 //! | [`head`] | bytes to the head of a request: pure |
 //! | [`chunked`] | a chunked body to its data: pure |
-//! | [`route`] | method and path to what is wanted: pure |
+//! | [`route`] | method and path to what is wanted, and by whom: pure |
 //! | [`response`] | a worker's response to a client's: pure |
+//! | [`access`] | the tokens that requests have to show |
+//! | [`exposition`] | an Accept field to the form of a scrape: pure |
 //! | [`held`] | connections to bytes and back, for a hand-over: no I/O |
 //! | `pace` | how fast a client is: pure |
 //! | `exchange` | bodies and scrapes between the gate and the workers |
@@ -19,6 +21,7 @@
 //! | `gate` | all clients: one thread |
 //! | `front` | the gate, for the rest of the program |
 
+pub mod access;
 mod admin;
 mod answer;
 mod backend;
@@ -26,6 +29,7 @@ pub mod chunked;
 mod connection;
 mod control;
 mod exchange;
+pub mod exposition;
 mod front;
 mod gate;
 pub mod head;
@@ -40,6 +44,7 @@ mod worker;
 
 use std::time::Duration;
 
+use self::access::Access;
 pub use self::admin::AdminApi;
 pub use self::backend::{WORKERS_MIN, check_folder};
 pub use self::control::{Command, Extent};
@@ -66,6 +71,8 @@ pub struct Site {
     pub cors: Vec<String>,
     /// Without a final slash.
     pub push_path: String,
+    /// Who may push, and who may read.
+    pub access: Access,
     /// Whether series can be deleted by requests.
     pub admin_api: AdminApi,
     /// The longest body that is read.

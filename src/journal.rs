@@ -256,9 +256,14 @@ impl Journal {
         self.has_failed_replacement = false;
         self.trouble = match restarted {
             Restarted::OnDisk => {
-                // It makes the room; if it fails, it is done before the next record.
-                let _ = self.log.cut();
-                None
+                // It makes the room; if it fails, it is done before the next record. That may be
+                // written by the next process, which does not know what the disk has behind it.
+                let synced = self.log.cut().map(|()| self.log.file().sync());
+                self.has_torn_tail = !matches!(synced, Ok(Ok(())));
+                match synced {
+                    Ok(Err(error)) => Some(Trouble::Sync(error.to_string())),
+                    _ => None,
+                }
             }
             // The disk may have the file from before, which must not be cut.
             Restarted::NotSynced(error) => Some(Trouble::Sync(error.to_string())),

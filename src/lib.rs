@@ -9,6 +9,7 @@
 //!
 //! | module | one job | what always holds there |
 //! |---|---|---|
+//! | [`base64`] | base64 to bytes | all of it, or nothing |
 //! | [`duration`] | a duration to seconds | at least one |
 //! | [`excerpt`] | input quoted in messages | one short line, whatever the input |
 //! | [`keyed_hash`] | the hash of a text | nobody outside can foretell it |
@@ -17,6 +18,7 @@
 //! | [`number`] | a number to text | one way for each, read back as the same |
 //! | [`percent_encoding`] | text of a URL to bytes | all of it, or nothing |
 //! | [`stable_hash`] | the hash of what is kept | the same in the next process |
+//! | [`tokens`] | a file of tokens, and who shows one | constant time; they are in no message |
 //! | [`compression`] | a compressed body to its contents | checked, and bounded while it is made |
 //! | [`grouping_key`] | the labels of a path | valid names, escaped values |
 //! | [`parse`] | bytes to a push | no panic, linear time; its result is valid |
@@ -43,6 +45,7 @@
 //! | `cron` | the fields of a crontab | named by the owner |
 //! | `chrono` | calendar and time zones | named by the owner; `cron` speaks it |
 //! | `pico-args` | flags | named by the owner |
+//! | `constant_time_eq` | comparing tokens | a compiler may undo what is written for that |
 //! | `crc32fast` | checksums of journal and gzip | std has none, and a table of our own is slower |
 //! | `foldhash` | the keyed hash of a name, a label set | std's takes 2.7 times as long |
 //! | `hashbrown` | tables of places in lists | std keeps each key a second time |
@@ -52,6 +55,7 @@
 //! | `nix` | blocked signals, `execve` that leaves them so | rustix has neither |
 //! | `rustix` | `epoll`, options of sockets, locks, handles to pass on | std has none of them |
 
+pub mod base64;
 pub mod duration;
 pub mod excerpt;
 pub mod keyed_hash;
@@ -60,6 +64,7 @@ pub mod metric;
 pub mod number;
 pub mod percent_encoding;
 pub mod stable_hash;
+pub mod tokens;
 
 pub mod compression;
 pub mod grouping_key;

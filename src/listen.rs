@@ -4,18 +4,31 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{FileType, lstat, unlink};
+use rustix::io::Errno;
 use rustix::net::sockopt::{
     set_ipv6_v6only, set_socket_recv_buffer_size, set_socket_reuseaddr,
-    set_socket_send_buffer_size, set_tcp_nodelay, socket_acceptconn, socket_domain,
+    set_socket_send_buffer_size, set_tcp_nodelay, socket_acceptconn, socket_domain, socket_type,
 };
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
+use rustix::net::{
+    AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, bind, connect,
+    getsockname, listen, socket_with,
+};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
 use crate::excerpt::Excerpt;
+
+/// More sockets than this are refused.
+pub const LISTENERS_MAX: usize = 16;
+
+/// The longest path of a socket: `sun_path` of unix(7) without its last byte.
+const SOCKET_PATH_BYTES_MAX: usize = 107;
 
 /// How many connections may wait to be accepted; Linux caps it at `net.core.somaxconn`.
 pub const BACKLOG_CONNECTIONS: usize = 4096;
@@ -31,15 +44,87 @@ pub enum ListenAddress {
     All(u16),
     /// `HOST:PORT`: a name or an address; IPv6 addresses stand in brackets.
     Host(String),
+    /// `unix:PATH`: a socket in the file system.
+    Unix(PathBuf),
+}
+
+/// A socket that listens, for TCP or at a path.
+#[derive(Debug)]
+pub struct Listener {
+    socket: OwnedFd,
+}
+
+/// Where a socket listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum LocalAddress {
+    Internet(SocketAddr),
+    Unix(PathBuf),
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl From<Listener> for OwnedFd {
+    fn from(listener: Listener) -> OwnedFd {
+        listener.socket
+    }
+}
+
+impl Listener {
+    /// A second handle of the same socket.
+    ///
+    /// # Errors
+    /// When there is no descriptor for it.
+    pub fn try_clone(&self) -> io::Result<Listener> {
+        let socket = self.socket.try_clone()?;
+        Ok(Listener { socket })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// When the system does not say, or says something unknown.
+    pub fn local_address(&self) -> io::Result<LocalAddress> {
+        let address = getsockname(&self.socket)?;
+        match SocketAddrUnix::try_from(address.clone()) {
+            Ok(address) => {
+                let path = address.path_bytes().unwrap_or_default();
+                let path = std::ffi::OsStr::from_bytes(path);
+                Ok(LocalAddress::Unix(PathBuf::from(path)))
+            }
+            Err(_) => Ok(LocalAddress::Internet(address.try_into()?)),
+        }
+    }
+}
+
+/// The address of a peer, and that of every client of a Unix socket: unspecified.
+#[must_use]
+pub fn peer_address(peer: Option<SocketAddrAny>) -> IpAddr {
+    let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+    let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    peer.map_or(unknown, |peer| peer.ip().to_canonical())
 }
 
 impl FromStr for ListenAddress {
     type Err = String;
 
     fn from_str(address: &str) -> Result<ListenAddress, String> {
+        if let Some(path) = address.strip_prefix("unix:") {
+            return unix_address(path);
+        }
+        let is_port = !address.is_empty() && address.bytes().all(|byte| byte.is_ascii_digit());
+        let hint = if is_port {
+            "; put a colon before the port"
+        } else {
+            ""
+        };
         let expected = || {
             let found = Excerpt::of(address);
-            format!("expected HOST:PORT, [IPV6]:PORT or :PORT, found {found}")
+            format!("expected HOST:PORT, [IPV6]:PORT, :PORT or unix:PATH, found {found}{hint}")
         };
         let (host, port) = address.rsplit_once(':').ok_or_else(expected)?;
         let is_bare_ipv6 = host.contains(':') && !(host.starts_with('[') && host.ends_with(']'));
@@ -54,11 +139,22 @@ impl FromStr for ListenAddress {
     }
 }
 
+fn unix_address(path: &str) -> Result<ListenAddress, String> {
+    if path.is_empty() || path.len() > SOCKET_PATH_BYTES_MAX || path.contains('\0') {
+        let found = Excerpt::of(path);
+        return Err(format!(
+            "expected unix:PATH, a path of at most {SOCKET_PATH_BYTES_MAX} bytes, found {found}"
+        ));
+    }
+    Ok(ListenAddress::Unix(PathBuf::from(path)))
+}
+
 impl fmt::Display for ListenAddress {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ListenAddress::All(port) => write!(to, ":{port}"),
             ListenAddress::Host(address) => to.write_str(address),
+            ListenAddress::Unix(path) => write!(to, "unix:{}", path.display()),
         }
     }
 }
@@ -68,16 +164,13 @@ impl ListenAddress {
     ///
     /// # Errors
     /// The last address's error, such as the address being in use or not allowed.
-    pub fn listen(&self) -> io::Result<TcpListener> {
+    pub fn listen(&self) -> io::Result<Listener> {
         match self {
             // A kernel without IPv6 still has all the addresses there are.
             ListenAddress::All(port) => {
                 listen_on((Ipv6Addr::UNSPECIFIED, *port).into()).or_else(|error| {
-                    match error
-                        .raw_os_error()
-                        .map(rustix::io::Errno::from_raw_os_error)
-                    {
-                        Some(rustix::io::Errno::AFNOSUPPORT | rustix::io::Errno::ADDRNOTAVAIL) => {
+                    match error.raw_os_error().map(Errno::from_raw_os_error) {
+                        Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL) => {
                             listen_on((Ipv4Addr::UNSPECIFIED, *port).into())
                         }
                         _ => Err(error),
@@ -94,8 +187,34 @@ impl ListenAddress {
                 }
                 Err(last)
             }
+            ListenAddress::Unix(path) => listen_at(path),
         }
     }
+}
+
+/// Binds a path. A socket that is there is removed only if nobody listens at it any more: a process
+/// that was killed leaves one.
+fn listen_at(path: &Path) -> io::Result<Listener> {
+    let address = SocketAddrUnix::new(path)?;
+    let new_socket = |flags| socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None);
+    let socket = new_socket(SocketFlags::CLOEXEC)?;
+    if let Err(error) = bind(&socket, &address) {
+        if error != Errno::ADDRINUSE {
+            return Err(error.into());
+        }
+        let found = FileType::from_raw_mode(lstat(path)?.st_mode);
+        if found != FileType::Socket {
+            return Err(io::Error::other("what is there is no socket"));
+        }
+        // Where too many wait to be accepted, connecting would wait as well.
+        let probe = new_socket(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+        if connect(&probe, &address) != Err(Errno::CONNREFUSED) {
+            return Err(error.into());
+        }
+        unlink(path)?;
+        bind(&socket, &address)?;
+    }
+    listening(socket)
 }
 
 /// The variables by which systemd says that it has bound the sockets already (`sd_listen_fds(3)`).
@@ -104,27 +223,30 @@ const SOCKET_ACTIVATION: [&str; 2] = ["LISTEN_PID", "LISTEN_FDS"];
 /// The first descriptor that is passed on by systemd (`sd_listen_fds(3)`).
 const FIRST_DESCRIPTOR: i32 = 3;
 
-/// Takes the socket that systemd has bound for this process, if it has: `None` if not.
+/// Takes the sockets that systemd has bound for this process; none if it has not.
 ///
 /// # Errors
-/// When there are several, or what there is does not listen for TCP connections.
-pub fn from_systemd() -> io::Result<Option<TcpListener>> {
+/// When there are too many, or one of them does not listen for connections.
+pub fn from_systemd() -> io::Result<Vec<Listener>> {
     let Some(count) = systemd_sockets() else {
-        return Ok(None);
+        return Ok(Vec::new());
     };
-    if count != "1" {
+    let in_bounds = |count: &usize| (1..=LISTENERS_MAX).contains(count);
+    let Some(sockets) = count.parse().ok().filter(in_bounds) else {
         let found = Excerpt::of(count);
-        let line = format!("expected one socket from systemd, LISTEN_FDS is {found}");
+        let line =
+            format!("expected 1 to {LISTENERS_MAX} sockets from systemd, LISTEN_FDS is {found}");
         return Err(io::Error::other(line));
-    }
-    // A second handle, since the number alone is nothing that could be owned.
+    };
+    // A second handle of each, since a number alone is nothing that could be owned.
     let own = pidfd_open(getpid(), PidfdFlags::empty())?;
-    let socket = pidfd_getfd(&own, FIRST_DESCRIPTOR, PidfdGetfdFlags::empty())?;
-    adopt(socket).map(Some)
+    let numbers = (FIRST_DESCRIPTOR..).take(sockets);
+    let sockets = numbers.map(|number| pidfd_getfd(&own, number, PidfdGetfdFlags::empty()));
+    sockets.map(|socket| adopt(socket?)).collect()
 }
 
-/// True if systemd holds the socket as well; that also is so for the images that come after the one
-/// that it was passed to.
+/// True if systemd holds the sockets as well; that also is so for the images that come after the
+/// one that they were passed to.
 #[must_use]
 pub fn is_shared() -> bool {
     systemd_sockets().is_some()
@@ -138,16 +260,21 @@ fn systemd_sockets() -> Option<String> {
 /// Takes over a socket that was bound before.
 ///
 /// # Errors
-/// When it does not listen for TCP connections.
-pub fn adopt(socket: OwnedFd) -> io::Result<TcpListener> {
-    let is_internet = |family| matches!(family, AddressFamily::INET | AddressFamily::INET6);
-    if !is_internet(socket_domain(&socket)?) || !socket_acceptconn(&socket)? {
+/// When it does not listen for connections.
+pub fn adopt(socket: OwnedFd) -> io::Result<Listener> {
+    let family = socket_domain(&socket)?;
+    let is_internet = matches!(family, AddressFamily::INET | AddressFamily::INET6);
+    let is_stream = socket_type(&socket)? == SocketType::STREAM;
+    let is_known = is_stream && (is_internet || family == AddressFamily::UNIX);
+    if !is_known || !socket_acceptconn(&socket)? {
         return Err(io::Error::other(
-            "the socket does not listen for TCP connections",
+            "the socket does not listen for TCP connections or at a path",
         ));
     }
-    set_connection_options(&socket)?;
-    Ok(TcpListener::from(socket))
+    if is_internet {
+        set_connection_options(&socket)?;
+    }
+    Ok(Listener { socket })
 }
 
 /// Sets what accepted sockets inherit.
@@ -163,7 +290,7 @@ fn set_connection_options(socket: &OwnedFd) -> io::Result<()> {
     )?)
 }
 
-fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
+fn listen_on(address: SocketAddr) -> io::Result<Listener> {
     let family = match address {
         SocketAddr::V4(_) => AddressFamily::INET,
         SocketAddr::V6(_) => AddressFamily::INET6,
@@ -176,9 +303,11 @@ fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     }
     set_connection_options(&socket)?;
     bind(&socket, &address)?;
-    listen(
-        &socket,
-        i32::try_from(BACKLOG_CONNECTIONS).unwrap_or(i32::MAX),
-    )?;
-    Ok(TcpListener::from(socket))
+    listening(socket)
+}
+
+fn listening(socket: OwnedFd) -> io::Result<Listener> {
+    let backlog = i32::try_from(BACKLOG_CONNECTIONS).unwrap_or(i32::MAX);
+    listen(&socket, backlog)?;
+    Ok(Listener { socket })
 }

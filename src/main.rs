@@ -10,6 +10,8 @@ mod bounds;
 mod events;
 #[path = "main/keep.rs"]
 mod keep;
+#[path = "main/listeners.rs"]
+mod listeners;
 #[path = "main/notify.rs"]
 mod notify;
 #[path = "main/owned_thread.rs"]
@@ -18,25 +20,27 @@ mod owned_thread;
 mod panics;
 #[path = "main/plan.rs"]
 mod plan;
+#[path = "main/token_files.rs"]
+mod token_files;
 
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
-use prometheus_aggregation_gateway::cli::{self, Command, Config};
+use prometheus_aggregation_gateway::cli::{self, Command, Config, Invocation};
 use prometheus_aggregation_gateway::clock::{Clock, wall_millis};
 use prometheus_aggregation_gateway::gateway::{Gateway, Limits, Start};
 use prometheus_aggregation_gateway::handoff::{self, Image};
+use prometheus_aggregation_gateway::http::access::Access;
 use prometheus_aggregation_gateway::http::{
     AdminApi, Command as FrontCommand, Deadlines, Extent, Front, Held, Site, check_folder, pack,
     unpack,
 };
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
-use prometheus_aggregation_gateway::listen::{self, ListenAddress};
+use prometheus_aggregation_gateway::listen::Listener;
 use prometheus_aggregation_gateway::probe::probe;
 use prometheus_aggregation_gateway::status::{Resource, Status};
 
@@ -45,6 +49,7 @@ use events::{Event, Events, StartWatch};
 use keep::{BackgroundThreads, Source};
 use notify::notify;
 use plan::{Plan, print_next};
+use token_files::{TokenFiles, Unusable};
 
 /// musl's allocator maps memory anew for every long body: a quarter of the time of a bulk push.
 /// glibc's keeps what each of many threads has freed: a gigabyte, after hundreds of slow uploads.
@@ -86,7 +91,14 @@ fn system(line: impl Display) -> Failure {
 }
 
 fn main() -> ExitCode {
-    let outcome = match cli::read(std::env::args_os().skip(1)) {
+    let read = cli::read(std::env::args_os().skip(1), std::env::vars_os());
+    let command = read.map(|Invocation { command, warnings }| {
+        for warning in warnings {
+            log(&format!("{PROGRAM}: warning: {warning}"));
+        }
+        command
+    });
+    let outcome = match command {
         Ok(Command::Help) => print(&cli::help()),
         Ok(Command::Version) => print(&format!("{PROGRAM} {}\n", env!("CARGO_PKG_VERSION"))),
         Ok(Command::Next(preview)) => print_next(&preview),
@@ -108,13 +120,15 @@ fn main() -> ExitCode {
 /// locking or making anything.
 fn check(config: &Config) -> Result<(), Failure> {
     handoff::is_announced().map_err(system)?;
-    if let Some(plan) = plan_of(config)? {
-        plan.warn();
-    }
+    let plan = plan_of(config)?;
     Bounds::of_this_process().extent(config)?;
+    TokenFiles::open(config, Unusable::Fail)?;
     check_folder().map_err(system)?;
     if let Some(path) = &config.journal {
         keep::check_journal(path)?;
+    }
+    for warning in plan.iter().flat_map(Plan::warnings) {
+        log(&format!("{PROGRAM}: warning: {warning}"));
     }
     print(handoff::CHECK_ANSWER)
 }
@@ -132,15 +146,16 @@ fn run(config: Config) -> Result<(), Failure> {
     let mut events = Events::new().map_err(system)?;
     // Clients of the image before are within requests.
     let is_handed_over = handoff::is_announced().map_err(system)?;
-    let grace = if is_handed_over {
-        FINISH_DURATION_MAX
+    let (grace, unusable) = if is_handed_over {
+        (FINISH_DURATION_MAX, Unusable::Close)
     } else {
-        Duration::ZERO
+        (Duration::ZERO, Unusable::Fail)
     };
     let start_watch = StartWatch::begin(grace).map_err(system)?;
-    let (listener, sums, page, held) = match handoff::receive().map_err(system)? {
+    let (tokens, access) = TokenFiles::open(&config, unusable)?;
+    let (listeners, sums, page, held) = match handoff::receive().map_err(system)? {
         Some(handoff) => (
-            Some(handoff.listener),
+            Some(handoff.listeners),
             Some(handoff.sums),
             Some(handoff.page),
             unpack(&handoff.states, handoff.sockets),
@@ -151,9 +166,9 @@ fn run(config: Config) -> Result<(), Failure> {
     let extent = bounds.extent(&config)?;
     check_folder().map_err(system)?;
     let source = Source::open(config.journal.as_deref(), sums)?;
-    let listener = match listener {
-        Some(listener) => listen::adopt(listener).map_err(system)?,
-        None => bind(&config.listen)?,
+    let listeners = match listeners {
+        Some(listeners) => listeners::adopt(listeners)?,
+        None => listeners::bind(&config.listen)?,
     };
     let start = Start {
         window_start: Utc::now().timestamp(),
@@ -165,7 +180,7 @@ fn run(config: Config) -> Result<(), Failure> {
     let status = page.as_deref().map_or_else(Status::new, Status::restored);
     set_limits(&status, &config, &bounds, &extent);
     let expire_after = config.expire_after;
-    let site = Arc::new(site(config, gateway, status));
+    let site = Arc::new(site(config, access, gateway, status));
     panics::say_in_one_line(&site);
     if let Some(plan) = &mut plan {
         plan.make_missed_reset(&site);
@@ -175,7 +190,7 @@ fn run(config: Config) -> Result<(), Failure> {
     if page.is_none() {
         // Nothing could be pushed while no gateway ran.
         site.gateway.restart_ages(site.clock.now_millis());
-        announce(&listener, &site.push_path, plan.as_ref());
+        listeners::announce(&listeners, &site.push_path, plan.as_ref());
     } else {
         site.status.count_hand_over();
         log(&format!(
@@ -183,8 +198,9 @@ fn run(config: Config) -> Result<(), Failure> {
             env!("CARGO_PKG_VERSION")
         ));
     }
-    let service = Service {
-        listener,
+    let mut service = Service {
+        tokens,
+        listeners,
         extent,
         site,
         image,
@@ -194,13 +210,14 @@ fn run(config: Config) -> Result<(), Failure> {
 }
 
 /// What front ends serve, with the settings of the flags.
-fn site(config: Config, gateway: Gateway, status: Status) -> Site {
+fn site(config: Config, access: Access, gateway: Gateway, status: Status) -> Site {
     Site {
         clock: Clock::starting_from(gateway.time_millis()),
         gateway,
         status,
         cors: config.cors,
         push_path: config.push_path,
+        access,
         admin_api: if config.has_admin_api {
             AdminApi::On
         } else {
@@ -246,18 +263,10 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
-/// Binds the address, unless systemd has.
-fn bind(address: &ListenAddress) -> Result<TcpListener, Failure> {
-    let inherited = listen::from_systemd();
-    let inherited = inherited.map_err(|error| system(format!("socket activation: {error}")))?;
-    inherited
-        .map_or_else(|| address.listen(), Ok)
-        .map_err(|error| system(format!("cannot listen on {address}: {error}")))
-}
-
 /// What goes on while front ends come and go.
 struct Service {
-    listener: TcpListener,
+    tokens: TokenFiles,
+    listeners: Vec<Listener>,
     extent: Extent,
     site: Arc<Site>,
     image: Image,
@@ -274,7 +283,7 @@ impl Service {
     /// Serves until a signal ends it. A hand-over ends it as well, unless it fails: then it goes on
     /// with the same connections.
     fn run(
-        &self,
+        &mut self,
         mut held: Vec<Held>,
         events: &mut Events,
         mut plan: Option<Plan>,
@@ -284,7 +293,7 @@ impl Service {
             let schedule = plan.as_ref().map(|plan| plan.keep(&self.site));
             let schedule = schedule.transpose()?;
             let background = keep::start(&self.site, self.expire_after)?;
-            let front = Front::start(&self.listener, held, self.extent, &self.site, log);
+            let front = Front::start(&self.listeners, held, self.extent, &self.site, log);
             let front = front.map_err(system)?;
             notify("READY=1");
             self.look_after(&front);
@@ -327,22 +336,25 @@ impl Service {
             .map_err(|error| gate_ended(&error))?;
         let (states, sockets) = pack(ended.held);
         let (why, states, sockets) =
-            keep::hand_over(&self.image, &self.listener, states, sockets, &self.site);
+            keep::hand_over(&self.image, &self.listeners, states, sockets, &self.site);
         log(&format!("SIGHUP: not handed over, going on: {why}"));
         Ok(unpack(&states, sockets))
     }
 
-    fn wait_for_end(&self, events: &mut Events, front: &Front) -> Result<End, Failure> {
+    fn wait_for_end(&mut self, events: &mut Events, front: &Front) -> Result<End, Failure> {
         loop {
             match events.wait(front.life(), LOOK_INTERVAL).map_err(system)? {
                 Event::Terminate(name) => {
                     log(&format!("{name}: finishing the requests in flight"));
                     return Ok(End::Finish);
                 }
-                Event::HandOver => match keep::may_hand_over(&self.image, &self.site) {
-                    Ok(()) => return Ok(End::HandOver),
-                    Err(why) => log(&format!("SIGHUP: not handed over, going on: {why}")),
-                },
+                Event::HandOver => {
+                    self.tokens.look(&self.site.access);
+                    match keep::may_hand_over(&self.image, &self.site) {
+                        Ok(()) => return Ok(End::HandOver),
+                        Err(why) => log(&format!("SIGHUP: not handed over, going on: {why}")),
+                    }
+                }
                 Event::FrontEnded => return Err(system("the gate's thread has ended")),
                 Event::Nothing => self.look_after(front),
             }
@@ -350,7 +362,8 @@ impl Service {
     }
 
     /// Tells systemd that all is well, if it is, and counts what the process uses.
-    fn look_after(&self, front: &Front) {
+    fn look_after(&mut self, front: &Front) {
+        self.tokens.look(&self.site.access);
         let Site { clock, gateway, .. } = &*self.site;
         if let Some(leap_millis) = clock.leap_millis() {
             // First, so that nothing expires that was not silent but for the leap.
@@ -370,37 +383,6 @@ impl Service {
 
 fn gate_ended(error: &io::Error) -> Failure {
     system(format!("the gate's thread has ended: {error}"))
-}
-
-/// Says where it listens, what the schedule will do, and how to push a first sample.
-fn announce(listener: &TcpListener, push_path: &str, plan: Option<&Plan>) {
-    let version = env!("CARGO_PKG_VERSION");
-    let (address, host) = match listener.local_addr() {
-        Ok(address) if address.ip().is_unspecified() => {
-            let families = if address.is_ipv6() {
-                "IPv6 and IPv4"
-            } else {
-                "IPv4"
-            };
-            let port = address.port();
-            (format!(":{port} ({families})"), format!("localhost:{port}"))
-        }
-        Ok(address) => (address.to_string(), address.to_string()),
-        Err(error) => (error.to_string(), "localhost".to_owned()),
-    };
-    log(&format!("{PROGRAM} {version} listens on {address}"));
-    match plan {
-        None => log("no -crontab: no scheduled reset"),
-        Some(plan) => {
-            log(&plan.line());
-            plan.warn();
-        }
-    }
-    log(&format!(
-        "push: echo 'some_metric 3.14' | curl --data-binary @- \
-         http://{host}{push_path}/job/some_job"
-    ));
-    log(&format!("scrape: curl http://{host}/metrics"));
 }
 
 fn print(text: &str) -> Result<(), Failure> {

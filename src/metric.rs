@@ -1,14 +1,21 @@
 //! The vocabulary: metric types, names, label sets, upper bounds, buckets, and a push.
 //!
 //! Invariant: a value of these types is valid. Whoever holds a [`Push`] need not check it again:
-//! its names are inside their alphabets, no series is in it twice, every increment is finite, no
+//! its names are inside their alphabets or escaped, no series is in it twice, every increment is finite, no
 //! counter, bucket or count is negative. Knows nothing of text layout, HTTP or time.
+
+mod name;
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::iter;
 use std::ops::Range;
+
+pub use name::{
+    escaped_name, has_quoted_label, is_plain_metric_name, raw_label_name, raw_name,
+    written_label_name,
+};
 
 use crate::keyed_hash::KeyedHash;
 
@@ -147,33 +154,6 @@ pub fn metric_name_length(input: &[u8]) -> usize {
 #[must_use]
 pub fn label_name_length(input: &[u8]) -> usize {
     name_length(input, |byte| byte.is_ascii_alphabetic() || byte == b'_')
-}
-
-/// True of a name that Prometheus 3 takes for a metric and that can be written in quotes as it is:
-/// any text without a quote, a backslash or a control character.
-#[must_use]
-pub fn is_metric_name(name: &str) -> bool {
-    let is_outside = |character: char| matches!(character, '"' | '\\') || character.is_control();
-    !name.is_empty() && (is_plain_metric_name(name) || !name.contains(is_outside))
-}
-
-/// True of a metric name inside the alphabet: it needs no quotes.
-#[must_use]
-pub fn is_plain_metric_name(name: &str) -> bool {
-    metric_name_length(name.as_bytes()) == name.len()
-}
-
-/// A label name as it stands in a label set: beyond the alphabet in quotes, escaped as values are.
-#[must_use]
-pub fn written_label_name(name: &str) -> Cow<'_, str> {
-    if label_name_length(name.as_bytes()) == name.len() {
-        return name.into();
-    }
-    let escaped = name
-        .replace('\\', r"\\")
-        .replace('"', r#"\""#)
-        .replace('\n', r"\n");
-    format!("\"{escaped}\"").into()
 }
 
 fn name_length(input: &[u8], may_begin: impl Fn(u8) -> bool) -> usize {
@@ -371,6 +351,7 @@ impl Push<'_> {
     }
 
     /// The buckets of one of its histograms: sorted by upper bound, each once, the last `+Inf`.
+    /// A summary has none.
     #[must_use]
     pub fn buckets(&self, histogram: &PushedHistogram<'_>) -> &[Bucket] {
         &self.buckets[histogram.buckets.clone()]
@@ -389,11 +370,12 @@ pub struct Start {
 /// What a push says of one family. It may have no series: then it only declares.
 #[derive(Debug, PartialEq)]
 pub struct PushedFamily<'a> {
-    /// The metric name; one beyond the alphabet is as it would be written in quotes.
-    pub name: &'a str,
+    /// The metric name; one beyond the alphabet is escaped as it would be in quotes.
+    pub name: Cow<'a, str>,
     /// The escaped text of its HELP line; empty when there is none.
     pub help: Cow<'a, str>,
-    /// Its increments are among the push's histograms exactly when this says `Histogram`.
+    /// Its increments are among the push's histograms exactly when this says `Histogram` or
+    /// `Summary`.
     pub metric_type: MetricType,
     /// How its values are merged if it is a gauge; `parse` leaves it at the default.
     pub mode: GaugeMode,
@@ -414,7 +396,7 @@ pub struct PushedNumber<'a> {
     pub value: f64,
 }
 
-/// The increment of one histogram.
+/// The increment of one histogram, or of one summary: that has no buckets.
 #[derive(Debug, PartialEq)]
 pub struct PushedHistogram<'a> {
     /// Its place in [`Push::families`].
@@ -428,6 +410,9 @@ pub struct PushedHistogram<'a> {
     /// The number of observations as the sender counted it; real senders let it differ from the
     /// buckets' total, so it is a number of its own.
     pub count: f64,
+    /// How many sample lines the sum and the count are made of: what is not sent, NaN or infinite
+    /// is taken for zero.
+    pub samples: u64,
 }
 
 /// Sample lines of an accepted push that are not added.
@@ -437,7 +422,8 @@ pub struct SkippedSamples {
     pub not_a_number: u64,
     /// An infinity, which would do the same.
     pub infinite: u64,
-    /// Lines of a summary: quantiles cannot be added up.
+    /// Lines of a summary: quantiles cannot be added up, nor are sums and counts unless they are
+    /// kept.
     pub summary: u64,
     /// Native histograms, whose sum, count and classic buckets, if there are any, are added.
     pub native_histogram: u64,

@@ -91,7 +91,7 @@ fn read<'a>(
         Format::OpenMetrics => parse_text(Dialect::OpenMetrics, body, key, limits),
         Format::Protobuf => {
             let samples = protobuf::expected_samples(body);
-            let mut builder = builder(Dialect::Text, body, key, limits, samples);
+            let mut builder = builder(Dialect::Protobuf, body, key, limits, samples);
             protobuf::read(body, key, free, &mut builder)?;
             let push = builder.finish();
             push.map_err(|(position, error)| protobuf::meaning_error(body, position, error))
@@ -122,8 +122,8 @@ fn parse_text<'a>(
 ) -> Result<Push<'a>, ParseError> {
     let mut builder = builder(dialect, body, key, limits, text::expected_lines(body));
     let grammar = match dialect {
-        Dialect::Text | Dialect::Snapshot => line::line,
         Dialect::OpenMetrics => openmetrics::line,
+        Dialect::Text | Dialect::Snapshot | Dialect::Protobuf => line::line,
     };
     text::read(grammar, body, key, &mut builder)?;
     let push = builder.finish();

@@ -1,19 +1,26 @@
-//! A view of an aggregate to exposition text (Prometheus docs, exposition formats, text version
-//! 0.0.4).
+//! A view of an aggregate to exposition text (Prometheus docs, exposition formats): names beyond
+//! the alphabet in quotes as text version 1.0.0 has them, or with underscores for version 0.0.4.
 //!
 //! Invariant: the same aggregate always gives the same bytes, and `parse` reads them back into the
-//! same sums. Families are in the byte order of their names, series in that of their label sets;
-//! a histogram's buckets by upper bound, then `_sum`, then `_count`. Knows nothing of HTTP.
+//! same sums, but for names with underscores. Families are in the byte order of their names, as
+//! these are stored, series in that of their label sets; a histogram's buckets by upper bound, then
+//! `_sum`, then `_count`; a summary has no buckets. Knows nothing of HTTP.
 //!
-//! A snapshot ([`render_pieces`]) of an aggregate that keeps ages says as well since when each
+//! A snapshot ([`render_pieces`]) has names in quotes. Of an aggregate that keeps ages, it says as well since when each
 //! series is silent: in the column of timestamps, in milliseconds as everywhere in the format; of a
 //! histogram on the line of `_count` alone. A scrape never does: Prometheus would take it for the
 //! time of the sample.
 
+mod underscores;
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
+pub use underscores::Omissions;
+
 use crate::aggregate::{Family, Histogram, Position, Series, View};
-use crate::metric::{UpperBound, is_plain_metric_name};
+use crate::metric::{UpperBound, has_quoted_label, is_plain_metric_name};
 use crate::number;
 
 /// In a second.
@@ -32,22 +39,50 @@ pub struct Cursor {
     is_within_family: bool,
 }
 
+/// How an exposition writes names beyond the alphabet.
+#[derive(Clone, Copy, Debug)]
+pub enum NameStyle<'a> {
+    /// In quotes.
+    Quoted,
+    /// With underscores, without what is left out of this view.
+    Underscores(&'a Omissions),
+}
+
 /// Appends the exposition of a view to `text`, from a cursor on, until there are `text_bytes` in it
-/// or a line more. Gives the cursor to go on from, or `None` at the end of the exposition.
+/// or a line more. Gives the cursor to go on from, or `None` at the end of the exposition. The
+/// style is the same for all of it.
 pub fn render(
     view: &View,
+    style: NameStyle<'_>,
     mut from: Cursor,
     text: &mut Vec<u8>,
     text_bytes: usize,
 ) -> Option<Cursor> {
     let mut bounds = Bounds::default();
-    let family = view.visit_families_from(from.family, |name, family| {
-        let name = &Name::of(name);
+    let family = view.visit_families_from(from.family, |stored_name, family| {
+        let omissions = match style {
+            NameStyle::Underscores(omissions) if family.has_quoted_names() => Some(omissions),
+            _ => None,
+        };
+        if omissions.is_some_and(|omissions| omissions.has_family(stored_name)) {
+            return ControlFlow::Continue(());
+        }
+        let name = &match omissions {
+            Some(_) => Name::with_underscores(stored_name),
+            None => Name::of(stored_name),
+        };
         if !from.is_within_family {
             render_head(name, family, text);
             from.is_within_family = true;
         }
-        let rest = render_series(name, family, &mut from, &mut bounds, text, text_bytes);
+        let (next, bounds) = (&mut from, &mut bounds);
+        let rest = match omissions {
+            None => render_series(name, family, as_stored, next, bounds, text, text_bytes),
+            Some(omissions) => {
+                let shown = with_underscores(omissions.label_sets(stored_name));
+                render_series(name, family, shown, next, bounds, text, text_bytes)
+            }
+        };
         let Some(series) = rest else {
             from = Cursor::default();
             return ControlFlow::Continue(());
@@ -58,10 +93,33 @@ pub fn render(
     Some(Cursor { family, ..from })
 }
 
-/// Renders series of one family; gives the position of the first one that is not done.
+/// Every label set, as it is stored.
+#[allow(clippy::unnecessary_wraps)] // those that are left out are none
+fn as_stored(labels: &str) -> Option<Cow<'_, str>> {
+    Some(labels.into())
+}
+
+/// Label sets with underscores, but for those that are left out.
+fn with_underscores(
+    left_out: Option<&BTreeSet<String>>,
+) -> impl for<'a> Fn(&'a str) -> Option<Cow<'a, str>> {
+    move |labels| {
+        if !has_quoted_label(labels) {
+            return Some(labels.into());
+        }
+        if left_out.is_some_and(|left_out| left_out.contains(labels)) {
+            return None;
+        }
+        underscores::label_set(labels).map(Cow::Owned)
+    }
+}
+
+/// Renders series of one family; gives the position of the first one that is not done. `shown` gives
+/// the label set by which a series is shown, if it is.
 fn render_series(
     name: &Name<'_>,
     family: &Family,
+    shown: impl Fn(&str) -> Option<Cow<'_, str>>,
     from: &mut Cursor,
     bounds: &mut Bounds,
     text: &mut Vec<u8>,
@@ -72,27 +130,37 @@ fn render_series(
             if text.len() >= text_bytes {
                 return ControlFlow::Break(());
             }
-            render_sample(name, &[name.text], labels, *value, text);
-            text.push(b'\n');
+            if let Some(labels) = shown(labels) {
+                render_sample(name, &[&name.text], &labels, *value, text);
+                text.push(b'\n');
+            }
             ControlFlow::Continue(())
         }),
         Series::Histograms(histograms) => {
             histograms.visit_from(from.series, |labels, histogram| {
-                bounds.write(&histogram.upper_bounds);
-                render_histogram(name, labels, histogram, bounds, from, text, text_bytes)?;
-                text.push(b'\n');
+                if let Some(labels) = shown(labels) {
+                    bounds.write(&histogram.upper_bounds);
+                    render_histogram(name, &labels, histogram, bounds, from, text, text_bytes)?;
+                    text.push(b'\n');
+                }
                 ControlFlow::Continue(())
             })
         }
     }
 }
 
-/// The whole exposition of a view.
+/// The whole exposition of a view, with names in quotes.
 #[must_use]
 pub fn whole_text(view: &View) -> Vec<u8> {
     let mut text = Vec::new();
     // Without a limit there is nothing to go on with.
-    let _ = render(view, Cursor::default(), &mut text, usize::MAX);
+    let _ = render(
+        view,
+        NameStyle::Quoted,
+        Cursor::default(),
+        &mut text,
+        usize::MAX,
+    );
     text
 }
 
@@ -125,7 +193,7 @@ pub fn render_pieces<E>(
         match &family.series {
             Series::Numbers(numbers) => {
                 for (labels, value, second) in numbers.iter_with_seconds() {
-                    render_sample(name, &[name.text], labels, *value, &mut text);
+                    render_sample(name, &[&name.text], labels, *value, &mut text);
                     end_line(view.silent_since(second), &mut text);
                     full(&mut text)?;
                 }
@@ -155,7 +223,7 @@ fn render_head(name: &Name<'_>, family: &Family, text: &mut Vec<u8>) {
         help => append(
             text,
             &[
-                "# HELP ", name.quote, name.text, name.quote, " ", help, "\n",
+                "# HELP ", name.quote, &name.text, name.quote, " ", help, "\n",
             ],
         ),
     }
@@ -167,7 +235,7 @@ fn render_type(name: &Name<'_>, family: &Family, text: &mut Vec<u8>) {
     append(
         text,
         &[
-            "# TYPE ", name.quote, name.text, name.quote, " ", word, "\n",
+            "# TYPE ", name.quote, &name.text, name.quote, " ", word, "\n",
         ],
     );
 }
@@ -198,18 +266,27 @@ fn end_line(second: Option<u32>, text: &mut Vec<u8>) {
     text.push(b'\n');
 }
 
-/// The name of a family. Beyond the alphabet it is quoted, and stands among the labels of a sample
-/// (text format 1.0.0).
+/// The name of a family as it is shown. In quotes, it stands among the labels of a sample (text
+/// format 1.0.0).
 struct Name<'a> {
-    text: &'a str,
+    text: Cow<'a, str>,
     /// What stands around it: a quote or nothing.
     quote: &'static str,
 }
 
 impl Name<'_> {
-    fn of(text: &str) -> Name<'_> {
-        let quote = if is_plain_metric_name(text) { "" } else { "\"" };
+    /// In quotes, if it needs them.
+    fn of(name: &str) -> Name<'_> {
+        let quote = if is_plain_metric_name(name) { "" } else { "\"" };
+        let text = name.into();
         Name { text, quote }
+    }
+
+    fn with_underscores(name: &str) -> Name<'_> {
+        Name {
+            text: underscores::metric_name(name),
+            quote: "",
+        }
     }
 
     fn is_plain(&self) -> bool {
@@ -269,9 +346,9 @@ fn render_histogram(
         // At the upper end that asks for an even last digit, which the largest float has not.
         from.cumulative_count = (from.cumulative_count + count).min(f64::MAX.next_down());
         if name.is_plain() {
-            append(text, &[name.text, "_bucket{", labels, comma, "le=\""]);
+            append(text, &[&name.text, "_bucket{", labels, comma, "le=\""]);
         } else {
-            let head = ["{\"", name.text, "_bucket\",", labels, comma, "le=\""];
+            let head = ["{\"", &name.text, "_bucket\",", labels, comma, "le=\""];
             append(text, &head);
         }
         bounds.append(from.buckets, bound, text);
@@ -283,9 +360,9 @@ fn render_histogram(
     if text.len() >= text_bytes {
         return ControlFlow::Break(());
     }
-    render_sample(name, &[name.text, "_sum"], labels, histogram.sum, text);
+    render_sample(name, &[&name.text, "_sum"], labels, histogram.sum, text);
     text.push(b'\n');
-    render_sample(name, &[name.text, "_count"], labels, histogram.count, text);
+    render_sample(name, &[&name.text, "_count"], labels, histogram.count, text);
     (from.buckets, from.cumulative_count) = (0, 0.0);
     ControlFlow::Continue(())
 }

@@ -9,6 +9,8 @@
 //! rule      = "gauge " mode " " pattern LF       ; see GaugeRule, the most exact first
 //!           / "drop-label " pattern LF
 //!           / "help-bytes " number LF            ; longer HELP texts are cut
+//!           / "summaries" LF                     ; sums and counts of summaries are kept
+//!           / "push-times" LF                    ; a gauge says when each path was last pushed
 //!           / "ages" LF                          ; the last push of each series is remembered
 //! mode      = "sum" / "last" / "max" / "min"
 //! pattern   = a name, or a part of one with a star at one end
@@ -17,6 +19,7 @@
 mod fold;
 mod help;
 mod pattern;
+mod summaries;
 
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
@@ -24,7 +27,7 @@ use std::str::FromStr;
 pub use pattern::{NamePattern, PatternError};
 
 use crate::excerpt::Excerpt;
-use crate::metric::{GaugeMode, MetricType, Push};
+use crate::metric::{GaugeMode, MetricType, Push, raw_name};
 
 /// Raised whenever the meaning of an unchanged body changes.
 const SEMANTICS: u32 = 1;
@@ -36,6 +39,8 @@ pub struct Rules {
     gauges: Vec<GaugeRule>,
     dropped_labels: Vec<NamePattern>,
     help_bytes_max: usize,
+    summaries: Summaries,
+    push_times: PushTimes,
     ages: Ages,
 }
 
@@ -46,6 +51,29 @@ pub struct GaugeRule {
     pub names: NamePattern,
     /// How.
     pub mode: GaugeMode,
+}
+
+/// Whether sums and counts of summaries are added up. Their quantiles never are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Summaries {
+    /// They are.
+    Kept,
+    /// Summaries are discarded.
+    #[default]
+    Discarded,
+}
+
+/// The gauge that says when each path was last pushed.
+pub const PUSH_TIME_NAME: &str = "push_time_seconds";
+
+/// Whether the gateway sets the gauge [`PUSH_TIME_NAME`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PushTimes {
+    /// Each push does, and no body may have a family of this name.
+    Set,
+    /// The name is one like others.
+    #[default]
+    NotSet,
 }
 
 /// Whether it is remembered in which second each series was last pushed, which takes four bytes a
@@ -105,6 +133,8 @@ impl Rules {
             gauges,
             dropped_labels,
             help_bytes_max: usize::MAX,
+            summaries: Summaries::Discarded,
+            push_times: PushTimes::NotSet,
             ages,
         }
     }
@@ -116,6 +146,24 @@ impl Rules {
             help_bytes_max,
             ..self
         }
+    }
+
+    /// The same rules, but for summaries.
+    #[must_use]
+    pub fn with_summaries(self, summaries: Summaries) -> Rules {
+        Rules { summaries, ..self }
+    }
+
+    /// The same rules, but for push times.
+    #[must_use]
+    pub fn with_push_times(self, push_times: PushTimes) -> Rules {
+        Rules { push_times, ..self }
+    }
+
+    /// Whether the gateway says when each path was last pushed.
+    #[must_use]
+    pub fn push_times(&self) -> PushTimes {
+        self.push_times
     }
 
     /// Whether the last push of each series is remembered.
@@ -130,19 +178,21 @@ impl Rules {
         &self.dropped_labels
     }
 
-    /// Applies them to a push: families get their modes, long HELP texts are cut, labels that are
-    /// dropped go, and series that become one are folded into one by the merge rules.
+    /// Applies them to a push: families get their modes, long HELP texts are cut, summaries are
+    /// discarded unless they are kept, labels that are dropped go, and series that become one are
+    /// folded into one by the merge rules.
     pub fn apply(&self, push: &mut Push<'_>) {
+        let mut has_summaries = false;
         for family in &mut push.families {
             if family.help.len() > self.help_bytes_max {
                 help::cut(&mut family.help, self.help_bytes_max);
                 push.cut_help_texts += 1;
             }
+            has_summaries |= family.metric_type == MetricType::Summary;
             let is_number = matches!(family.metric_type, MetricType::Gauge | MetricType::Untyped);
             let rule = || {
-                self.gauges
-                    .iter()
-                    .find(|rule| rule.names.matches(family.name))
+                let name = raw_name(&family.name);
+                self.gauges.iter().find(|rule| rule.names.matches(&name))
             };
             match is_number.then(rule).flatten() {
                 Some(rule) if family.metric_type == MetricType::Gauge => family.mode = rule.mode,
@@ -152,6 +202,13 @@ impl Rules {
                 }
                 _ => {}
             }
+            if self.push_times == PushTimes::Set && family.name == PUSH_TIME_NAME {
+                // Time does not go back: of series that become one, the latest push is told.
+                family.mode = GaugeMode::Max;
+            }
+        }
+        if has_summaries {
+            summaries::select(push, self.summaries);
         }
         if !self.dropped_labels.is_empty() {
             fold::drop_labels(push, &self.dropped_labels);
@@ -170,6 +227,12 @@ impl Display for Rules {
         }
         if self.help_bytes_max != usize::MAX {
             writeln!(to, "help-bytes {}", self.help_bytes_max)?;
+        }
+        if self.summaries == Summaries::Kept {
+            writeln!(to, "summaries")?;
+        }
+        if self.push_times == PushTimes::Set {
+            writeln!(to, "push-times")?;
         }
         match self.ages {
             Ages::Kept => writeln!(to, "ages"),
@@ -191,6 +254,8 @@ impl FromStr for Rules {
             gauges: Vec::new(),
             dropped_labels: Vec::new(),
             help_bytes_max: usize::MAX,
+            summaries: Summaries::Discarded,
+            push_times: PushTimes::NotSet,
             ages: Ages::NotKept,
         };
         for line in lines {
@@ -214,6 +279,10 @@ impl Rules {
             self.dropped_labels.push(names.parse().ok()?);
         } else if let Some(bytes) = line.strip_prefix("help-bytes ") {
             self.help_bytes_max = bytes.parse().ok()?;
+        } else if line == "summaries" {
+            self.summaries = Summaries::Kept;
+        } else if line == "push-times" {
+            self.push_times = PushTimes::Set;
         } else if line == "ages" {
             self.ages = Ages::Kept;
         } else {

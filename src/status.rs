@@ -66,6 +66,8 @@ pub enum PushResult {
     KeyReused,
     /// There is no room for its idempotency key.
     TooManyKeys,
+    /// It shows none of the tokens.
+    Unauthorized,
     /// Its body is too long.
     TooLarge,
     /// Its body is in a format or an encoding that is not read here.
@@ -83,7 +85,7 @@ pub enum PushResult {
 }
 
 impl PushResult {
-    const ALL: [(PushResult, &str); 15] = [
+    const ALL: [(PushResult, &str); 16] = [
         (PushResult::Accepted, "accepted"),
         (PushResult::Invalid, "invalid"),
         (PushResult::Repeated, "repeated"),
@@ -92,6 +94,7 @@ impl PushResult {
         (PushResult::TooManyLabels, "too_many_labels"),
         (PushResult::KeyReused, "idempotency_key_reused"),
         (PushResult::TooManyKeys, "too_many_idempotency_keys"),
+        (PushResult::Unauthorized, "unauthorized"),
         (PushResult::TooLarge, "too_large"),
         (PushResult::Unsupported, "unsupported"),
         (PushResult::Incomplete, "incomplete"),
@@ -156,7 +159,10 @@ pub struct Status {
     skipped_infinite: AtomicU64,
     skipped_summary: AtomicU64,
     cut_help_texts: AtomicU64,
+    left_out_push_times: AtomicU64,
     expired_series: AtomicU64,
+    omitted_families: AtomicU64,
+    omitted_series: AtomicU64,
     skipped_native_histogram: AtomicU64,
     skipped_gauge_histogram: AtomicU64,
     skipped_created: AtomicU64,
@@ -191,7 +197,10 @@ impl Status {
             skipped_infinite: AtomicU64::new(0),
             skipped_summary: AtomicU64::new(0),
             cut_help_texts: AtomicU64::new(0),
+            left_out_push_times: AtomicU64::new(0),
             expired_series: AtomicU64::new(0),
+            omitted_families: AtomicU64::new(0),
+            omitted_series: AtomicU64::new(0),
             skipped_native_histogram: AtomicU64::new(0),
             skipped_gauge_histogram: AtomicU64::new(0),
             skipped_created: AtomicU64::new(0),
@@ -267,9 +276,21 @@ impl Status {
         self.cut_help_texts.fetch_add(help_texts, Relaxed);
     }
 
+    /// Counts push times that were not set for lack of room.
+    pub fn count_left_out_push_times(&self, push_times: u64) {
+        self.left_out_push_times.fetch_add(push_times, Relaxed);
+    }
+
     /// Counts series that were forgotten since they were silent.
     pub fn count_expired(&self, series: usize) {
         self.expired_series.fetch_add(series as u64, Relaxed);
+    }
+
+    /// Takes what a scrape left out whose names beyond the alphabet have underscores: families, and
+    /// series with those of these families.
+    pub fn set_scrape_omissions(&self, families: usize, series: usize) {
+        self.omitted_families.store(families as u64, Relaxed);
+        self.omitted_series.store(series as u64, Relaxed);
     }
 
     /// Counts a reset, made at this unix time in seconds.

@@ -18,6 +18,7 @@ pub enum Conflict {
     Exposed {
         name: Excerpt,
         by: Excerpt,
+        by_type: MetricType,
     },
     Exposes {
         name: Excerpt,
@@ -37,10 +38,10 @@ impl fmt::Display for Conflict {
             } => {
                 write!(to, "{name} is pushed as {pushed}, but stored as {stored}")
             }
-            Conflict::Exposed { name, by } => {
+            Conflict::Exposed { name, by, by_type } => {
                 write!(
                     to,
-                    "the name {name} is taken: the stored histogram {by} exposes it"
+                    "the name {name} is taken: the stored {by_type} {by} exposes it"
                 )
             }
             Conflict::Exposes { name, stored } => write!(
@@ -67,7 +68,7 @@ impl std::error::Error for Conflict {}
 /// gauge, in both directions, as long as no counter is or becomes negative by it.
 pub(super) fn check_types(pushed: &PushedFamily<'_>, stored: &Family) -> Result<(), Conflict> {
     use MetricType::{Counter, Gauge, Summary, Untyped};
-    let name = || Excerpt::of(pushed.name);
+    let name = || Excerpt::of(&*pushed.name);
     match (pushed.metric_type, stored.metric_type) {
         (Untyped, Counter) if pushed.has_negative => Err(Conflict::NegativeCounter(name())),
         (Counter, Untyped) if stored.totals.negative_sums > 0 => {

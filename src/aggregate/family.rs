@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::sorted::Sorted;
 use crate::metric::{
     Bucket, GaugeMode, LabelSet, MetricType, Push, PushedFamily, PushedHistogram, PushedNumber,
-    SERIES_BESIDE_BUCKETS, UpperBound, add,
+    SERIES_BESIDE_BUCKETS, UpperBound, add, has_quoted_label, is_plain_metric_name,
 };
 
 /// One stored metric family; it has at least one series.
@@ -27,15 +27,15 @@ pub struct Family {
 pub enum Series {
     /// Of a counter, gauge or untyped family.
     Numbers(Arc<Sorted<f64>>),
-    /// Of a histogram.
+    /// Of a histogram, or of a summary: its quantiles are not kept, and it has no buckets.
     Histograms(Arc<Sorted<Histogram>>),
 }
 
 /// The sums of one histogram.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Histogram {
-    /// Sorted, without duplicates, ending in `+Inf`. Histograms of a family share them as long as
-    /// they are the same.
+    /// Sorted, without duplicates, ending in `+Inf`; of a summary, none. Histograms of a family
+    /// share them as long as they are the same.
     pub upper_bounds: Arc<[UpperBound]>,
     /// The observations in the bucket of each bound.
     pub counts: Box<[f64]>,
@@ -52,6 +52,9 @@ pub struct Totals {
     pub series: usize,
     /// How many of the sums are below zero. As long as there are any, the family is no counter.
     pub negative_sums: usize,
+    /// How many names are beyond their alphabets: the family's own one, and label sets with such
+    /// a label.
+    pub quoted_names: usize,
     /// How pushed numbers are merged into the sums.
     pub mode: GaugeMode,
     /// Those of the histogram that was last given others.
@@ -61,7 +64,7 @@ pub struct Totals {
 impl Family {
     /// A family without series.
     pub(super) fn new(pushed: &PushedFamily<'_>, number: u64) -> Family {
-        let family = Family::empty(pushed.metric_type, pushed.mode, number);
+        let family = Family::empty(&pushed.name, pushed.metric_type, pushed.mode, number);
         Family {
             help: pushed.help.as_ref().into(),
             ..family
@@ -69,17 +72,23 @@ impl Family {
     }
 
     /// The same, without a HELP text.
-    pub(super) fn empty(metric_type: MetricType, mode: GaugeMode, number: u64) -> Family {
+    pub(super) fn empty(
+        name: &str,
+        metric_type: MetricType,
+        mode: GaugeMode,
+        number: u64,
+    ) -> Family {
         Family {
             metric_type,
             help: Arc::default(),
             series: match metric_type {
-                MetricType::Histogram => Series::Histograms(Arc::default()),
+                MetricType::Histogram | MetricType::Summary => Series::Histograms(Arc::default()),
                 _ => Series::Numbers(Arc::default()),
             },
             number,
             totals: Totals {
                 mode,
+                quoted_names: usize::from(!is_plain_metric_name(name)),
                 ..Totals::default()
             },
         }
@@ -87,6 +96,18 @@ impl Family {
 }
 
 impl Family {
+    /// True if its name, or the name of a label of one of its series, is beyond the alphabet.
+    #[must_use]
+    pub fn has_quoted_names(&self) -> bool {
+        self.totals.quoted_names > 0
+    }
+
+    /// Time series as Prometheus counts them.
+    #[must_use]
+    pub fn series_count(&self) -> usize {
+        self.totals.series
+    }
+
     /// True if nothing of the family was changed between these two states of it.
     pub(super) fn is_same(&self, other: &Family) -> bool {
         self.series.is_same(&other.series)
@@ -208,6 +229,7 @@ impl<'a> Increment<'a> for PushedNumber<'a> {
 
     fn first(&self, _push: &Push<'_>, totals: &mut Totals) -> f64 {
         totals.series += 1;
+        totals.add_names(self.labels.as_str());
         // Adding to zero leaves no negative zero.
         let first = 0.0 + self.value;
         totals.negative_sums += usize::from(first < 0.0);
@@ -266,6 +288,7 @@ impl<'a> Increment<'a> for PushedHistogram<'a> {
     fn first(&self, push: &Push<'_>, totals: &mut Totals) -> Histogram {
         let buckets = push.buckets(self);
         totals.series += buckets.len() + SERIES_BESIDE_BUCKETS;
+        totals.add_names(self.labels.as_str());
         Histogram {
             upper_bounds: totals.shared(buckets),
             counts: buckets.iter().map(|bucket| bucket.count).collect(),
@@ -311,6 +334,16 @@ impl Totals {
     pub(super) fn subtract(&mut self, sum: &impl Sum) {
         self.series -= sum.series();
         self.negative_sums -= usize::from(sum.is_negative());
+    }
+
+    /// Counts the names of a label set that is new.
+    pub(super) fn add_names(&mut self, labels: &str) {
+        self.quoted_names += usize::from(has_quoted_label(labels));
+    }
+
+    /// Counts those of a label set that goes.
+    pub(super) fn subtract_names(&mut self, labels: &str) {
+        self.quoted_names -= usize::from(has_quoted_label(labels));
     }
 
     /// The bounds of these buckets, the last such ones once more if they are the same.

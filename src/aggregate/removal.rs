@@ -222,7 +222,7 @@ impl Kept {
         now: &Family,
         selected: Selected<'_>,
     ) -> usize {
-        let mut absent = Family::empty(now.metric_type, now.totals.mode, now.number);
+        let mut absent = Family::empty(name, now.metric_type, now.totals.mode, now.number);
         let family = match place {
             Some(place) => self.families.at_mut(place),
             None => &mut absent,
@@ -322,6 +322,7 @@ impl Follower<'_> {
                 match kept.put(labels, sum.clone(), second, &mut near) {
                     Put::Replaced(sum) => self.totals.subtract(&sum),
                     Put::Inserted(inserted) => {
+                        self.totals.add_names(labels);
                         self.index.note(kept, KeyedHash::of(labels), &inserted);
                     }
                 }
@@ -367,6 +368,7 @@ fn without_selected(
         let kept = sums.rebuild(|labels, sum, second| {
             if is_selected(labels, second) {
                 totals.subtract(sum);
+                totals.subtract_names(labels);
                 return Verdict::Goes;
             }
             Verdict::Stays

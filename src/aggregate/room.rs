@@ -64,6 +64,9 @@ impl Aggregate {
         located: &Located,
     ) -> usize {
         let new = |(increment, place): (&I, &Option<_>)| {
+            if checked.is_discarded(increment.family()) {
+                return 0;
+            }
             let family = checked.families[increment.family()].map(|place| self.families.at(place));
             let sums = family.and_then(|family| I::sums(&family.series));
             let sum = sums.and_then(|sums| Some(sums.at((*place)?)));

@@ -11,7 +11,7 @@ pub enum Selection {
     /// Those that carry all of these labels, each by its name and its value, which is escaped as in
     /// a label set. As everywhere, a label of empty value is one that is not there.
     Labels(Vec<(String, String)>),
-    /// Those of the family of this name.
+    /// Those of the family of this name, which is escaped as that of a pushed family is.
     Family(String),
 }
 

@@ -146,7 +146,8 @@ impl<T> Sorted<T> {
     }
 
     /// The value of a text, if it is there.
-    pub(super) fn get(&self, key: &str) -> Option<&T> {
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&T> {
         Some(self.at(self.find(key)?))
     }
 

@@ -24,6 +24,12 @@ impl View {
         self.families.iter()
     }
 
+    /// The family of a name, if there is one.
+    #[must_use]
+    pub fn family(&self, name: &str) -> Option<&Family> {
+        self.families.get(name)
+    }
+
     /// The families from a position on; see [`Sorted::visit_from`].
     pub fn visit_families_from(
         &self,

@@ -1,7 +1,5 @@
 //! The table of all flags, and the help text made from it.
 
-use std::fmt::Write;
-
 /// A flag as the help text shows it.
 pub struct Flag {
     /// Without its dash.
@@ -20,7 +18,7 @@ pub const FLAGS: &[Flag] = &[
         name: "listen",
         value: "ADDRESS",
         default: ":9091",
-        help: "where to listen: HOST:PORT, or :PORT for all addresses, IPv6 and IPv4",
+        help: "where to listen: HOST:PORT, :PORT for all addresses, or unix:PATH; may be repeated",
     },
     Flag {
         name: "crontab",
@@ -47,6 +45,18 @@ pub const FLAGS: &[Flag] = &[
         help: "keep pushes and resets in this file, so that the sums outlive the process",
     },
     Flag {
+        name: "push-token-file",
+        value: "FILE",
+        default: "",
+        help: "a push must show a token of this file, one a line (else 401); read again on change",
+    },
+    Flag {
+        name: "scrape-token-file",
+        value: "FILE",
+        default: "",
+        help: "the same for scrapes, /, /-/metrics, /api/v1/*, DELETE: all but pushes and health",
+    },
+    Flag {
         name: "gauge",
         value: "NAME=MODE",
         default: "",
@@ -57,6 +67,18 @@ pub const FLAGS: &[Flag] = &[
         value: "NAME",
         default: "",
         help: "drop this label before series are merged; * at an end; may be repeated",
+    },
+    Flag {
+        name: "keep-summaries",
+        value: "",
+        default: "",
+        help: "add up _sum and _count of summaries, which are discarded otherwise",
+    },
+    Flag {
+        name: "push-times",
+        value: "",
+        default: "",
+        help: "set push_time_seconds, with the labels of its path, at each push",
     },
     Flag {
         name: "expire-after",
@@ -80,12 +102,12 @@ pub const FLAGS: &[Flag] = &[
         name: "cors",
         value: "ORIGINS",
         default: "*",
-        help: "whose pages may see responses to pushes: *, or origins with commas; empty for none",
+        help: "whose pages may see responses to pushes: *, none, or origins with commas",
     },
     Flag {
         name: "max-body-bytes",
         value: "BYTES",
-        default: "16777216",
+        default: "16M",
         help: "the longest body of a push; a longer one is refused with 413",
     },
     Flag {
@@ -158,7 +180,7 @@ pub const FLAGS: &[Flag] = &[
         name: "check",
         value: "",
         default: "",
-        help: "say ok if the flags and the journal's format are right, or what is not, and exit",
+        help: "say ok, or what is wrong with the flags and the files that they name, and exit",
     },
     Flag {
         name: "probe",
@@ -180,14 +202,34 @@ pub const FLAGS: &[Flag] = &[
     },
 ];
 
+/// What the help text says before and behind the table.
+const USAGE: &str = "\
+Adds up pushed Prometheus metrics until the next scheduled reset; Prometheus scrapes the sums at
+/metrics.
+
+Usage: prometheus-aggregation-gateway [-FLAG VALUE | -FLAG=VALUE]...
+
+";
+const NOTATION: &str = "
+Flags have one dash or two. BYTES: 65536, 64K, 16MiB (powers of 1024). NUMBER: 5000, 1e6.
+DURATION: 90s, 2m, 1h30m, 1d, or a number of seconds.
+
+Each setting can come from the environment as well, PAG_LISTEN for -listen; the flag overrides it.
+Where a flag may be repeated, commas or line feeds stand between values there; where it takes none,
+the variable is true or false.
+";
+
+/// The help text does not get wider, in characters.
+const COLUMNS_MAX: usize = 100;
+
 /// The help text.
 #[must_use]
 pub fn help() -> String {
-    let mut text = String::from(
-        "Adds up pushed Prometheus metrics until the next scheduled reset; Prometheus scrapes the \
-         sums at /metrics.\n\nUsage: prometheus-aggregation-gateway [-FLAG VALUE | -FLAG=VALUE]...\
-         \n\n",
-    );
+    let widths = FLAGS
+        .iter()
+        .map(|flag| flag.name.len() + flag.value.len() + "  - ".len());
+    let indent = widths.max().unwrap_or(0) + "  ".len();
+    let mut text = USAGE.to_owned();
     for Flag {
         name,
         value,
@@ -195,12 +237,26 @@ pub fn help() -> String {
         help,
     } in FLAGS
     {
-        let flag = format!("-{name} {value}");
+        let mut line = format!("{:<indent$}", format!("  -{name} {value}"));
         let default = match *default {
             "" => String::new(),
-            default => format!(" (default {default})"),
+            default => format!("(default {default})"),
         };
-        writeln!(text, "  {flag:<22} {help}{default}").expect("a String takes what is written");
+        for word in help
+            .split(' ')
+            .chain([&*default])
+            .filter(|word| !word.is_empty())
+        {
+            if line.len() + word.len() > COLUMNS_MAX {
+                text += line.trim_end();
+                text.push('\n');
+                line = " ".repeat(indent);
+            }
+            line += word;
+            line.push(' ');
+        }
+        text += line.trim_end();
+        text.push('\n');
     }
-    text
+    text + NOTATION
 }

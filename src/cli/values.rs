@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::duration::whole_seconds;
+use crate::duration::{DurationFault, flag_seconds};
 use crate::excerpt::Excerpt;
 use crate::metric::GaugeMode;
 use crate::rules::{GaugeRule, NamePattern, PatternError};
@@ -15,8 +15,14 @@ const SILENCE_MIN: Duration = Duration::from_secs(10);
 /// More threads than that are of no use, and often not to be had.
 const WORKERS_MAX: usize = 1024;
 
+/// The same as nothing, where nothing counts as not given.
+const NO_ORIGIN: &str = "none";
+
 /// Nothing, a star, or origins (RFC 6454 section 6.2) with commas or blanks between them.
 pub fn cors(origins: &str) -> Result<Vec<String>, String> {
+    if origins == NO_ORIGIN {
+        return Ok(Vec::new());
+    }
     let is_separator = |character: char| character == ',' || character == ' ';
     let listed = origins
         .split(is_separator)
@@ -26,7 +32,9 @@ pub fn cors(origins: &str) -> Result<Vec<String>, String> {
     let has_star = listed.iter().any(|origin| origin == "*");
     if !listed.iter().all(is_visible) || (has_star && listed.len() > 1) {
         let found = Excerpt::of(origins);
-        return Err(format!("expected * or an origin, found {found}"));
+        return Err(format!(
+            "expected *, none or origins such as https://example.org, found {found}"
+        ));
     }
     Ok(listed)
 }
@@ -47,15 +55,62 @@ pub fn file(path: &str) -> Result<PathBuf, String> {
     }
 }
 
+/// Digits, or digits, `e` and the number of zeros behind them.
 pub fn number(text: &str) -> Result<NonZeroUsize, String> {
-    let found = Excerpt::of(text);
-    text.parse()
-        .map_err(|_| format!("expected a whole number from 1, found {found}"))
+    let number = whole_number(text).and_then(NonZeroUsize::new);
+    number.ok_or_else(|| {
+        let found = Excerpt::of(text);
+        format!("expected a whole number from 1, such as 5000 or 1e6, found {found}")
+    })
 }
 
+fn whole_number(text: &str) -> Option<usize> {
+    let digits = |text: &str| {
+        let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| text.parse().ok()).flatten()
+    };
+    match text.split_once(['e', 'E']) {
+        None => digits(text),
+        Some((number, zeros)) => {
+            let zeros = digits(zeros).and_then(|zeros| u32::try_from(zeros).ok())?;
+            digits(number)?.checked_mul(10_usize.checked_pow(zeros)?)
+        }
+    }
+}
+
+/// A number of bytes, or one with a unit. Units are powers of 1024, as those of systemd and nginx,
+/// in upper or lower case: `64K`, `64Ki`, `64KB` and `64KiB` are the same.
+pub fn size(text: &str) -> Result<NonZeroUsize, String> {
+    let bytes = bytes(&text.to_ascii_lowercase()).and_then(NonZeroUsize::new);
+    bytes.ok_or_else(|| {
+        let found = Excerpt::of(text);
+        format!("expected a size in bytes such as 65536, 64K or 16MiB, found {found}")
+    })
+}
+
+fn bytes(text: &str) -> Option<usize> {
+    let is_unit = |letter: char| "kmgtb".contains(letter);
+    let (number, unit) = text.split_at(text.find(is_unit).unwrap_or(text.len()));
+    let bits = match unit {
+        "" | "b" => 0,
+        "k" | "ki" | "kb" | "kib" => 10,
+        "m" | "mi" | "mb" | "mib" => 20,
+        "g" | "gi" | "gb" | "gib" => 30,
+        "t" | "ti" | "tb" | "tib" => 40,
+        _ => return None,
+    };
+    whole_number(number)?.checked_mul(1_usize.checked_shl(bits)?)
+}
+
+/// A duration of flags: with units, or a number of seconds.
 pub fn timeout(text: &str) -> Result<Duration, String> {
-    let timeout = whole_seconds(text).map(Duration::from_secs);
-    timeout.map_err(|fault| format!("{}: {fault}", Excerpt::of(text)))
+    let expected = |what| format!("expected {what}, found {}", Excerpt::of(text));
+    let seconds = flag_seconds(text).map_err(|fault| match fault {
+        DurationFault::NotDuration => expected("a duration such as 90s, 2m, 1h30m, 1d or 90"),
+        DurationFault::TooShort => expected("a duration of at least 1s"),
+        DurationFault::TooLong => expected("a duration of at most 106751d"),
+    })?;
+    Ok(Duration::from_secs(seconds))
 }
 
 pub fn workers(text: &str) -> Result<NonZeroUsize, String> {

@@ -10,6 +10,7 @@ use super::{Gateway, NotKept, Writers, seconds};
 use crate::aggregate::{Removal, Selection, Size};
 use crate::grouping_key::{GroupingKey, GroupingKeyError};
 use crate::journal::{Framed, Record};
+use crate::metric::escaped_name;
 use crate::rules::Ages;
 
 /// Catch-up passes before pushes block for the last one.
@@ -77,13 +78,13 @@ impl Gateway {
         removed.map_err(DeleteError::NotKept)
     }
 
-    /// Forgets the family of this name, at this time in unix milliseconds, and gives how much that
-    /// was.
+    /// Forgets the family of this name, which is not escaped, at this time in unix milliseconds.
+    /// Gives how much that was.
     ///
     /// # Errors
     /// Nothing is forgotten when that cannot be kept.
     pub fn delete_family(&self, time_millis: u64, name: &str) -> Result<Size, NotKept> {
-        let selection = Selection::Family(name.to_owned());
+        let selection = Selection::Family(escaped_name(name).into_owned());
         self.remove(time_millis, selection, Record::DeleteFamily { name })
     }
 

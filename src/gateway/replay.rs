@@ -8,14 +8,15 @@ use crate::grouping_key::GroupingKey;
 use crate::idempotency::{Keys, KnownKey};
 use crate::journal::{KeyRecord, PushRecord, Record};
 use crate::label_limits::LabelLimits;
-use crate::metric::Push;
+use crate::metric::{Push, escaped_name};
 use crate::parse::{Arena, Format, parse_in, parse_snapshot};
 use crate::render::render_pieces;
-use crate::rules::{Rules, RulesError};
+use crate::rules::{PUSH_TIME_NAME, Rules, RulesError};
 use crate::stable_hash::HashKey;
 
 use super::keeping::SNAPSHOT_RECORD_BYTES;
 use super::keys::read_keys;
+use super::push_time::PushTime;
 use super::seconds;
 
 /// What was replayed so far.
@@ -92,7 +93,7 @@ impl Replay {
                     let hash = self.hash_key.hash(&[key]);
                     self.keys.note(KnownKey { hash, fingerprint }, time_millis);
                 }
-                merge(&mut self.aggregate, rules, &push, second)
+                merge(&mut self.aggregate, rules, &push, time_millis)
             }
             Record::HashKey { key } => {
                 self.hash_key = HashKey::from_bytes(key);
@@ -125,7 +126,7 @@ impl Replay {
                 Ok(())
             }
             Record::DeleteFamily { name } => {
-                self.remove(Selection::Family(name.to_owned()));
+                self.remove(Selection::Family(escaped_name(name).into_owned()));
                 Ok(())
             }
             _ => Err("the record is of a feature that this version has not".to_owned()),
@@ -157,7 +158,14 @@ impl Replay {
     ///
     /// # Errors
     /// One line that says what cannot be merged by them.
-    pub fn finish(self, rules: &Rules) -> Result<Replayed, String> {
+    pub fn finish(mut self, rules: &Rules) -> Result<Replayed, String> {
+        if let Some(of_file) = &self.rules
+            && of_file.push_times() != rules.push_times()
+        {
+            // Times that no push sets any more would look like silence, and a gauge that was pushed
+            // by that name is none of these times.
+            self.remove(Selection::Family(PUSH_TIME_NAME.to_owned()));
+        }
         let replayed = Replayed {
             aggregate: self.aggregate,
             keys: self.keys,
@@ -192,12 +200,12 @@ fn known_format(code: u8) -> Result<Format, String> {
     Format::from_code(code).ok_or_else(unknown)
 }
 
-/// Merges a push of this second, in unix seconds.
+/// Merges a push of this time, in unix milliseconds.
 fn merge(
     aggregate: &mut Aggregate,
     rules: &Rules,
     record: &PushRecord<'_>,
-    second: u32,
+    time_millis: u64,
 ) -> Result<(), String> {
     let key = GroupingKey::from_path(record.labels).map_err(|error| error.to_string())?;
     // What was acknowledged is kept, whatever the limits are now.
@@ -210,7 +218,14 @@ fn merge(
         LabelLimits::NONE,
     )
     .map_err(|error| error.to_string())?;
-    apply(aggregate, rules, push, second)
+    apply(aggregate, rules, push, seconds(time_millis))?;
+    match PushTime::of(rules, &key) {
+        Some(push_time) if !record.is_time_left_out => {
+            push_time.set(aggregate, rules, time_millis);
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// Merges a part of a snapshot of this second, in unix seconds. It has been through the rules

@@ -3,14 +3,15 @@
 //! Invariant: an idle connection owns no buffer. One request is under way at a time; what the
 //! client sends behind it stays in the kernel, but for what came in the same read.
 
-use std::io::{ErrorKind, Write};
-use std::net::{IpAddr, TcpStream};
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, recv};
+use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 
 use super::chunked::Chunked;
 use super::exchange::{PIECE_BYTES, Scrape};
+use super::exposition::Exposition;
 use super::pace::Pace;
 use super::response::Client;
 use crate::status::Handler;
@@ -79,7 +80,10 @@ pub enum Phase {
         bytes: usize,
     },
     /// A scrape waits for a view.
-    ScrapeQueued,
+    ScrapeQueued {
+        /// The form that it asks for.
+        exposition: Exposition,
+    },
     /// A worker has it.
     InFlight {
         /// What it takes of memory, perhaps: its body is freed when it has been merged.
@@ -143,7 +147,7 @@ pub enum StreamFraming {
 #[allow(clippy::struct_excessive_bools)] // each is a fact of its own, in whatever phase
 pub struct Connection {
     /// Never blocks.
-    pub socket: TcpStream,
+    pub socket: OwnedFd,
     /// Where it comes from.
     pub peer: IpAddr,
     /// See [`Token`].
@@ -182,7 +186,7 @@ pub struct Connection {
 
 impl Connection {
     /// A new one.
-    pub fn new(socket: TcpStream, peer: IpAddr, generation: u32) -> Connection {
+    pub fn new(socket: OwnedFd, peer: IpAddr, generation: u32) -> Connection {
         Connection {
             socket,
             peer,
@@ -240,10 +244,10 @@ impl Connection {
     pub fn write(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
         while self.output.is_empty() && !rest.is_empty() && !self.is_gone {
-            match (&self.socket).write(rest) {
+            match send(&self.socket, rest, SendFlags::NOSIGNAL) {
                 Ok(length) => rest = &rest[length..],
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(Errno::AGAIN) => break,
+                Err(Errno::INTR) => {}
                 Err(_) => self.is_gone = true,
             }
         }
@@ -260,15 +264,15 @@ impl Connection {
                 (self.output, self.written) = (Vec::new(), 0);
                 return true;
             }
-            match (&self.socket).write(rest) {
+            match send(&self.socket, rest, SendFlags::NOSIGNAL) {
                 Ok(bytes) => {
                     self.written += bytes;
                     if let Phase::Streaming(stream) = &mut self.phase {
                         stream.pace.count(bytes);
                     }
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(Errno::AGAIN) => return false,
+                Err(Errno::INTR) => {}
                 Err(_) => self.is_gone = true,
             }
         }
@@ -299,6 +303,6 @@ impl Connection {
     /// Says that nothing more will be written.
     pub fn end_output(&mut self) {
         // It may be closed already.
-        let _ = self.socket.shutdown(std::net::Shutdown::Write);
+        let _ = shutdown(&self.socket, Shutdown::Write);
     }
 }

@@ -3,8 +3,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::exposition::Exposition;
 use crate::aggregate::View;
-use crate::render::Cursor;
+use crate::render::{Cursor, NameStyle, Omissions};
 
 /// The field of a request with the number of its slot.
 pub const EXCHANGE: &str = "Exchange";
@@ -29,11 +30,42 @@ pub enum Exchange {
 #[derive(Debug)]
 pub struct Scrape {
     /// What is scraped; several scrapes share it. Whoever renders first takes it.
-    pub view: Arc<OnceLock<View>>,
+    pub view: Arc<OnceLock<ScrapedView>>,
+    /// The form in which it is.
+    pub exposition: Exposition,
     /// Where to go on; none at the end.
     pub cursor: Option<Cursor>,
     /// The last piece that was rendered, after the room for the head of a chunk.
     pub piece: Vec<u8>,
+}
+
+/// A view, and what all its scrapes with underscores leave out.
+#[derive(Debug)]
+pub struct ScrapedView {
+    /// What is scraped.
+    pub view: View,
+    omissions: OnceLock<Omissions>,
+}
+
+impl ScrapedView {
+    /// Of this view.
+    pub fn new(view: View) -> ScrapedView {
+        ScrapedView {
+            view,
+            omissions: OnceLock::new(),
+        }
+    }
+
+    /// How names are written in an exposition.
+    pub fn name_style(&self, exposition: Exposition) -> NameStyle<'_> {
+        match exposition {
+            Exposition::QuotedText => NameStyle::Quoted,
+            Exposition::Text => {
+                let omissions = || Omissions::of(&self.view);
+                NameStyle::Underscores(self.omissions.get_or_init(omissions))
+            }
+        }
+    }
 }
 
 /// The table.
@@ -46,7 +78,7 @@ struct Slots {
     free: Vec<usize>,
     /// Views that nobody reads any more: freeing one may take milliseconds, which the thread of the
     /// gate has not.
-    discarded: Vec<Arc<OnceLock<View>>>,
+    discarded: Vec<Arc<OnceLock<ScrapedView>>>,
 }
 
 impl Exchanges {
@@ -82,7 +114,7 @@ impl Exchanges {
     }
 
     /// Leaves a view to be freed by a worker.
-    pub fn discard(&self, view: Arc<OnceLock<View>>) {
+    pub fn discard(&self, view: Arc<OnceLock<ScrapedView>>) {
         self.slots().discarded.push(view);
     }
 

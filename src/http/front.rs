@@ -2,7 +2,6 @@
 //! well.
 
 use std::io;
-use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -12,11 +11,13 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::ioctl_fionbio;
 
 use super::control::{Command, Extent, Pulse};
 use super::gate::{Gate, GateEnd};
 use super::held::Held;
 use super::{Log, Site};
+use crate::listen::Listener;
 
 /// A gate in a thread of its own.
 #[derive(Debug)]
@@ -31,27 +32,30 @@ pub struct Front {
 }
 
 impl Front {
-    /// Serves the clients of a listening socket, and goes on with connections that another gate has
+    /// Serves the clients of listening sockets, and goes on with connections that another gate has
     /// let go of.
     ///
     /// # Errors
     /// When there is no thread, no descriptor or no folder to be had for it.
     pub fn start(
-        listener: &TcpListener,
+        listeners: &[Listener],
         held: Vec<Held>,
         extent: Extent,
         site: &Arc<Site>,
         log: Log,
     ) -> io::Result<Front> {
-        let listener = listener.try_clone()?;
-        listener.set_nonblocking(true)?;
+        let listeners = listeners.iter().map(Listener::try_clone);
+        let listeners = listeners.collect::<io::Result<Vec<_>>>()?;
+        for listener in &listeners {
+            ioctl_fionbio(listener, true)?;
+        }
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let (commands, receiver) = channel();
         let pulse = Arc::new(Pulse::default());
         let (life, far_life) = UnixStream::pair()?;
         let started = Instant::now();
         let mut gate = Gate::new(
-            listener,
+            listeners,
             Arc::clone(site),
             extent,
             log,
@@ -115,7 +119,7 @@ pub fn pack(held: Vec<Held>) -> (Vec<u8>, Vec<OwnedFd>) {
     let (mut states, mut sockets) = (Vec::new(), Vec::new());
     for connection in held {
         states.push(connection.state);
-        sockets.push(connection.socket.into());
+        sockets.push(connection.socket);
     }
     (super::held::encode(&states), sockets)
 }
@@ -126,8 +130,7 @@ pub fn unpack(bytes: &[u8], sockets: Vec<OwnedFd>) -> Vec<Held> {
     let states = super::held::decode(bytes);
     // Nobody may get what is another one's.
     let states = states.filter(|states| states.len() == sockets.len());
-    let sockets = sockets.into_iter().map(TcpStream::from);
-    let pairs = sockets.zip(states.unwrap_or_default());
+    let pairs = sockets.into_iter().zip(states.unwrap_or_default());
     pairs
         .map(|(socket, state)| Held::new(socket, state))
         .collect()

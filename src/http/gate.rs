@@ -1,4 +1,4 @@
-//! The gate: one thread that owns the listening socket and all connections of clients.
+//! The gate: one thread that owns the listening sockets and all connections of clients.
 //!
 //! It reads each request whole, under deadlines and limits, has it answered by a worker, and gives
 //! the response to the client at the client's pace: so no worker ever waits for a client. All that
@@ -23,7 +23,6 @@ mod timeouts;
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -43,6 +42,7 @@ use super::held::Held;
 use super::pace::STEP_MS;
 use super::response::cross_origin_fields;
 use super::{Log, Site};
+use crate::listen::Listener;
 use crate::status::{CloseReason, ConnectionState, PushResult, Resource};
 use accept::ACCEPTED_AT_ONCE;
 use memory::Memory;
@@ -65,13 +65,13 @@ const SELF_CHECK_MS: u64 = 2_000;
 /// No deadline.
 const NEVER: u64 = u64::MAX;
 
-/// The kernel's data of events of the listener and of the bell.
-const OF_LISTENER: u64 = u64::MAX;
-const OF_BELL: u64 = u64::MAX - 1;
+/// The kernel's data of events of the bell.
+const OF_BELL: u64 = u64::MAX;
 
-/// The generation of channels; their number is in the place of a connection's.
+/// The generations of channels and of listeners; their number is in the place of a connection's.
 const CHANNEL_GENERATION: u32 = u32::MAX - 1;
-const GENERATION_MAX: u32 = CHANNEL_GENERATION - 1;
+const LISTENER_GENERATION: u32 = u32::MAX - 2;
+const GENERATION_MAX: u32 = LISTENER_GENERATION - 1;
 
 /// What the gate does about new requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +92,7 @@ pub struct Gate {
     exchanges: Arc<Exchanges>,
     backend: Backend,
     epoll: OwnedFd,
-    listener: TcpListener,
+    listeners: Vec<Listener>,
     commands: Receiver<Command>,
     pulse: Arc<Pulse>,
     timeouts_ms: Timeouts,
@@ -142,12 +142,12 @@ const SAME_ORIGIN: u16 = 0;
 const UNLISTED_ORIGIN: u16 = 1;
 
 impl Gate {
-    /// A gate that serves the clients of a listening socket, which must not block.
+    /// A gate that serves the clients of listening sockets, which must not block.
     ///
     /// # Errors
     /// When the backend cannot be started.
     pub fn new(
-        listener: TcpListener,
+        listeners: Vec<Listener>,
         site: Arc<Site>,
         extent: Extent,
         log: Log,
@@ -158,12 +158,6 @@ impl Gate {
         let exchanges = Arc::new(Exchanges::default());
         let backend = Backend::start(&site, &exchanges, extent.workers)?;
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        epoll::add(
-            &epoll,
-            &listener,
-            EventData::new_u64(OF_LISTENER),
-            EventFlags::IN,
-        )?;
         epoll::add(
             &epoll,
             bell,
@@ -179,7 +173,7 @@ impl Gate {
             exchanges,
             backend,
             epoll,
-            listener,
+            listeners,
             commands,
             pulse,
             timeouts_ms: Timeouts::of(&site.deadlines),
@@ -209,6 +203,7 @@ impl Gate {
             extent,
             log,
         };
+        gate.add_listeners()?;
         gate.watch_channels()?;
         Ok(gate)
     }
@@ -287,9 +282,11 @@ impl Gate {
         let (data, flags) = (event.data.u64(), event.flags);
         let token = Token::from_u64(data);
         match data {
-            OF_LISTENER => self.accept(ACCEPTED_AT_ONCE),
             // What it rings for is looked at in each turn.
             OF_BELL => {}
+            _ if token.generation == LISTENER_GENERATION => {
+                self.accept(token.index, ACCEPTED_AT_ONCE);
+            }
             _ if token.generation == CHANNEL_GENERATION => self.read_channel(token.index)?,
             _ => self.on_client(token, flags),
         }
@@ -307,7 +304,10 @@ impl Gate {
             connection.is_gone = true;
             let is_for_client = matches!(
                 connection.phase,
-                Phase::ScrapeQueued | Phase::Responding | Phase::Streaming(_) | Phase::Lingering
+                Phase::ScrapeQueued { .. }
+                    | Phase::Responding
+                    | Phase::Streaming(_)
+                    | Phase::Lingering
             );
             if is_for_client {
                 return self.close(token, CloseReason::Client);
@@ -423,7 +423,7 @@ impl Gate {
         }
         if self.now_ms >= self.accept_again_ms {
             self.accept_again_ms = NEVER;
-            self.watch_listener(EventFlags::IN);
+            self.watch_listeners(EventFlags::IN);
         }
         if self.now_ms >= self.next_self_check_ms {
             self.next_self_check_ms = self.now_ms + SELF_CHECK_MS;
@@ -452,7 +452,7 @@ impl Gate {
                 let answer = Answer::refusal(408, line);
                 self.refuse(token, answer, PushResult::TooSlow, CloseReason::Body);
             }
-            Phase::ScrapeQueued => self.refuse_scrape(token),
+            Phase::ScrapeQueued { .. } => self.refuse_scrape(token),
             Phase::Streaming(_) | Phase::Responding => self.close(token, CloseReason::Answer),
             Phase::Lingering => self.close(token, CloseReason::Done),
             // These wait for a worker, not for the client.
@@ -484,7 +484,7 @@ fn state(phase: &Phase) -> ConnectionState {
         Phase::Idle => ConnectionState::Idle,
         Phase::Head => ConnectionState::Head,
         Phase::Body(_) => ConnectionState::Body,
-        Phase::Queued { .. } | Phase::ScrapeQueued => ConnectionState::Queued,
+        Phase::Queued { .. } | Phase::ScrapeQueued { .. } => ConnectionState::Queued,
         Phase::InFlight { .. } => ConnectionState::InFlight,
         Phase::Streaming(_) | Phase::Responding => ConnectionState::Responding,
         Phase::Lingering => ConnectionState::Lingering,

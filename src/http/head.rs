@@ -16,6 +16,7 @@ use std::fmt::{self, Display, Formatter};
 use std::mem::MaybeUninit;
 
 use crate::excerpt::Excerpt;
+use crate::tokens::Credentials;
 
 /// A longer head is refused with 431.
 pub const HEAD_BYTES_MAX: usize = 32 << 10;
@@ -81,8 +82,12 @@ pub struct Head<'a> {
     pub expectation: Expectation,
     /// The value of each field of [`PASSED_ON`], in that order.
     pub passed_on: [Option<&'a [u8]>; PASSED_ON.len()],
+    /// The first `Accept` field.
+    pub accept: Option<&'a [u8]>,
     /// Of the page that sends the request (Fetch standard, section 3.2).
     pub origin: Option<&'a [u8]>,
+    /// Of whoever sends it (RFC 9110 section 11.6.2). Only the gate sees them.
+    pub credentials: Credentials<'a>,
     /// Length of the head with its empty lines.
     pub bytes: usize,
 }
@@ -335,7 +340,9 @@ struct Fields<'a> {
     keeps_alive: bool,
     expects_continue: bool,
     passed_on: [Option<&'a [u8]>; PASSED_ON.len()],
+    accept: Option<&'a [u8]>,
     origin: Option<&'a [u8]>,
+    credentials: Credentials<'a>,
 }
 
 impl<'a> Fields<'a> {
@@ -349,6 +356,7 @@ impl<'a> Fields<'a> {
                 }
                 self.has_host = true;
             }
+            6 if is("Accept") => self.accept = self.accept.or(Some(value)),
             6 if is("Origin") => self.origin = Some(value),
             6 if is("Expect") => {
                 if !value.eq_ignore_ascii_case(b"100-continue") {
@@ -362,6 +370,12 @@ impl<'a> Fields<'a> {
                     self.closes |= option.eq_ignore_ascii_case(b"close");
                     self.keeps_alive |= option.eq_ignore_ascii_case(b"keep-alive");
                 }
+            }
+            13 if is("Authorization") => {
+                self.credentials = match self.credentials {
+                    Credentials::None => Credentials::Field(value),
+                    Credentials::Field(_) | Credentials::Several => Credentials::Several,
+                };
             }
             14 if is("Content-Length") => {
                 if self.length.is_some() {
@@ -426,7 +440,9 @@ impl<'a> Fields<'a> {
             persistence,
             expectation,
             passed_on: self.passed_on,
+            accept: self.accept,
             origin: self.origin,
+            credentials: self.credentials,
             bytes,
         })
     }

@@ -9,7 +9,12 @@
 //! input, output = length bytes                     length: u64
 //! ```
 
-use std::net::{IpAddr, Ipv4Addr, TcpStream};
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+
+use rustix::net::getpeername;
+
+use crate::listen::peer_address;
 
 /// Of the format.
 const VERSION: u32 = 1;
@@ -52,7 +57,7 @@ pub enum Stage {
 #[derive(Debug)]
 pub struct Held {
     /// Never blocks.
-    pub socket: TcpStream,
+    pub socket: OwnedFd,
     /// Where it comes from.
     pub peer: IpAddr,
     /// What there is to know of it.
@@ -62,12 +67,10 @@ pub struct Held {
 impl Held {
     /// A connection of which nothing is known but its socket.
     #[must_use]
-    pub fn new(socket: TcpStream, state: HeldState) -> Held {
-        let peer = socket.peer_addr().map(|peer| peer.ip().to_canonical());
-        let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    pub fn new(socket: OwnedFd, state: HeldState) -> Held {
         Held {
+            peer: peer_address(getpeername(&socket).ok().flatten()),
             socket,
-            peer,
             state,
         }
     }

@@ -58,6 +58,8 @@ fn merge(request: &Request, site: &Site, labels: &str, body: &[u8]) -> Result<Ou
             site.status
                 .count_merged(samples, skipped, body.len(), started.elapsed());
             site.status.count_cut_help_texts(merged.cut_help_texts);
+            let push_times = merged.left_out_push_times;
+            site.status.count_left_out_push_times(push_times);
             Ok((PushResult::Accepted, answer))
         }
     }
@@ -67,7 +69,7 @@ fn refused(refusal: Refusal) -> Outcome {
     let (result, code) = match refusal {
         _ if refusal.is_beyond_label_limits() => (PushResult::TooManyLabels, 400),
         Refusal::TooManySeries(_) => (PushResult::TooManySeries, 429),
-        Refusal::Path(_) | Refusal::Invalid(_) | Refusal::Name(_) | Refusal::Beyond(..) => {
+        Refusal::Path(_) | Refusal::Invalid(_) | Refusal::PushTimeName | Refusal::Beyond(..) => {
             (PushResult::Invalid, 400)
         }
         Refusal::Conflict(_) => (PushResult::Conflict, 400),

@@ -12,6 +12,20 @@
 /// Pushgateway's path.
 const WIPE: &str = "/api/v1/admin/wipe";
 
+/// The paths of answers about what is stored.
+const API: &str = "/api/v1/";
+
+/// Which token a request has to show, where there are token files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// Anyone may send it.
+    None,
+    /// One of those who push.
+    Push,
+    /// One of those who read, or take away, what is stored.
+    Scrape,
+}
+
 /// Where a request goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route<'a> {
@@ -84,6 +98,25 @@ impl<'a> Route<'a> {
             ("DELETE", _, Some(labels)) => Route::Delete { labels, allowed },
             ("GET" | "HEAD", Some(page), _) => page,
             _ => Route::WrongMethod { allowed },
+        }
+    }
+
+    /// Which token a request for this route needs; `target` is the request's.
+    #[must_use]
+    pub fn credential(self, target: &str) -> Credential {
+        match self {
+            Route::Push { .. } => Credential::Push,
+            Route::Delete { .. } | Route::Wipe | Route::Scrape | Route::OwnMetrics => {
+                Credential::Scrape
+            }
+            // A preflight never carries credentials (Fetch standard, section 4.8).
+            Route::Preflight | Route::Healthy | Route::Ready => Credential::None,
+            // What is not there yet is not open by accident.
+            Route::WrongMethod { .. } | Route::NotFound => match path(target) {
+                "/" => Credential::Scrape,
+                path if path.starts_with(API) => Credential::Scrape,
+                _ => Credential::None,
+            },
         }
     }
 

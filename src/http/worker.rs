@@ -9,14 +9,15 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use tiny_http::{Method, Request, Server};
 
 use super::answer::Answer;
-use super::exchange::{CHUNK_HEAD_BYTES, EXCHANGE, Exchange, Exchanges, PIECE_BYTES, Scrape};
+use super::exchange::{
+    CHUNK_HEAD_BYTES, EXCHANGE, Exchange, Exchanges, PIECE_BYTES, Scrape, ScrapedView,
+};
+use super::exposition::Exposition;
 use super::push::push;
 use super::route::Route;
 use super::{Site, admin};
 use crate::excerpt::Excerpt;
-use crate::render::render;
-
-const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
+use crate::render::{NameStyle, render};
 
 /// Answers requests until it is stopped.
 pub fn work(server: &Server, site: &Site, exchanges: &Exchanges, is_stopped: &AtomicBool) {
@@ -61,7 +62,10 @@ fn answer(request: &Request, site: &Site, exchanges: &Exchanges) -> Answer {
         Route::Delete { labels, allowed } => admin::delete(site, labels, allowed),
         Route::Wipe => admin::wipe(site, request.url()),
         Route::Preflight => preflight(),
-        Route::Scrape if *method == Method::Head => Answer::new(200, EXPOSITION, ""),
+        Route::Scrape if *method == Method::Head => {
+            let accept = field(request, "Accept").map(str::as_bytes);
+            scraped(Exposition::accepted(accept))
+        }
         Route::Scrape => scrape(site, exchanges, exchange),
         Route::Healthy => {
             // The gate asks for it every now and then.
@@ -72,7 +76,7 @@ fn answer(request: &Request, site: &Site, exchanges: &Exchanges) -> Answer {
             None => Answer::json(ALIVE),
             Some(why) => Answer::refusal(503, why),
         },
-        Route::OwnMetrics => Answer::new(200, EXPOSITION, site.status_page()),
+        Route::OwnMetrics => Answer::new(200, Exposition::Text.content_type(), site.status_page()),
         Route::NotFound => {
             let push_path = &site.push_path;
             let line = format!("not found; push to {push_path}/, scrape /metrics");
@@ -111,21 +115,35 @@ fn preflight() -> Answer {
 /// there has failed.
 fn scrape(site: &Site, exchanges: &Exchanges, slot: Option<usize>) -> Answer {
     let exchange = slot.and_then(|slot| Some((slot, exchanges.take(slot)?)));
-    if let Some((slot, Exchange::Scrape(mut scrape))) = exchange
-        && render_next(site, &mut scrape).is_ok()
-    {
-        exchanges.put(slot, Exchange::Scrape(scrape));
+    let mut exposition = Exposition::Text;
+    if let Some((slot, Exchange::Scrape(mut scrape))) = exchange {
+        exposition = scrape.exposition;
+        if render_next(site, &mut scrape).is_ok() {
+            exchanges.put(slot, Exchange::Scrape(scrape));
+        }
     }
-    Answer::new(200, EXPOSITION, "")
+    scraped(exposition)
+}
+
+/// The answer to a scrape, without the body.
+fn scraped(exposition: Exposition) -> Answer {
+    Answer::new(200, exposition.content_type(), "").with_field("Vary", "Accept")
 }
 
 fn render_next(site: &Site, scrape: &mut Scrape) -> Result<(), TryReserveError> {
-    let view = scrape.view.get_or_init(|| site.gateway.view());
+    let scraped = || ScrapedView::new(site.gateway.view());
+    let scraped = scrape.view.get_or_init(scraped);
+    let style = scraped.name_style(scrape.exposition);
     let mut piece = Vec::new();
     piece.try_reserve_exact(PIECE_BYTES + PIECE_BYTES / 8)?;
     piece.resize(CHUNK_HEAD_BYTES, b' ');
     let cursor = scrape.cursor.take();
-    scrape.cursor = cursor.and_then(|cursor| render(view, cursor, &mut piece, PIECE_BYTES));
+    scrape.cursor =
+        cursor.and_then(|cursor| render(&scraped.view, style, cursor, &mut piece, PIECE_BYTES));
+    if let (NameStyle::Underscores(omissions), None) = (style, scrape.cursor) {
+        let (families, series) = (omissions.families(), omissions.series());
+        site.status.set_scrape_omissions(families, series);
+    }
     scrape.piece = piece;
     Ok(())
 }

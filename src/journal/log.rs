@@ -154,6 +154,11 @@ impl Log {
         Ok(())
     }
 
+    /// Takes what is behind this end, of a record before, for not appended.
+    pub fn go_back(&mut self, end: u64) {
+        self.end = self.end.min(end);
+    }
+
     /// Appends a record that was not framed before.
     ///
     /// # Errors

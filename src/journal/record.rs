@@ -123,6 +123,8 @@ pub struct PushRecord<'a> {
     pub labels: &'a str,
     /// The idempotency key, if it had one.
     pub key: Option<KeyRecord<'a>>,
+    /// True if its time was not set, for lack of room; the highest bit of the format says so.
+    pub is_time_left_out: bool,
     /// The body.
     pub body: &'a [u8],
 }
@@ -142,6 +144,9 @@ pub const KEY_BYTES_MAX: usize = u8::MAX as usize;
 /// The longest beginning of a record's content that is numbers: format, length of the labels,
 /// length of the key, fingerprint.
 const NUMBERS_BYTES_MAX: usize = 16;
+
+/// A bit beside the code of a push's format.
+const TIME_LEFT_OUT: u8 = 0x80;
 
 /// Why the content of a record cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,7 +216,7 @@ impl<'a> Record<'a> {
 
 impl<'a> PushRecord<'a> {
     fn read(content: &'a [u8]) -> Option<PushRecord<'a>> {
-        let (&format, rest) = content.split_first()?;
+        let (&first, rest) = content.split_first()?;
         let labels_length = usize::try_from(u32_at(rest, 0)?).ok()?;
         let (&key_length, rest) = rest[4..].split_first()?;
         let (fingerprint, rest) = match key_length {
@@ -223,9 +228,10 @@ impl<'a> PushRecord<'a> {
         let (key, body) = rest.split_at_checked(usize::from(key_length))?;
         let key = (key_length > 0).then_some(KeyRecord { key, fingerprint });
         Some(PushRecord {
-            format,
+            format: first & !TIME_LEFT_OUT,
             labels,
             key,
+            is_time_left_out: first & TIME_LEFT_OUT != 0,
             body,
         })
     }
@@ -307,8 +313,13 @@ impl<'a> Framed<'a> {
 
     fn of_push(push: &PushRecord<'a>) -> Option<Framed<'a>> {
         let labels_length = u32::try_from(push.labels.len()).ok()?;
+        let time_left_out = if push.is_time_left_out {
+            TIME_LEFT_OUT
+        } else {
+            0
+        };
         let numbers = Numbers::default()
-            .with(&[push.format])
+            .with(&[push.format | time_left_out])
             .with(&labels_length.to_le_bytes());
         let (numbers, key) = match push.key {
             None => (numbers.with(&[0]), b"".as_slice()),

@@ -26,9 +26,13 @@ impl Preface {
     /// # Errors
     /// The system's own.
     pub(super) fn append_to(&self, log: &mut Log, time_millis: u64) -> io::Result<()> {
-        log.append_record(time_millis, Record::Rules { text: &self.rules })?;
+        let end = log.end();
         let key = self.hash_key;
-        log.append_record(time_millis, Record::HashKey { key })
+        let appended = log
+            .append_record(time_millis, Record::Rules { text: &self.rules })
+            .and_then(|()| log.append_record(time_millis, Record::HashKey { key }));
+        // Half of it would be taken for the whole by the next record.
+        appended.inspect_err(|_| log.go_back(end))
     }
 }
 

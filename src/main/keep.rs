@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io;
-use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +15,7 @@ use prometheus_aggregation_gateway::http::Site;
 use prometheus_aggregation_gateway::journal::{
     Disk, JournalError, JournalFile, Storage, Trouble, read_head,
 };
+use prometheus_aggregation_gateway::listen::Listener;
 use prometheus_aggregation_gateway::rules::Rules;
 use prometheus_aggregation_gateway::status::Upkeep;
 
@@ -250,26 +250,28 @@ pub fn may_hand_over(image: &Image, site: &Site) -> Result<(), String> {
     }
 }
 
-/// Hands the socket, the connections and the sums to a new image, which goes on in this process.
+/// Hands the sockets, the connections and the sums to a new image, which goes on in this process.
 /// When that is not possible, returns why, with the connections; then the gateway takes pushes.
 pub fn hand_over(
     image: &Image,
-    listener: &TcpListener,
+    listeners: &[Listener],
     states: Vec<u8>,
     sockets: Vec<OwnedFd>,
     site: &Site,
 ) -> (String, Vec<u8>, Vec<OwnedFd>) {
-    let sums = || -> io::Result<(OwnedFd, OwnedFd)> {
+    let sums = || -> io::Result<(OwnedFd, Vec<OwnedFd>)> {
         // The next image finds nothing but what is in the file.
         site.gateway.check_journal();
         let memory = || Ok(Arc::new(memory_file()?) as Arc<dyn JournalFile>);
         let sums = site.gateway.close(memory)?.descriptor()?;
-        Ok((sums, listener.try_clone()?.into()))
+        let listeners = listeners.iter().map(Listener::try_clone);
+        let listeners = listeners.map(|listener| listener.map(OwnedFd::from));
+        Ok((sums, listeners.collect::<io::Result<_>>()?))
     };
     let (error, states, sockets) = match sums() {
-        Ok((sums, listener)) => {
+        Ok((sums, listeners)) => {
             let handoff = Handoff {
-                listener,
+                listeners,
                 sums,
                 page: site.status_page(),
                 states,

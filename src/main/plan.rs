@@ -18,6 +18,8 @@ use super::{Failure, log, print, usage};
 /// How long to wait before a reset that could not be kept is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
+const NEVER_FIRES: &str = "it never fires, the sums are never cleared";
+
 /// A schedule and the zone that it is read in.
 #[derive(Clone)]
 pub struct Plan {
@@ -56,8 +58,19 @@ impl Plan {
                 let (next, zone) = (local_time(next, &self.zone), self.zone.name());
                 format!("next reset {next} ({zone})")
             }
-            None => "warning: it never fires, the sums are never cleared".to_owned(),
+            None => format!("warning: {NEVER_FIRES}"),
         }
+    }
+
+    /// What is odd about it.
+    pub fn warnings(&self) -> Vec<String> {
+        let never = self.next().is_none().then(|| NEVER_FIRES.to_owned());
+        let large_steps = self.schedule.large_steps().iter();
+        let warnings = large_steps.map(ToString::to_string).chain(never);
+        let expression = &self.expression;
+        warnings
+            .map(|warning| format!("crontab \"{expression}\": {warning}"))
+            .collect()
     }
 
     /// One line that says what it will do.
@@ -67,9 +80,9 @@ impl Plan {
     }
 
     /// Says what means something else than it seems to, a line each.
-    pub fn warn(&self) {
+    pub fn warn_of_large_steps(&self) {
+        let expression = &self.expression;
         for large_step in self.schedule.large_steps() {
-            let expression = &self.expression;
             log(&format!("crontab \"{expression}\": warning: {large_step}"));
         }
     }

@@ -7,19 +7,21 @@
 //!   before it and whose name it extends by `_bucket`, `_sum` or `_count`; otherwise it begins an
 //!   untyped family of its own. (`names` says more.)
 //! - The first HELP of a name stays. It has one TYPE, before the samples. A name that a histogram
-//!   exposes cannot be declared beside it; summaries are left out, and take no name from others.
+//!   exposes cannot be declared beside it; summaries take no name from others.
 //! - A series comes once. Its identity is its name and label set, whatever the order of labels;
 //!   an empty value is no label.
 //! - A histogram may come in any order of samples and without `_sum`, `_count` or `+Inf`: `+Inf` is
 //!   then taken from `_count`, `_count` from `+Inf`. Cumulative counts never decrease.
 //! - Counters, buckets and counts are not negative. NaN and infinite increments are left out.
 //! - Quantiles in a histogram are those of a summary: several client libraries send both at once.
+//! - The lines of a summary are counted as left out. Its sum and its count are handed on all the
+//!   same: whether they are kept, the merge rules say.
 
 use std::borrow::Cow;
 
-use super::distinct::{Distinct, Distinguishable};
+use super::distinct::{Distinct, Distinguishable, series_hash};
 use super::error::{MeaningError, beyond};
-use super::histogram::{HistogramParts, SentBucket, add_histograms, second_series};
+use super::histogram::{HistogramParts, Quantile, SentBucket, add_histograms, second_series};
 use super::label_set::labels_of;
 use super::names::{Created, Dialect, Kind, Named, Names, Part};
 use super::seconds::Seconds;
@@ -30,12 +32,6 @@ use crate::keyed_hash::KeyedHash;
 use crate::label_limits::LabelLimits;
 use crate::metric::{LabelSet, Push, PushedNumber, SkippedSamples, Start, UpperBound};
 
-/// The hash of a series of a push.
-#[allow(clippy::cast_possible_truncation)] // families that far apart may well share hashes
-fn series_hash(family: usize, labels: &LabelSet<'_>) -> KeyedHash {
-    labels.hash().within(family as u32)
-}
-
 impl Distinguishable for PushedNumber<'_> {
     fn hash(&self) -> KeyedHash {
         series_hash(self.family, &self.labels)
@@ -43,33 +39,6 @@ impl Distinguishable for PushedNumber<'_> {
 
     fn is(&self, other: &Self) -> bool {
         self.family == other.family && self.labels == other.labels
-    }
-}
-
-impl Distinguishable for HistogramParts<'_> {
-    fn hash(&self) -> KeyedHash {
-        series_hash(self.family, &self.labels)
-    }
-
-    fn is(&self, other: &Self) -> bool {
-        self.family == other.family && self.labels == other.labels
-    }
-}
-
-/// A sample of a summary, only kept to find a second one.
-struct SummarySample<'a> {
-    family: usize,
-    part: Part,
-    labels: LabelSet<'a>,
-}
-
-impl Distinguishable for SummarySample<'_> {
-    fn hash(&self) -> KeyedHash {
-        series_hash(self.family, &self.labels)
-    }
-
-    fn is(&self, other: &Self) -> bool {
-        self.family == other.family && self.part == other.part && self.labels == other.labels
     }
 }
 
@@ -103,7 +72,7 @@ pub struct Builder<'a> {
     path_label_bytes: usize,
     path_label_bytes_left: usize,
     numbers: Distinct<PushedNumber<'a>>,
-    summary_samples: Distinct<SummarySample<'a>>,
+    quantiles: Distinct<Quantile<'a>>,
     histograms: Distinct<HistogramParts<'a>>,
     last_histogram: Option<usize>,
     buckets: Vec<SentBucket>,
@@ -138,7 +107,7 @@ impl<'a> Builder<'a> {
             path_label_bytes: grouping_key.length(),
             path_label_bytes_left: path_label_bytes_max,
             numbers: Distinct::expecting(expected_samples),
-            summary_samples: Distinct::expecting(1),
+            quantiles: Distinct::expecting(1),
             histograms: Distinct::expecting(1),
             last_histogram: None,
             buckets: Vec::new(),
@@ -183,9 +152,7 @@ impl<'a> Builder<'a> {
                 let place = self.histogram(sample.named.family, labels.canonical);
                 self.histogram_part(sample, part, place, upper_bound)
             }
-            Kind::Summary(part) => {
-                self.summary_part(sample, part, LabelSet::from_canonical(labels.canonical))
-            }
+            Kind::Summary(part) => self.summary_part(sample, part, labels.canonical),
             Kind::GaugeHistogram => {
                 self.skipped.gauge_histogram += 1;
                 Ok(())
@@ -242,24 +209,48 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// Takes a sample that is left out as one of a summary.
-    pub fn summary_part(
+    fn summary_part(
         &mut self,
         sample: &Sample<'a>,
         part: Part,
-        labels: LabelSet<'a>,
+        labels: Cow<'a, str>,
     ) -> Result<(), MeaningError> {
         self.skipped.summary += 1;
-        let discarded = SummarySample {
-            family: sample.named.family,
-            part,
-            labels,
-        };
-        let second = |second: &SummarySample<'_>| second_series(sample.named.name, &second.labels);
-        self.summary_samples.insert_new(discarded, second)
+        let family = sample.named.family;
+        if let Part::Sum | Part::Count = part {
+            let place = self.histogram(family, labels);
+            return self.sum_or_count(sample, part, place);
+        }
+        let labels = LabelSet::from_canonical(labels);
+        let second = |second: &Quantile<'_>| second_series(sample.named.name, &second.labels);
+        self.quantiles
+            .insert_new(Quantile { family, labels }, second)
     }
 
-    /// The place of the histogram with this label set.
+    /// Takes the sum and the count of a summary, and gives its place; the value of the sample is
+    /// the count.
+    ///
+    /// # Errors
+    /// When it is beyond the limits or there already.
+    pub fn whole_summary(
+        &mut self,
+        sample: &Sample<'a>,
+        labels: Labels<'a>,
+        sum: f64,
+    ) -> Result<usize, MeaningError> {
+        self.check_labels(sample.named.name, &labels)?;
+        let place = self.histogram(sample.named.family, labels.canonical);
+        self.skipped.summary += 2;
+        let sum = Sample {
+            value: sum,
+            ..*sample
+        };
+        self.sum_or_count(&sum, Part::Sum, place)?;
+        self.sum_or_count(sample, Part::Count, place)?;
+        Ok(place)
+    }
+
+    /// The place of the histogram or summary with this label set.
     #[inline]
     fn histogram(&mut self, family: usize, labels: Cow<'a, str>) -> usize {
         let place = match self.last_histogram {
@@ -295,6 +286,16 @@ impl<'a> Builder<'a> {
             });
             return Ok(());
         }
+        self.sum_or_count(sample, part, place)
+    }
+
+    #[inline]
+    fn sum_or_count(
+        &mut self,
+        sample: &Sample<'a>,
+        part: Part,
+        place: usize,
+    ) -> Result<(), MeaningError> {
         let histogram = self.histograms.at(place);
         let is_second = if part == Part::Sum {
             histogram.sum.replace(sample.value).is_some()
@@ -357,7 +358,7 @@ impl<'a> Builder<'a> {
         });
     }
 
-    /// Takes the start of the histogram at a place that was given out here.
+    /// Takes the start of the histogram or summary at a place that was given out here.
     pub fn histogram_began(&mut self, place: usize, milliseconds: i64) {
         self.histogram_starts.push(Start {
             place,

@@ -4,6 +4,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
 use crate::keyed_hash::KeyedHash;
+use crate::metric::LabelSet;
 
 /// What makes a thing unlike others.
 pub trait Distinguishable {
@@ -12,6 +13,12 @@ pub trait Distinguishable {
 
     /// True if the other is the same thing.
     fn is(&self, other: &Self) -> bool;
+}
+
+/// The hash of a series of a push.
+#[allow(clippy::cast_possible_truncation)] // families that far apart may well share hashes
+pub fn series_hash(family: usize, labels: &LabelSet<'_>) -> KeyedHash {
+    labels.hash().within(family as u32)
 }
 
 /// Things in order of arrival, and a table of their places. The table keeps nothing twice.

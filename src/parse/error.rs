@@ -104,7 +104,7 @@ pub enum SyntaxError {
     LabelsNotClosed,
     QuotedName,
     SecondName(Excerpt),
-    MetricName(Excerpt),
+    EmptyMetricName,
     EscapeInName(Excerpt),
     NameNotClosed,
     NoValue(Excerpt),
@@ -142,11 +142,7 @@ impl fmt::Display for SyntaxError {
             E::LabelsNotClosed => write!(to, "labels are not closed, expected `}}`"),
             E::QuotedName => write!(to, "a quoted metric name stands between braces"),
             E::SecondName(name) => write!(to, "the sample has a second name, {name}"),
-            E::MetricName(found) => write!(
-                to,
-                "a metric name is a text without quotes, backslashes and control characters, \
-                 found {found}"
-            ),
+            E::EmptyMetricName => write!(to, "a metric name is empty"),
             E::EscapeInName(name) => write!(to, "unknown escape in the name {name}"),
             E::NameNotClosed => write!(to, "name is not closed"),
             E::NoValue(name) => write!(to, "sample {name} has no value"),

@@ -1,8 +1,13 @@
-//! The samples of histograms, in whatever order they came, to the histograms they mean.
+//! The samples of histograms, in whatever order they came, to the histograms they mean; and the
+//! sums and counts of summaries, which are histograms without buckets here.
 
+use super::distinct::{Distinguishable, series_hash};
 use super::error::MeaningError;
 use crate::excerpt::Excerpt;
-use crate::metric::{Bucket, LabelSet, Push, PushedFamily, PushedHistogram, Start, UpperBound};
+use crate::keyed_hash::KeyedHash;
+use crate::metric::{
+    Bucket, LabelSet, MetricType, Push, PushedFamily, PushedHistogram, Start, UpperBound,
+};
 use crate::number::written;
 
 /// What was read of one histogram but for its buckets. What is NaN or infinite is kept until all
@@ -22,6 +27,34 @@ impl HistogramParts<'_> {
     /// True if this is the family and these are the labels.
     pub fn has(&self, family: usize, labels: &str) -> bool {
         self.family == family && self.labels.as_str() == labels
+    }
+}
+
+impl Distinguishable for HistogramParts<'_> {
+    fn hash(&self) -> KeyedHash {
+        series_hash(self.family, &self.labels)
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self.family == other.family && self.labels == other.labels
+    }
+}
+
+/// A quantile of a summary, only kept to find a second one.
+pub struct Quantile<'a> {
+    /// Its place among the families.
+    pub family: usize,
+    /// With `quantile`.
+    pub labels: LabelSet<'a>,
+}
+
+impl Distinguishable for Quantile<'_> {
+    fn hash(&self) -> KeyedHash {
+        series_hash(self.family, &self.labels)
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self.family == other.family && self.labels == other.labels
     }
 }
 
@@ -59,7 +92,11 @@ pub fn add_histograms<'a>(
         let (of_start, rest) = starts.split_at(count);
         starts = rest;
         let family = &mut families[read.family];
-        if let Some(histogram) = histogram(family.name, read, of_histogram, &mut push.buckets)? {
+        let put_together = match family.metric_type {
+            MetricType::Summary => summary(read, push.buckets.len()),
+            _ => histogram(&family.name, read, of_histogram, &mut push.buckets)?,
+        };
+        if let Some(histogram) = put_together {
             family.has_series = true;
             push.histogram_starts
                 .extend(of_start.first().map(|start| Start {
@@ -128,7 +165,26 @@ fn histogram<'a>(
         buckets: start..buckets.len(),
         sum: sum.unwrap_or(0.0),
         count: count.map_or(below, |(count, _)| count),
+        samples: u64::from(sum.is_some()) + u64::from(count.is_some()),
     }))
+}
+
+/// Puts sum and count of one summary together. No summary is refused: `None` when both are to be
+/// left out, or when the count is negative. It has no buckets behind those that there are.
+fn summary(read: HistogramParts<'_>, buckets: usize) -> Option<PushedHistogram<'_>> {
+    let sum = read.sum.filter(|sum| sum.is_finite());
+    let count = read.count.map(|(count, _)| count);
+    let count = count.filter(|count| count.is_finite());
+    let samples = u64::from(sum.is_some()) + u64::from(count.is_some());
+    let is_kept = samples > 0 && count.is_none_or(|count| count >= 0.0);
+    is_kept.then(|| PushedHistogram {
+        family: read.family,
+        labels: read.labels,
+        buckets: buckets..buckets,
+        sum: sum.unwrap_or(0.0),
+        count: count.unwrap_or(0.0),
+        samples,
+    })
 }
 
 /// The `+Inf` bucket, where no sample says it: it counts what `_count` does, or, without that, no

@@ -34,8 +34,7 @@
 //!
 //! Since version 1.0.0, names may be any text. Beyond the alphabet they are quoted: a label name
 //! where it stands, a metric name in HELP and TYPE, and in a sample among its labels, as the one
-//! without a value. A metric name has no escapes here. A name inside the alphabet is the same
-//! name with quotes and without.
+//! without a value. A name inside the alphabet is the same name with quotes and without.
 //!
 //! Every function is named after its rule and returns its value and what is left of the line. Time
 //! is linear in the line, and nothing is allocated but the caller's list, a text with undefined
@@ -46,7 +45,7 @@ use std::borrow::Cow;
 use super::error::SyntaxError;
 use super::names::Declared;
 use crate::excerpt::Excerpt;
-use crate::metric::{is_metric_name, label_name_length, metric_name_length};
+use crate::metric::{label_name_length, metric_name_length};
 
 /// What a line says; borrowed from it.
 #[derive(Debug, PartialEq)]
@@ -303,8 +302,8 @@ fn name_alone(input: &str) -> Result<Option<(&str, &str)>, SyntaxError> {
 /// Reads a metric name behind its opening quote.
 fn quoted_metric_name(input: &str) -> Parsed<'_, &str> {
     let (name, rest) = quoted(input)?;
-    if !is_metric_name(name) {
-        return Err(SyntaxError::MetricName(Excerpt::of(name)));
+    if name.is_empty() {
+        return Err(SyntaxError::EmptyMetricName);
     }
     Ok((name, rest))
 }

@@ -135,8 +135,14 @@ impl Aggregated {
 
     fn summary(&mut self, message: &[u8]) -> Result<(), MessageError> {
         let mut rest = message;
-        while let Some((number, _)) = field(&mut rest)? {
-            self.quantiles += u64::from(number == 3);
+        while let Some((number, value)) = field(&mut rest)? {
+            match number {
+                1 => self.count = value.integer("sample_count")?,
+                2 => self.sum = value.double("sample_sum")?,
+                3 => self.quantiles += 1,
+                4 => self.start = start(value.bytes("created_timestamp")?)?,
+                _ => {}
+            }
         }
         Ok(())
     }

@@ -23,13 +23,15 @@ use super::error::{MeaningError, beyond};
 use crate::excerpt::Excerpt;
 use crate::keyed_hash::KeyedHash;
 use crate::label_limits::LabelLimits;
-use crate::metric::{GaugeMode, MetricType, PushedFamily};
+use crate::metric::{GaugeMode, MetricType, PushedFamily, escaped_name};
 
 /// Whose rules of names a body follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// The text format, and protobuf, which names its samples like that.
+    /// The text format.
     Text,
+    /// Protobuf: the same, but names are not escaped.
+    Protobuf,
     /// The text of a scrape of this gateway: each sample in it is stored, whatever its name.
     Snapshot,
     /// `OpenMetrics`.
@@ -146,7 +148,7 @@ pub struct Named<'a> {
 pub struct Created {
     /// Its place.
     pub family: usize,
-    /// The place of the other; of a summary, no series are stored.
+    /// The place of the other.
     pub of: usize,
 }
 
@@ -429,7 +431,10 @@ impl<'a> Names<'a> {
             };
             let is_alone = stands_for_another && !family.has_samples;
             PushedFamily {
-                name: family.name,
+                name: match self.dialect {
+                    Dialect::Protobuf => escaped_name(family.name),
+                    _ => Cow::Borrowed(family.name),
+                },
                 help: Cow::Borrowed(""),
                 metric_type: if is_alone {
                     MetricType::Untyped

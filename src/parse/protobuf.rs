@@ -30,12 +30,12 @@ use super::error::{Cause, Location, MeaningError, MessageError, ParseError, Synt
 use super::histogram::SentBucket;
 use super::label_set::{escaped_help, raw_canonical_text};
 use super::metric_message::{Aggregated, Metric, text, value_field};
-use super::names::{Declared, Kind, Named, Part};
+use super::names::{Declared, Kind, Named};
 use super::plain_metric::{PlainMetric, Shape};
 use super::wire::{Value, delimited, field};
 use crate::excerpt::Excerpt;
 use crate::grouping_key::GroupingKey;
-use crate::metric::{LabelSet, MetricType, UpperBound, is_metric_name};
+use crate::metric::{MetricType, UpperBound};
 
 /// About how many samples there will be; few metrics take less.
 pub fn expected_samples(body: &[u8]) -> usize {
@@ -79,9 +79,8 @@ pub fn read<'a>(
         };
         let message = delimited(&mut rest).map_err(|error| at(message_error(error)))?;
         let family = Family::of(message).map_err(|error| at(message_error(error)))?;
-        if !is_metric_name(family.name) {
-            let found = Excerpt::of(family.name);
-            return Err(at(Cause::Syntax(SyntaxError::MetricName(found))));
+        if family.name.is_empty() {
+            return Err(at(Cause::Syntax(SyntaxError::EmptyMetricName)));
         }
         reader.declare(&family, message).map_err(at)?;
         reader.metrics(&family, message)?;
@@ -263,7 +262,7 @@ impl<'a> Reader<'a, '_> {
         let sample = Sample {
             named,
             value: match named.kind {
-                Kind::Histogram(_) => value.float_count(),
+                Kind::Histogram(_) | Kind::Summary(_) => value.float_count(),
                 _ => value.value,
             },
             position,
@@ -318,10 +317,11 @@ impl<'a> Reader<'a, '_> {
                 }
             }
             Kind::Summary(_) => {
-                builder.check_labels(sample.named.name, &labels)?;
-                let labels = LabelSet::from_canonical(labels.canonical);
-                builder.summary_part(sample, Part::Count, labels)?;
-                builder.skipped.summary += value.quantiles + 1;
+                let place = builder.whole_summary(sample, labels, value.sum)?;
+                builder.skipped.summary += value.quantiles;
+                if let Some(start) = value.start {
+                    builder.histogram_began(place, start);
+                }
             }
             Kind::GaugeHistogram => {
                 builder.check_labels(sample.named.name, &labels)?;

@@ -4,7 +4,7 @@
 //! folded, never lines of them: cumulative counts of different bounds do not add up.
 
 use super::NamePattern;
-use crate::metric::{Bucket, LabelSet, Push, add};
+use crate::metric::{Bucket, LabelSet, Push, add, raw_label_name};
 
 /// Drops labels of these names from all series of a push, and folds those that become one: by the
 /// mode of their family, in the order of the body.
@@ -31,9 +31,8 @@ pub fn drop_labels(push: &mut Push<'_>, dropped: &[NamePattern]) {
 /// The labels without those of these names; `None` if there are none of them.
 fn without(labels: &LabelSet<'_>, dropped: &[NamePattern]) -> Option<LabelSet<'static>> {
     let is_dropped = |name: &str| {
-        // A name beyond the alphabet stands in quotes.
-        let name = name.trim_matches('"');
-        dropped.iter().any(|pattern| pattern.matches(name))
+        let name = raw_label_name(name);
+        dropped.iter().any(|pattern| pattern.matches(&name))
     };
     if !labels.labels().any(|label| is_dropped(label.name)) {
         return None;
@@ -69,7 +68,7 @@ fn keep_latest(seconds: &mut [u32], places: &[usize]) {
 }
 
 /// Keeps the series at these places, in their order.
-fn keep<T>(series: &mut Vec<T>, is_kept: &[bool]) {
+pub fn keep<T>(series: &mut Vec<T>, is_kept: &[bool]) {
     let mut kept = is_kept.iter();
     series.retain(|_| kept.next().copied().unwrap_or(true));
 }
@@ -112,6 +111,7 @@ fn fold_histograms(push: &mut Push<'_>) {
                 add(push.histograms[first].sum, push.histograms[other].sum);
             push.histograms[first].count =
                 add(push.histograms[first].count, push.histograms[other].count);
+            push.histograms[first].samples += push.histograms[other].samples;
         }
         let start = push.buckets.len();
         push.buckets.extend(buckets);

@@ -109,10 +109,12 @@ pub enum CloseReason {
     Backend,
     /// The system gave no memory for a body.
     NoMemory,
+    /// A request with a body showed none of the tokens.
+    Unauthorized,
 }
 
 impl CloseReason {
-    const ALL: [(CloseReason, &str); 12] = [
+    const ALL: [(CloseReason, &str); 13] = [
         (CloseReason::Client, "client"),
         (CloseReason::Done, "done"),
         (CloseReason::Head, "head"),
@@ -125,6 +127,7 @@ impl CloseReason {
         (CloseReason::SlowReader, "slow_reader"),
         (CloseReason::Backend, "backend"),
         (CloseReason::NoMemory, "no_memory"),
+        (CloseReason::Unauthorized, "unauthorized"),
     ];
 }
 

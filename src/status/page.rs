@@ -102,6 +102,9 @@ impl Status {
         let skipped = ("samples_skipped_total", help, labelled("reason", skipped));
         let help = "HELP texts of accepted pushes cut at -max-label-bytes.";
         let cut_help = ("help_texts_cut_total", help, alone(&self.cut_help_texts));
+        let help = "Push times not set for lack of room (-push-times, -max-series).";
+        let push_times = alone(&self.left_out_push_times);
+        let push_times = ("push_times_left_out_total", help, push_times);
         let help = "Series forgotten after -expire-after.";
         let expired = ("series_expired_total", help, alone(&self.expired_series));
         let help = "How often a new image of the process took over.";
@@ -121,7 +124,8 @@ impl Status {
         let help = "Scheduled resets that cleared the sums.";
         let resets = ("resets_total", help, alone(&self.resets));
         let mut counters = vec![
-            pushes, samples, skipped, cut_help, expired, resets, hand_overs, upkeeps, errors,
+            pushes, samples, skipped, cut_help, push_times, expired, resets, hand_overs, upkeeps,
+            errors,
         ];
         counters.extend(self.front.counters());
         counters
@@ -145,6 +149,12 @@ impl Status {
         let (families, series) = (stored.families, stored.series);
         sample(to, "families", "gauge", "Metric families stored.", families)?;
         sample(to, "series", "gauge", "Time series stored.", series)?;
+        let omitted = self.omitted_families.load(Relaxed);
+        let help = "Families that the last scrape with escaped names left out.";
+        sample(to, "scrape_omitted_families", "gauge", help, omitted)?;
+        let omitted = self.omitted_series.load(Relaxed);
+        let help = "Series that the last scrape with escaped names left out.";
+        sample(to, "scrape_omitted_series", "gauge", help, omitted)?;
         let (name, help) = (
             "idempotency_early_swaps_total",
             "Generations of idempotency keys forgotten before 10 minutes, for lack of room.",

@@ -13,6 +13,7 @@ from processes import wait_until
 # Exit status 3: remarks on the names and help that clients chose.
 READ = {0, 3}
 SEQUENCES = 200
+NAMES = 300
 
 
 def check_scrapes(servers):
@@ -40,13 +41,24 @@ def run_promtool(arguments, log, page=b""):
 
 
 def check_sequences(scratch):
-    """The integration tests push random sequences, accepted and refused; promtool reads what came
-    of each. Returns the folder of the scrapes."""
-    folder = scratch / "sequences"
+    """The integration tests push random sequences, accepted and refused, and names beyond the
+    alphabet; promtool reads what came of each. Returns the folder of the scrapes of sequences."""
+    check_names(scratch)
+    return check_test(scratch, "laws::any_sequence", "random sequences", SEQUENCES)
+
+
+def check_names(scratch):
+    test = "escaped_names::random_names"
+    check_test(scratch, test, "random names with underscores", NAMES)
+
+
+def check_test(scratch, test, what, count):
+    """promtool reads the scrapes of a test, so many of them. Returns their folder."""
+    folder = scratch / test.partition("::")[0]
     folder.mkdir()
-    with open(LOG / "sequences", "w") as log:
+    with open(LOG / folder.name, "w") as log:
         subprocess.run(
-            ["cargo", "test", "--locked", "laws::any_sequence"], cwd=ROOT, stdout=log,
+            ["cargo", "test", "--locked", "--test", "it", test], cwd=ROOT, stdout=log,
             stderr=subprocess.STDOUT, env=os.environ | {"SCRAPES": str(folder)},
         )
     scrapes = sorted(folder.glob("*.prom"))
@@ -55,10 +67,8 @@ def check_sequences(scratch):
         if run_promtool(["check", "metrics"], LOG / "promtool_sequence", scrape.read_bytes())
         not in READ
     ]
-    results.expect(
-        "promtool reads the scrapes after random sequences: scrapes", SEQUENCES, len(scrapes)
-    )
-    results.expect("promtool reads the scrapes after random sequences: refused", 0, len(refused))
+    results.expect(f"promtool reads the scrapes after {what}: scrapes", count, len(scrapes))
+    results.expect(f"promtool reads the scrapes after {what}: refused", 0, len(refused))
     return folder
 
 

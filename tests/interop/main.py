@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import check_clients
+import check_names
 import check_nginx
 import check_promtool
 import check_reset
@@ -28,9 +29,11 @@ BUILT = Path(os.environ.get("CARGO_TARGET_DIR", "target")) / "release"
 def check_all(program, scratch):
     servers = starts.start_all(program, scratch)
     starts.check_targets(servers)
+    check_names.push(servers)
     recorder = check_clients.push_all(servers, scratch)
     web.wait_for_scrapes(servers["prometheus"])
     check_clients.check_sums(servers)
+    check_names.check(servers)
     rows = check_clients.check_numbers(servers, recorder)
     check_promtool.check_scrapes(servers)
     parse = starts.command("parse_scrape.py")

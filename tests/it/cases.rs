@@ -103,7 +103,7 @@ fn reject() {
 fn with_flags(case: &Path) -> Gateway {
     let flags = fs::read_to_string(case.join("flags")).unwrap_or_default();
     let flags = flags.split_ascii_whitespace().map(OsString::from);
-    match cli::read(flags) {
+    match cli::read(flags, []).map(|read| read.command) {
         Ok(Command::Run(config)) => Gateway::in_memory(config.rules, START),
         outcome => panic!("{}: {outcome:?}", case.display()),
     }

@@ -52,15 +52,31 @@ fn the_readme_is_of_these_flags() {
 fn the_help_text_is_of_these_flags() {
     let output = command(&["-help"]).output().expect("the binary was built");
     let help = String::from_utf8(output.stdout).expect("it is text");
+    assert!(help.lines().all(|line| line.len() <= 100), "{help}");
+    let words: Vec<&str> = help.split_whitespace().collect();
+    let words = words.join(" ");
     for flag in FLAGS {
-        let line = help.lines().find(|line| line.contains(flag.help));
-        let line = line.unwrap_or_else(|| panic!("nothing is said of -{}", flag.name));
-        let name = format!("  {}", name_and_value(flag));
-        assert!(
-            line.starts_with(&name) && line.contains(flag.default),
-            "{line}"
-        );
+        let default = match flag.default {
+            "" => String::new(),
+            default => format!(" (default {default})"),
+        };
+        let all = format!("{} {}{default}", name_and_value(flag), flag.help);
+        assert!(words.contains(&all), "{all} is not in {help}");
     }
+    // All texts begin in one column.
+    let lines = help.lines().skip_while(|line| !line.starts_with("  -"));
+    let lines: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
+    let texts = lines.iter().map(|line| match line.strip_prefix("  -") {
+        Some(flag) => {
+            3 + flag.len()
+                - flag
+                    .split_once("  ")
+                    .map_or(0, |(_, text)| text.trim().len())
+        }
+        None => line.len() - line.trim().len(),
+    });
+    let columns: Vec<usize> = texts.collect();
+    assert!(columns.iter().all(|column| *column == columns[0]), "{help}");
 }
 
 fn name_and_value(Flag { name, value, .. }: &Flag) -> String {
@@ -109,7 +125,8 @@ A cron schedule may clear the sums, and the answer to every push says when.
 Its own metrics are at /\-/metrics, its health at /\-/healthy and /\-/ready.
 .SH OPTIONS
 With one dash or two.
-Durations such as 90s or 2m are cut to whole seconds.
+Durations are 90s, 2m, 1h30m, 1d or a number of seconds, cut to whole seconds.
+Sizes in bytes are 65536, 64K, 64KiB or 16M, powers of 1024, and numbers 5000 or 1e6.
 "#
     );
     for flag in FLAGS {
@@ -151,11 +168,20 @@ was not answered.
 A flag, the schedule or the time zone is wrong.
 .SH ENVIRONMENT
 .TP
+.BR PAG_LISTEN ", " PAG_MAX_BODY_BYTES " and so on"
+Each flag that is a setting, in capitals and with underscores. The flag overrides it, and an empty
+one counts as not set. Where the flag may be repeated, commas or line feeds stand between the
+values; where it takes none, the variable is true or false. Not for
+.BR \-check ", " \-probe ", " \-next ", " \-after ", " \-version " and " \-help .
+.TP
+.B CREDENTIALS_DIRECTORY
+The folder of a token file that is named without a slash (systemd's LoadCredential).
+.TP
 .B TZ
 The time zone of the schedule; without it, that of /etc/localtime.
 .TP
 .BR LISTEN_FDS ", " LISTEN_PID
-The socket that systemd passes, which is taken instead of
+The sockets that systemd passes, which are taken instead of
 .BR \-listen .
 .TP
 .B NOTIFY_SOCKET
@@ -174,7 +200,7 @@ The journal of the service.
 
 /// bash(1), "Programmable Completion": flags, files, and what is a value of nothing known.
 fn completion() -> String {
-    let flags: Vec<String> = FLAGS.iter().map(|flag| format!("-{}", flag.name)).collect();
+    let flags: Vec<&str> = FLAGS.iter().map(|flag| flag.name).collect();
     let named = |is_wanted: fn(&Flag) -> bool| {
         let wanted = FLAGS.iter().filter(|flag| is_wanted(flag));
         let names: Vec<String> = wanted
@@ -187,7 +213,9 @@ fn completion() -> String {
     format!(
         r#"# Completion for bash. Made from the table of flags in src/cli.rs.
 _prometheus_aggregation_gateway() {{
-    local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD - 1]}}
+    local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD - 1]}} dash=-
+    local names="{flags}"
+    [[ $word != --* ]] || dash=--
     COMPREPLY=()
     case $before in
         {files})
@@ -195,7 +223,7 @@ _prometheus_aggregation_gateway() {{
             ;;
         {others}) ;;
         *)
-            mapfile -t COMPREPLY < <(compgen -W "{flags}" -- "$word")
+            mapfile -t COMPREPLY < <(compgen -P "$dash" -W "$names" -- "${{word#"$dash"}}")
             ;;
     esac
 }}

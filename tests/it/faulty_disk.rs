@@ -179,6 +179,8 @@ fn a_power_cut_does_not_split_a_reset_without_room() {
         }
         gateway.reset(0, 2).unwrap();
         disk.fill_up(usize::MAX);
+        let restarted = (seed % 4 == 2).then(|| reopened(&disk));
+        let gateway = restarted.unwrap_or(gateway);
         if seed % 2 == 0 {
             gateway.push_text("", other_body.as_bytes()).unwrap();
         }
@@ -338,6 +340,7 @@ fn pushes_after_power_cut(disk: &MemoryDisk, seed: u64) -> usize {
 
 fn short_push() -> Framed<'static> {
     let push = PushRecord {
+        is_time_left_out: false,
         format: b't',
         labels: "",
         key: None,

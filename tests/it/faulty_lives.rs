@@ -135,7 +135,7 @@ impl World {
             Ok(Accepted::Merged(_)) => {
                 let is_forgotten = age.is_none_or(|age| age >= GENERATION_MILLIS);
                 assert!(is_forgotten, "{key:?} was added twice");
-                self.model.push(push, self.second());
+                self.model.push(push, self.now_millis);
                 if let Some(key) = key {
                     self.keys.insert(key, self.now_millis);
                     self.keys_not_in_file.remove(&key);

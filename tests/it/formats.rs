@@ -9,6 +9,7 @@ use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::metric::{SkippedSamples, Start};
 use prometheus_aggregation_gateway::parse::{Format, parse, parse_snapshot};
 use prometheus_aggregation_gateway::render::whole_text;
+use prometheus_aggregation_gateway::rules::{Rules, Summaries};
 
 use crate::cases;
 use crate::random::{Random, encoded, push};
@@ -22,7 +23,7 @@ pub const LIMITS: LabelLimits = LabelLimits {
 
 /// What was pushed in any format, added up.
 #[derive(Default)]
-pub struct Sums(Aggregate);
+pub struct Sums(Aggregate, Rules);
 
 impl Sums {
     /// Adds a body, or says why it is refused.
@@ -33,7 +34,8 @@ impl Sums {
         body: &[u8],
     ) -> Result<SkippedSamples, String> {
         let key = GroupingKey::from_path(path).map_err(|error| error.to_string())?;
-        let push = parse(format, body, &key, LIMITS).map_err(|error| error.to_string())?;
+        let mut push = parse(format, body, &key, LIMITS).map_err(|error| error.to_string())?;
+        self.1.apply(&mut push);
         let checked = self.0.check(&push).map_err(|error| error.to_string())?;
         self.0.merge(&checked, 0);
         Ok(push.skipped)
@@ -86,6 +88,40 @@ fn check(folder: &str, extension: &str, format: Format) {
     }
 }
 
+fn keep_summaries() -> Rules {
+    Rules::default().with_summaries(Summaries::Kept)
+}
+
+/// Starts stay those of their series when others are left out.
+#[test]
+fn starts_of_summaries() {
+    let body = b"# TYPE a summary\na_sum{x=\"1\"} 2\na_created{x=\"1\"} 5\n\
+        a_sum{x=\"2\"} NaN\na_created{x=\"2\"} 6\n\
+        # TYPE h histogram\nh_count 1\nh_created 7\n\
+        # TYPE s summary\ns{quantile=\"0.5\"} 1\ns_sum 2\ns_count 3\ns_created 8\n# EOF\n";
+    let key = GroupingKey::default();
+    let parsed = || parse(Format::OpenMetrics, body, &key, LIMITS).expect("it is valid");
+    let start = |place, milliseconds| Start {
+        place,
+        milliseconds,
+    };
+    let mut push = parsed();
+    keep_summaries().apply(&mut push);
+    let starts = [start(0, 5000), start(1, 7000), start(2, 8000)];
+    assert_eq!(push.histogram_starts, starts);
+    assert_eq!((push.samples, push.skipped.summary), (4, 2));
+    let mut push = parsed();
+    Rules::default().apply(&mut push);
+    assert_eq!(push.histogram_starts, [start(0, 7000)]);
+    assert_eq!((push.samples, push.skipped.summary), (1, 5));
+    let has_series: Vec<_> = push
+        .families
+        .iter()
+        .map(|family| family.has_series)
+        .collect();
+    assert_eq!(has_series.iter().filter(|has| **has).count(), 1);
+}
+
 fn bytes(hexadecimal: &str) -> Vec<u8> {
     let digit = |at| u8::from_str_radix(&hexadecimal[at..at + 2], 16).expect("two digits");
     (0..hexadecimal.len()).step_by(2).map(digit).collect()
@@ -116,6 +152,14 @@ fn what_protobuf_says_beyond_sums() {
     };
     assert_eq!(push(gauge_histogram), expected);
     let expected = "# TYPE n histogram\nn_bucket{le=\"+Inf\"} 4\nn_sum 7.5\nn_count 4\n";
+    assert_eq!(sums.scrape(), expected);
+
+    let mut sums = Sums(Aggregate::default(), keep_summaries());
+    for _ in 0..2 {
+        let skipped = sums.push(Format::Protobuf, "", &summary);
+        assert_eq!(skipped, Ok(SkippedSamples { summary: 1, ..none }));
+    }
+    let expected = "# TYPE s summary\ns_sum 3\ns_count 6\n";
     assert_eq!(sums.scrape(), expected);
 
     // A counter of NaN, then two with starts; a histogram with one.

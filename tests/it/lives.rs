@@ -8,17 +8,22 @@ use prometheus_aggregation_gateway::aggregate::Ages;
 use prometheus_aggregation_gateway::gateway::{Accepted, Gateway, PushRequest};
 use prometheus_aggregation_gateway::metric::GaugeMode;
 use prometheus_aggregation_gateway::parse::Format;
-use prometheus_aggregation_gateway::rules::{GaugeRule, Rules};
+use prometheus_aggregation_gateway::rules::{
+    GaugeRule, PUSH_TIME_NAME, PushTimes, Rules, Summaries,
+};
 
 use crate::journal::{START, scrape};
 use crate::memory_disk::MemoryDisk;
 use crate::random::Random;
 
-/// Gauges `g0` and `g1`, counters `c0` and `c1`, labels `a` and `b` of a few values.
+/// Gauges `g0` and `g1`, counters `c0` and `c1`, the summary `s0`, labels `a` and `b` of a few
+/// values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Flags {
     mode: GaugeMode,
     drops_b: bool,
+    summaries: Summaries,
+    push_times: PushTimes,
     pub ages: Ages,
 }
 
@@ -31,6 +36,8 @@ impl Flags {
         }];
         let dropped = self.drops_b.then(|| "b".parse().unwrap());
         Rules::new(gauges, dropped.into_iter().collect(), self.ages)
+            .with_summaries(self.summaries)
+            .with_push_times(self.push_times)
     }
 
     pub fn random(random: &mut Random) -> Flags {
@@ -40,9 +47,19 @@ impl Flags {
             GaugeMode::Max,
             GaugeMode::Min,
         ];
+        let mode = *random.pick(&modes);
+        let dice = random.below(100);
         Flags {
-            mode: *random.pick(&modes),
-            drops_b: random.percent(40),
+            mode,
+            drops_b: dice < 40,
+            summaries: match dice % 3 {
+                0 => Summaries::Discarded,
+                _ => Summaries::Kept,
+            },
+            push_times: match dice % 5 {
+                0 | 1 => PushTimes::NotSet,
+                _ => PushTimes::Set,
+            },
             ages: *random.pick(&[Ages::Kept, Ages::Kept, Ages::NotKept]),
         }
     }
@@ -51,15 +68,20 @@ impl Flags {
 /// A series by family, and the values of `a` and `b`; zero is none.
 pub type Key = (&'static str, usize, usize);
 
+/// A number, or the sum and the count of a summary.
+type Value = [f64; 2];
+
 #[derive(Clone, Debug)]
 pub struct Model {
     pub flags: Flags,
     /// Value, and second of the last push.
-    pub series: BTreeMap<Key, (f64, u64)>,
+    pub series: BTreeMap<Key, (Value, u64)>,
     pub ages_start: u64,
 }
 
-pub const FAMILIES: [&str; 4] = ["c0", "c1", "g0", "g1"];
+pub const FAMILIES: [&str; 6] = ["c0", "c1", "g0", "g1", PUSH_TIME_NAME, "s0"];
+
+const HELP: &str = "# HELP push_time_seconds When this was last pushed, unix time in seconds.\n";
 
 impl Model {
     pub fn new(flags: Flags) -> Model {
@@ -70,8 +92,9 @@ impl Model {
         }
     }
 
-    /// Merges a push of this second: what is dropped is folded before.
-    pub fn push(&mut self, push: &RandomPush, second: u64) {
+    /// Merges a push of this time: what is dropped is folded before.
+    pub fn push(&mut self, push: &RandomPush, time_millis: u64) {
+        let second = time_millis / 1000;
         let mut folded = Model::new(self.flags);
         for (key, value) in &push.samples {
             folded.add(*key, *value, second);
@@ -79,19 +102,31 @@ impl Model {
         for (key, (value, _)) in folded.series {
             self.add(key, value, second);
         }
+        if self.flags.push_times == PushTimes::Set {
+            let key = (PUSH_TIME_NAME, push.a, 0);
+            self.add(key, [time_millis as f64 / 1000.0, 0.0], second);
+        }
     }
 
-    fn add(&mut self, (family, a, b): Key, value: f64, second: u64) {
+    fn add(&mut self, (family, a, b): Key, value: Value, second: u64) {
+        if family == "s0" && self.flags.summaries == Summaries::Discarded {
+            return;
+        }
         let key = (family, a, if self.flags.drops_b { 0 } else { b });
         let mode = match family {
             "g0" | "g1" => self.flags.mode,
+            PUSH_TIME_NAME => GaugeMode::Last,
             _ => GaugeMode::Sum,
         };
-        let merged = |stored: f64| match mode {
-            GaugeMode::Sum => stored + value,
-            GaugeMode::Last => value,
-            GaugeMode::Max => stored.max(value),
-            GaugeMode::Min => stored.min(value),
+        let merged = |[stored, count]: Value| {
+            let [value, counted] = value;
+            let number = match mode {
+                GaugeMode::Sum => stored + value,
+                GaugeMode::Last => value,
+                GaugeMode::Max => stored.max(value),
+                GaugeMode::Min => stored.min(value),
+            };
+            [number, count + counted]
         };
         let entry = self.series.entry(key);
         let stored = entry.and_modify(|(stored, _)| *stored = merged(*stored));
@@ -100,6 +135,10 @@ impl Model {
     }
 
     pub fn change_flags(&mut self, flags: Flags, second: u64) {
+        if self.flags.push_times != flags.push_times {
+            self.series
+                .retain(|(family, ..), _| *family != PUSH_TIME_NAME);
+        }
         let had_ages = self.flags.ages == Ages::Kept;
         self.flags = flags;
         for (key, (value, last)) in std::mem::take(&mut self.series) {
@@ -127,23 +166,35 @@ impl Model {
                     .map(|(name, value)| format!("{name}=\"{value}\""))
                     .collect();
                 let labels = labels.join(",");
-                let line = match labels.as_str() {
-                    "" => format!("{family} {value}\n"),
-                    labels => format!("{family}{{{labels}}} {value}\n"),
+                let braces = match labels.as_str() {
+                    "" => String::new(),
+                    labels => format!("{{{labels}}}"),
+                };
+                let [value, count] = value;
+                let line = match family {
+                    "s0" => format!("s0_sum{braces} {value}\ns0_count{braces} {count}\n"),
+                    _ => format!("{family}{braces} {value}\n"),
                 };
                 lines.insert(labels, line);
             }
             let lines: Vec<String> = lines.into_values().collect();
             if !lines.is_empty() {
-                let kind = if family.starts_with('c') {
-                    "counter"
-                } else {
-                    "gauge"
-                };
+                if family == PUSH_TIME_NAME {
+                    text += HELP;
+                }
+                let kind = kind(family);
                 text += &format!("# TYPE {family} {kind}\n{}", lines.concat());
             }
         }
         text
+    }
+}
+
+fn kind(family: &str) -> &'static str {
+    match family.as_bytes()[0] {
+        b'c' => "counter",
+        b'g' | b'p' => "gauge",
+        _ => "summary",
     }
 }
 
@@ -152,7 +203,8 @@ impl Model {
 pub struct RandomPush {
     pub labels: &'static str,
     pub body: String,
-    samples: Vec<(Key, f64)>,
+    a: usize,
+    samples: Vec<(Key, Value)>,
 }
 
 impl RandomPush {
@@ -161,23 +213,36 @@ impl RandomPush {
         let mut samples = Vec::new();
         let a = random.below(3);
         for family in FAMILIES {
-            let kind = if family.starts_with('c') {
-                "counter"
-            } else {
-                "gauge"
-            };
-            body += &format!("# TYPE {family} {kind}\n");
+            if family == PUSH_TIME_NAME {
+                continue;
+            }
+            body += &format!("# TYPE {family} {}\n", kind(family));
             for b in 0..3 {
+                let labels = format!("b=\"{}\"", label_value(b));
+                if family == "s0" {
+                    // What came before is random enough.
+                    let length = body.len();
+                    let (sum, count) = ((length % 10) as f64, (length % 7) as f64);
+                    if length % 3 == b {
+                        body += &format!(
+                            "s0{{{labels},quantile=\"0.5\"}} NaN\ns0_sum{{{labels}}} {sum}\n\
+                             s0_count{{{labels}}} {count}\n"
+                        );
+                        samples.push(((family, a, b), [sum, count]));
+                    }
+                    continue;
+                }
                 if random.percent(70) {
                     continue;
                 }
                 let value = random.below(10) as f64;
-                body += &format!("{family}{{b=\"{}\"}} {value}\n", label_value(b));
-                samples.push(((family, a, b), value));
+                body += &format!("{family}{{{labels}}} {value}\n");
+                samples.push(((family, a, b), [value, 0.0]));
             }
         }
         RandomPush {
             labels: ["", "a/1", "a/2"][a],
+            a,
             body,
             samples,
         }
@@ -225,7 +290,7 @@ impl World {
             time_millis: self.now_millis,
         });
         assert!(matches!(outcome, Ok(Accepted::Merged(_))), "{outcome:?}");
-        self.model.push(&push, self.second());
+        self.model.push(&push, self.now_millis);
     }
 
     fn remove(&mut self) {

@@ -62,12 +62,9 @@ fn path_labels_of_any_text() {
         r#"some{job="x"}"#,
     );
     check("/job/x/", "some", r#"some{job="x"}"#);
-    // Names of any text are not shown by scrapes yet.
-    for name in ["U__a_2e_b", "U__a_22__5C_"] {
-        let gateway = RunningGateway::start(&[]);
-        let refused = gateway.push(&format!("/metrics/job/x/{name}/y"), "some 1\n");
-        assert_eq!(refused.code, 400);
-    }
+    // Names of any text, which curl's scrape gets with underscores.
+    check("/job/x/U__a_2e_b/y", "some", r#"some{a_b="y",job="x"}"#);
+    check("/job/x/U__a_22__5C_/y", "some", r#"some{a__="y",job="x"}"#);
     check("/job/x/U__a__b/y", "some", r#"some{a_b="y",job="x"}"#);
     check(
         "/job/x/U__a_zz_b/y",

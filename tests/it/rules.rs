@@ -15,7 +15,7 @@ use crate::push_text::PushText;
 #[track_caller]
 pub fn rules(flags: &str) -> Rules {
     let flags = flags.split_ascii_whitespace().map(Into::into);
-    match cli::read(flags) {
+    match cli::read(flags, []).map(|read| read.command) {
         Ok(Command::Run(config)) => config.rules,
         outcome => panic!("{outcome:?}"),
     }
@@ -34,6 +34,10 @@ fn their_text_gives_them_again() {
         assert_eq!(text.parse(), Ok(rules));
     }
     check("", "semantics 1\ngauge max *_info\nhelp-bytes 4096\n");
+    check(
+        "-keep-summaries -push-times -expire-after 1m",
+        "semantics 1\ngauge max *_info\nhelp-bytes 4096\nsummaries\npush-times\nages\n",
+    );
     check(
         "-gauge *=last -drop-label pod -gauge a_total=min -drop-label x_* -gauge *_info=sum",
         "semantics 1\ngauge min a_total\ngauge sum *_info\ngauge max *_info\ngauge last *\n\
@@ -70,7 +74,7 @@ fn wrong_flags_are_refused() {
     #[track_caller]
     fn check(flags: &str, line: &str) {
         let flags = flags.split_ascii_whitespace().map(Into::into);
-        assert_eq!(cli::read(flags), Err(line.to_owned()));
+        assert_eq!(cli::read(flags, []), Err(line.to_owned()));
     }
     check("-gauge a", "flag -gauge: expected NAME=MODE, found `a`");
     check(

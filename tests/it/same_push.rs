@@ -235,14 +235,14 @@ fn described(push: &Push<'_>) -> Vec<String> {
     for (place, number) in push.numbers.iter().enumerate() {
         let family = &push.families[number.family];
         let start = started(&push.number_starts, place);
-        let (name, labels) = (family.name, number.labels.as_str());
+        let (name, labels) = (&family.name, number.labels.as_str());
         let (kind, value) = (family.metric_type, number.value);
         lines.push(format!("{kind:?} {name} {labels} {value} {start:?}"));
     }
     for (place, histogram) in push.histograms.iter().enumerate() {
         let (sum, count) = (histogram.sum, histogram.count);
         let (name, labels) = (
-            push.families[histogram.family].name,
+            &push.families[histogram.family].name,
             histogram.labels.as_str(),
         );
         let start = started(&push.histogram_starts, place);

@@ -6,21 +6,25 @@
 //!
 //! - Every line ends with one line feed; no blank line, comment, NUL, timestamp or second space.
 //! - Families are sorted by name in byte order, never split, and have samples. None has the name of
-//!   a sample of a histogram beside it. There are no summaries.
+//!   a sample of a histogram or summary beside it.
 //! - Labels are sorted by name, but for the `le` of a bucket, which is last. None is empty.
 //! - The label sets of a family are sorted by their text as written between the braces, without
 //!   `le`, in byte order; each appears once.
 //! - A histogram writes, for each label set, its buckets by rising bound up to `+Inf` with counts
 //!   that never fall, then `_sum`, then `_count` (which may differ from `+Inf`: DESIGN section 6).
+//!   A summary has no quantiles: it writes `_sum`, then `_count`.
 //! - A number is a whole number without point or exponent where it is below 2^53, else one of the
 //!   two shortest spellings Rust knows, plain or with an exponent. Samples are finite.
 //! - A bound is spelled in one way throughout the scrape. There is no negative zero.
+//!
+//! In a scrape whose names have underscores for what is beyond their alphabets, families and label
+//! sets may come in any order, and no name is quoted; the rest is the same.
 
 mod line;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use line::{Label, Line, ensure, number};
+use line::{Label, Line, ensure, label_name, metric_name, number};
 
 /// A metric family of a scrape, in the order of the scrape. `help` is unescaped.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,7 +47,38 @@ pub struct Sample {
 /// Reads a whole scrape, or says in which line which rule is broken. What is wrong with a family as
 /// a whole is told of the line that ends it.
 pub fn read(scrape: &str) -> Result<Vec<Family>, String> {
-    let mut reader = Reader::default();
+    read_in(Order::Sorted, scrape)
+}
+
+/// The same for a scrape whose names have underscores.
+pub fn read_escaped(scrape: &str) -> Result<Vec<Family>, String> {
+    let families = read_in(Order::Any, scrape)?;
+    let mut exposed = BTreeSet::new();
+    for family in &families {
+        metric_name(&family.name)?;
+        let labels = family.samples.iter().flat_map(|sample| &sample.labels);
+        for (name, _) in labels {
+            label_name(name)?;
+        }
+        let parts = match family.kind.as_str() {
+            "histogram" => &["", "_bucket", "_sum", "_count"][..],
+            _ => &[""],
+        };
+        for part in parts {
+            let name = format!("{}{part}", family.name);
+            ensure(exposed.insert(name.clone()), || {
+                format!("`{name}` is exposed twice")
+            })?;
+        }
+    }
+    Ok(families)
+}
+
+fn read_in(order: Order, scrape: &str) -> Result<Vec<Family>, String> {
+    let mut reader = Reader {
+        order,
+        ..Reader::default()
+    };
     let mut number = 0;
     let mut left = scrape;
     while !left.is_empty() {
@@ -61,8 +96,19 @@ pub fn read(scrape: &str) -> Result<Vec<Family>, String> {
     Ok(reader.families)
 }
 
+/// Of families, and of the label sets of each.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Order {
+    #[default]
+    Sorted,
+    Any,
+}
+
 #[derive(Default)]
 struct Reader {
+    order: Order,
+    /// The label sets of the latest family.
+    label_sets: BTreeSet<String>,
     families: Vec<Family>,
     /// A HELP line whose TYPE has not come yet: name and text.
     help: Option<(String, String)>,
@@ -111,6 +157,7 @@ impl Reader {
                     samples: Vec::new(),
                 });
                 self.series = None;
+                self.label_sets.clear();
             }
             Line::Sample(name, labels, text) => self.sample(name, labels, text)?,
         }
@@ -128,15 +175,19 @@ impl Reader {
         ensure(self.family(name).is_none(), || {
             format!("family `{name}` is split in two")
         })?;
-        ensure(*last.name < *name, || {
+        ensure(self.order == Order::Any || *last.name < *name, || {
             format!("`{name}` is not sorted after `{}`", last.name)
         })?;
         for part in ["_bucket", "_sum", "_count"] {
             let beside = name.strip_suffix(part).and_then(|base| self.family(base));
-            ensure(
-                beside.is_none_or(|family| family.kind != "histogram"),
-                || format!("`{name}` is a sample of a histogram beside it"),
-            )?;
+            let exposes = |family: &Family| match &*family.kind {
+                "histogram" => true,
+                "summary" => part != "_bucket",
+                _ => false,
+            };
+            if let Some(Family { kind, .. }) = beside.filter(|family| exposes(family)) {
+                return Err(format!("`{name}` is a sample of a {kind} beside it"));
+            }
         }
         if self.help.is_some() {
             Ok(())
@@ -145,8 +196,11 @@ impl Reader {
         }
     }
 
-    /// Finds an earlier family by its name: they were found sorted.
+    /// Finds an earlier family by its name, quickly if they were found sorted.
     fn family(&self, name: &str) -> Option<&Family> {
+        if self.order == Order::Any {
+            return self.families.iter().find(|family| *family.name == *name);
+        }
         let found = self
             .families
             .binary_search_by(|family| (*family.name).cmp(name));
@@ -218,11 +272,15 @@ impl Reader {
 
     /// Moves on by one sample: within the latest series, or to a new one when that is complete.
     fn advance(&mut self, part: Next, labels: &[Label]) -> Result<&mut Series, String> {
-        let within_histogram = part != Next::Nothing;
+        let is_part = part != Next::Nothing;
+        let (is_summary, reserved) = match self.families.last() {
+            Some(family) if family.kind == "summary" => (true, "quantile"),
+            _ => (false, "le"),
+        };
         let label_set = label_set(labels)?;
         ensure(
-            !within_histogram || labels.iter().all(|label| label.name != "le"),
-            || "a label `le` too many".to_owned(),
+            !is_part || labels.iter().all(|label| label.name != reserved),
+            || format!("a label `{reserved}` too many"),
         )?;
         if let Some(last) = self.series.take() {
             let last_set = &last.label_set;
@@ -230,7 +288,7 @@ impl Reader {
                 ensure(*last_set != label_set, || {
                     format!("series {{{label_set}}} twice")
                 })?;
-                ensure(*last_set < label_set, || {
+                ensure(self.order == Order::Any || *last_set < label_set, || {
                     format!("series {{{label_set}}} is not sorted after {{{last_set}}}")
                 })?;
             } else {
@@ -240,12 +298,17 @@ impl Reader {
                 self.series = Some(last);
             }
         }
+        if self.series.is_none() {
+            ensure(self.label_sets.insert(label_set.clone()), || {
+                format!("series {{{label_set}}} once more")
+            })?;
+        }
         let series = self.series.get_or_insert(Series {
             label_set,
-            next: if within_histogram {
-                Next::Bucket
-            } else {
-                Next::Nothing
+            next: match is_part {
+                true if is_summary => Next::Sum,
+                true => Next::Bucket,
+                false => Next::Nothing,
             },
             bound: None,
             cumulative: 0.0,
@@ -281,11 +344,12 @@ impl Series {
 /// Which part of its family a sample is: nothing by name where there are no parts.
 fn part(family: &Family, name: &str) -> Result<Next, String> {
     let histogram = family.kind == "histogram";
+    let has_parts = histogram || family.kind == "summary";
     match name.strip_prefix(&*family.name) {
-        Some("") if !histogram => Ok(Next::Nothing),
+        Some("") if !has_parts => Ok(Next::Nothing),
         Some("_bucket") if histogram => Ok(Next::Bucket),
-        Some("_sum") if histogram => Ok(Next::Sum),
-        Some("_count") if histogram => Ok(Next::Count),
+        Some("_sum") if has_parts => Ok(Next::Sum),
+        Some("_count") if has_parts => Ok(Next::Count),
         _ => {
             let (kind, family) = (&family.kind, &family.name);
             Err(format!("`{name}` is no sample of {kind} `{family}`"))

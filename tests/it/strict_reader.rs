@@ -88,7 +88,7 @@ fn kind() {
         # TYPE a gauge  | a 1 => line 1: type `gauge ` of `a`
         # TYPE a  gauge | a 1 => line 1: type ` gauge` of `a`
         # TYPE a unknown | a 1 => line 1: type `unknown` of `a`
-        # TYPE a summary | a_sum 1 | a_count 1 => line 1: type `summary` of `a`
+        # TYPE a Summary | a_sum 1 | a_count 1 => line 1: type `Summary` of `a`
         # TYPE 1a gauge | 1a 1 => line 1: digit first in `1a`
         # TYPE \u{e4} gauge | \u{e4} 1 => line 1: metric name `\u{e4}`
         ",

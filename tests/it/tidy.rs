@@ -9,6 +9,7 @@ use std::process::Command;
 /// What a module may import from this crate, and whether it is of the core. A module in a folder
 /// of another one's name is a part of it.
 const MODULES: &[(&str, Room, &[&str])] = &[
+    ("base64", Room::Core, &[]),
     ("duration", Room::Core, &[]),
     ("excerpt", Room::Core, &[]),
     ("keyed_hash", Room::Core, &[]),
@@ -17,11 +18,18 @@ const MODULES: &[(&str, Room, &[&str])] = &[
     ("number", Room::Core, &[]),
     ("percent_encoding", Room::Core, &[]),
     ("stable_hash", Room::Core, &[]),
+    ("tokens", Room::Core, &["base64"]),
     ("compression", Room::Core, &["excerpt"]),
     (
         "grouping_key",
         Room::Core,
-        &["excerpt", "label_limits", "metric", "percent_encoding"],
+        &[
+            "base64",
+            "excerpt",
+            "label_limits",
+            "metric",
+            "percent_encoding",
+        ],
     ),
     (
         "parse",
@@ -80,6 +88,7 @@ const MODULES: &[(&str, Room, &[&str])] = &[
             "percent_encoding",
             "render",
             "status",
+            "tokens",
         ],
     ),
     ("handoff", Room::Shell, &["excerpt"]),
@@ -106,6 +115,7 @@ const MODULES: &[(&str, Room, &[&str])] = &[
             "schedule",
             "http",
             "status",
+            "tokens",
         ],
     ),
 ];
@@ -128,6 +138,7 @@ const WORDS: &[(&str, &[&str])] = &[
     ("pico_args", &["cli"]),
     ("rustix", &["handoff", "http", "journal", "listen", "main"]),
     ("nix", &["handoff", "main"]),
+    ("constant_time_eq", &["tokens"]),
     ("crc32fast", &["compression", "journal"]),
     ("miniz_oxide", &["compression"]),
     ("std::thread", &["handoff", "http", "main"]),

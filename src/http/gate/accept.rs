@@ -1,13 +1,16 @@
 //! New connections, and what happens when there are too many.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with};
 
 use super::super::connection::{Connection, Token};
-use super::{GENERATION_MAX, Gate, NEVER, OF_LISTENER};
+use super::{GENERATION_MAX, Gate, LISTENER_GENERATION, NEVER};
+use crate::listen::peer_address;
 use crate::status::{CloseReason, ConnectionState};
 
 /// Connections accepted per turn of the loop.
@@ -25,18 +28,18 @@ const LOOKED_AT_PER_MS: u64 = 1_000;
 const ACCEPT_RETRY_MS: u64 = 50;
 
 impl Gate {
-    /// Accepts connections that wait for it. Those beyond the limit are closed at once, so that
-    /// nobody waits in vain.
-    pub(super) fn accept(&mut self, at_most: usize) {
+    /// Accepts connections that wait at one of the listeners. Those beyond the limit are closed at
+    /// once, so that nobody waits in vain.
+    pub(super) fn accept(&mut self, index: usize, at_most: usize) {
         for _ in 0..at_most {
+            let Some(listener) = self.listeners.get(index) else {
+                return;
+            };
             let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-            match acceptfrom_with(&self.listener, flags) {
+            match acceptfrom_with(listener, flags) {
                 Ok((socket, peer)) => {
-                    let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
-                    let unknown = IpAddr::from(Ipv4Addr::UNSPECIFIED);
-                    let peer = peer.map_or(unknown, |peer| peer.ip().to_canonical());
                     let open = self.connections.len() - self.free.len();
-                    self.admit(TcpStream::from(socket), peer);
+                    self.admit(socket, peer_address(peer));
                     // What has just come is read before it may have to make room.
                     if open >= self.extent.connections_max {
                         return;
@@ -46,7 +49,7 @@ impl Gate {
                 Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
                     self.close_oldest_idle();
                     // Level-triggered, the event would come again and again.
-                    self.watch_listener(EventFlags::empty());
+                    self.watch_listeners(EventFlags::empty());
                     self.accept_again_ms = self.now_ms + ACCEPT_RETRY_MS;
                     return self.tick_soon();
                 }
@@ -56,14 +59,23 @@ impl Gate {
         }
     }
 
-    /// Sets the events of the listening socket that are waited for.
-    pub(super) fn watch_listener(&mut self, flags: EventFlags) {
-        let data = EventData::new_u64(OF_LISTENER);
-        // It was added at the start.
-        let _ = epoll::modify(&self.epoll, &self.listener, data, flags);
+    /// Waits for connections at the listening sockets.
+    pub(super) fn add_listeners(&self) -> io::Result<()> {
+        for (data, listener) in listener_data().zip(&self.listeners) {
+            epoll::add(&self.epoll, listener, data, EventFlags::IN)?;
+        }
+        Ok(())
     }
 
-    fn admit(&mut self, socket: TcpStream, peer: IpAddr) {
+    /// Sets the events of the listening sockets that are waited for.
+    pub(super) fn watch_listeners(&mut self, flags: EventFlags) {
+        for (data, listener) in listener_data().zip(&self.listeners) {
+            // It was added at the start.
+            let _ = epoll::modify(&self.epoll, listener, data, flags);
+        }
+    }
+
+    fn admit(&mut self, socket: OwnedFd, peer: IpAddr) {
         let open = self.connections.len() - self.free.len();
         if open >= self.extent.connections_max && !self.close_oldest_idle() {
             return self.site.status.front.count_close(CloseReason::Crowded);
@@ -74,7 +86,7 @@ impl Gate {
     }
 
     /// Takes a connection; it is idle.
-    pub(super) fn add(&mut self, socket: TcpStream, peer: IpAddr) -> Option<Token> {
+    pub(super) fn add(&mut self, socket: OwnedFd, peer: IpAddr) -> Option<Token> {
         self.generation = (self.generation + 1) % GENERATION_MAX;
         let generation = self.generation;
         let index = self.free.pop().unwrap_or_else(|| {
@@ -118,4 +130,12 @@ impl Gate {
         }
         true
     }
+}
+
+/// The kernel's data of events of each listener.
+fn listener_data() -> impl Iterator<Item = EventData> {
+    (0..).map(|index| {
+        let generation = LISTENER_GENERATION;
+        EventData::new_u64(Token { index, generation }.to_u64())
+    })
 }

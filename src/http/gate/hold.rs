@@ -25,7 +25,7 @@ impl Gate {
         self.mode = Mode::Holding {
             until_ms: self.now_ms + HOLD_MS,
         };
-        self.watch_listener(EventFlags::empty());
+        self.watch_listeners(EventFlags::empty());
         self.tick_soon();
         for token in self.tokens_where(|one| matches!(one.phase, Phase::Streaming(_))) {
             self.on_piece_written(token);
@@ -39,12 +39,16 @@ impl Gate {
         };
         // Those who have connected are served; those who come later are to go elsewhere, or to the
         // next process where systemd has the socket as well.
-        self.accept(BACKLOG_CONNECTIONS);
-        // What is not watched may be shut down.
-        let _ = epoll::delete(&self.epoll, &self.listener);
+        for index in 0..self.listeners.len() {
+            self.accept(index, BACKLOG_CONNECTIONS);
+        }
         self.accept_again_ms = NEVER;
-        if !is_shared() {
-            let _ = shutdown(&self.listener, Shutdown::Both);
+        for listener in &self.listeners {
+            // What is not watched may be shut down.
+            let _ = epoll::delete(&self.epoll, listener);
+            if !is_shared() {
+                let _ = shutdown(listener, Shutdown::Both);
+            }
         }
         for token in self.tokens_where(|_| true) {
             self.read(token);
@@ -179,7 +183,7 @@ fn held(connection: Connection, left_ms: u64) -> Option<Held> {
         // Nobody waits for more of it, or a worker is at it.
         Phase::Lingering
         | Phase::Queued { .. }
-        | Phase::ScrapeQueued
+        | Phase::ScrapeQueued { .. }
         | Phase::InFlight { .. }
         | Phase::Streaming(_) => return None,
     };

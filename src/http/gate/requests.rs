@@ -5,6 +5,7 @@ use super::super::answer::Answer;
 use super::super::chunked::{ChunkError, Chunked, append};
 use super::super::connection::{Phase, Rest, Token, Upload};
 use super::super::exchange::Exchange;
+use super::super::exposition::Exposition;
 use super::super::head::{Expectation, Framing, Head, HeadError, PASSED_ON, read_head};
 use super::super::pace::Pace;
 use super::super::response::Client;
@@ -164,6 +165,9 @@ impl Gate {
         connection.client = Client::of(head);
         connection.handler = handler(route);
         connection.cross_origin = cross_origin;
+        if let Err(denied) = self.site.access.check(route, head) {
+            return self.deny(token, head, denied, bytes);
+        }
         let body_bytes_max = self.site.body_bytes_max;
         let rest = &bytes[head.bytes..];
         let mut body = Vec::new();
@@ -203,6 +207,21 @@ impl Gate {
             }
         }
         head.bytes + used
+    }
+
+    /// Refuses a request that shows no token of those that it needs, before its body is read or
+    /// asked for. Where there is no body, its connection takes the next request.
+    fn deny(&mut self, token: Token, head: &Head<'_>, answer: Answer, bytes: &[u8]) -> usize {
+        let result = PushResult::Unauthorized;
+        if head.framing != Framing::None {
+            self.refuse(token, answer, result, CloseReason::Unauthorized);
+            return bytes.len();
+        }
+        self.count_push(token, result);
+        self.log_refusal(token, &answer);
+        self.set_phase(token, Phase::Responding);
+        self.respond_with(token, answer);
+        head.bytes
     }
 
     fn begin_upload(
@@ -294,11 +313,15 @@ impl Gate {
         // The worker's time is not the client's.
         self.set_deadline(token, NEVER);
         if route == Route::Scrape && head.method == "GET" {
-            return self.queue_scrape(token);
+            return self.queue_scrape(token, Exposition::accepted(head.accept));
         }
         let body_bytes = body.len();
         let mut request = Vec::with_capacity(head.method.len() + head.target.len() + 128);
         write_request(&mut request, head);
+        if route == Route::Scrape {
+            let accept = Exposition::accepted(head.accept).content_type();
+            write_field(&mut request, "Accept", accept.as_bytes());
+        }
         let is_short = request.len() <= SHORT_HEAD_BYTES_MAX && body_bytes <= SHORT_BODY_BYTES_MAX;
         let queue = match route {
             Route::Push { .. } if is_short && head.content_encoding().is_none() => {
@@ -351,16 +374,20 @@ fn write_request(to: &mut Vec<u8>, head: &Head<'_>) {
     }
     for (name, value) in PASSED_ON.iter().zip(head.passed_on) {
         if let Some(value) = value {
-            to.extend_from_slice(name.as_bytes());
-            to.extend_from_slice(b": ");
-            let is_visible = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
-            let visible = value.iter();
-            // DEL tells a worker that something else stood there.
-            let visible = visible.map(|byte| if is_visible(byte) { *byte } else { 0x7f });
-            to.extend(visible);
-            to.extend_from_slice(b"\r\n");
+            write_field(to, name, value);
         }
     }
+}
+
+fn write_field(to: &mut Vec<u8>, name: &str, value: &[u8]) {
+    to.extend_from_slice(name.as_bytes());
+    to.extend_from_slice(b": ");
+    let is_visible = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
+    let visible = value.iter();
+    // DEL tells a worker that something else stood there.
+    let visible = visible.map(|byte| if is_visible(byte) { *byte } else { 0x7f });
+    to.extend(visible);
+    to.extend_from_slice(b"\r\n");
 }
 
 /// What a request is counted as.

@@ -379,7 +379,7 @@ impl Gate {
         self.count_memory(token);
     }
 
-    fn log_refusal(&mut self, token: Token, answer: &Answer) {
+    pub(super) fn log_refusal(&mut self, token: Token, answer: &Answer) {
         let now_ms = self.now_ms;
         let Some(connection) = self.get(token) else {
             return;

@@ -8,13 +8,13 @@ use std::sync::{Arc, OnceLock};
 
 use super::super::answer::Answer;
 use super::super::connection::{Connection, Phase, Stream, StreamFraming, Token};
-use super::super::exchange::{CHUNK_HEAD_BYTES, Exchange, PIECE_BYTES, Scrape};
+use super::super::exchange::{CHUNK_HEAD_BYTES, Exchange, PIECE_BYTES, Scrape, ScrapedView};
+use super::super::exposition::Exposition;
 use super::super::head::{Persistence, Version};
 use super::super::pace::Pace;
 use super::super::response::{Delimiter, LAST_CHUNK, Response};
 use super::Gate;
 use super::responses::Waiting;
-use crate::aggregate::View;
 use crate::render::Cursor;
 use crate::status::CloseReason;
 
@@ -44,7 +44,7 @@ pub struct Scrapes {
 #[derive(Debug)]
 struct SharedView {
     number: u64,
-    view: Arc<OnceLock<View>>,
+    view: Arc<OnceLock<ScrapedView>>,
     readers: usize,
 }
 
@@ -59,8 +59,8 @@ impl Scrapes {
 }
 
 impl Gate {
-    pub(super) fn queue_scrape(&mut self, token: Token) {
-        self.set_phase(token, Phase::ScrapeQueued);
+    pub(super) fn queue_scrape(&mut self, token: Token, exposition: Exposition) {
+        self.set_phase(token, Phase::ScrapeQueued { exposition });
         self.set_deadline(token, SCRAPE_WAIT_MS);
         self.scrapes.queue.push_back(token);
         self.tick_soon();
@@ -82,11 +82,11 @@ impl Gate {
                 self.scrapes.queue.push_back(token);
                 continue;
             }
-            let connection = self.get(token);
-            if connection.is_none_or(|one| !matches!(one.phase, Phase::ScrapeQueued)) {
+            let phase = self.get(token).map(|connection| &connection.phase);
+            let Some(&Phase::ScrapeQueued { exposition }) = phase else {
                 // It was refused, or has gone.
                 continue;
-            }
+            };
             readers += 1;
             let stream = Stream {
                 view: number,
@@ -98,6 +98,7 @@ impl Gate {
             self.set_deadline(token, self.timeouts_ms.answer);
             let scrape = Scrape {
                 view: Arc::clone(&view),
+                exposition,
                 cursor: Some(Cursor::default()),
                 piece: Vec::new(),
             };

@@ -4,6 +4,7 @@ use prometheus_aggregation_gateway::http::head::{
     EMPTY_LINES_MAX, Expectation, FIELDS_MAX, Framing, HEAD_BYTES_MAX, Head, Persistence,
     REQUEST_LINE_BYTES_MAX, Version, read_head,
 };
+use prometheus_aggregation_gateway::tokens::Credentials;
 
 /// The head at the begin of the bytes, however they are divided into two reads.
 #[track_caller]
@@ -68,6 +69,7 @@ const FOLDED: &str = "a line of the head begins with white space (obsolete line 
 fn all_of_a_head() {
     let head = b"\r\nPUT http://h/m?x=y HTTP/1.0\r\ncontent-type:\t text/plain \t\r\n\
         Content-Type: second\r\nContent-ENCODING: gz\xff\r\nOrigin: http://page\r\n\
+        ACCEPT: */*\r\nAccept: second\r\n\
         Content-Length: 7\r\nHost: h\r\nExpect: 100-Continue\r\nconnection: a,KEEP-alive\r\n\r\n";
     let expected = Head {
         method: "PUT",
@@ -78,13 +80,15 @@ fn all_of_a_head() {
         // RFC 9110 section 10.1.1: not of HTTP/1.0.
         expectation: Expectation::None,
         passed_on: [Some(b"text/plain"), Some(b"gz\xff"), None],
+        accept: Some(b"*/*"),
         origin: Some(b"http://page"),
+        credentials: Credentials::None,
         bytes: head.len(),
     };
     assert_eq!(accepted(head), expected);
     assert_eq!(expected.content_encoding(), Some(&b"gz\xff"[..]));
 
-    let head = b"GET * HTTP/1.1\r\nExpect: 100-continue\r\n\r\n";
+    let head = b"GET * HTTP/1.1\r\nExpect: 100-continue\r\nauthorization: Basic eA==\r\n\r\n";
     let expected = Head {
         method: "GET",
         target: "*",
@@ -93,7 +97,9 @@ fn all_of_a_head() {
         persistence: Persistence::KeepAlive,
         expectation: Expectation::Continue,
         passed_on: [None, None, None],
+        accept: None,
         origin: None,
+        credentials: Credentials::Field(b"Basic eA=="),
         bytes: head.len(),
     };
     assert_eq!(accepted(head), expected);

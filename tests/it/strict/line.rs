@@ -6,7 +6,7 @@
 //! labels = label {"," label}
 //! label  = (label-name | quoted-name) "=" quote value quote
 //!
-//! A name is quoted exactly if it is beyond the alphabet, and a metric name then has no escapes.
+//! A name is quoted exactly if it is beyond the alphabet, and then escaped as values are.
 
 pub enum Line<'a> {
     Help(&'a str, String),
@@ -55,7 +55,7 @@ fn help(rest: &str) -> Result<Line<'_>, String> {
 fn kind(rest: &str) -> Result<Line<'_>, String> {
     let (name, kind) = metadata(rest)?;
     ensure(
-        ["counter", "gauge", "histogram", "untyped"].contains(&kind),
+        ["counter", "gauge", "histogram", "summary", "untyped"].contains(&kind),
         || format!("type `{kind}` of `{name}`"),
     )?;
     Ok(Line::Type(name, kind))
@@ -169,12 +169,10 @@ fn metadata(rest: &str) -> Result<(&str, &str), String> {
 
 /// Reads a metric name behind its opening quote, up to and with the closing one.
 fn quoted_metric_name(rest: &str) -> Result<(&str, &str), String> {
-    let (name, rest) = rest.split_once('"').ok_or("name is not closed")?;
-    ensure(
-        !name.contains(['\\']) && !name.contains(char::is_control),
-        || format!("metric name `{name}`"),
-    )?;
-    ensure(!name.is_empty() && metric_name(name).is_err(), || {
+    let length = closing_quote(rest).ok_or("name is not closed")?;
+    let (name, rest) = (&rest[..length], &rest[length + 1..]);
+    let plain = unescape(name, &['\\', 'n', '"'])?;
+    ensure(!plain.is_empty() && metric_name(&plain).is_err(), || {
         format!("quotes around `{name}`")
     })?;
     Ok((name, rest))
@@ -190,7 +188,7 @@ fn quoted_label_name(name: &str) -> Result<(), String> {
     })
 }
 
-fn metric_name(name: &str) -> Result<(), String> {
+pub fn metric_name(name: &str) -> Result<(), String> {
     let inside = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b':';
     ensure(name.bytes().all(inside), || format!("metric name `{name}`"))?;
     ensure(!name.is_empty(), || "no metric name".to_owned())?;
@@ -199,7 +197,7 @@ fn metric_name(name: &str) -> Result<(), String> {
     })
 }
 
-fn label_name(name: &str) -> Result<(), String> {
+pub fn label_name(name: &str) -> Result<(), String> {
     let inside = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     ensure(name.bytes().all(inside), || format!("label name `{name}`"))?;
     ensure(!name.is_empty(), || "no label name".to_owned())?;
