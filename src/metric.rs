@@ -1,8 +1,8 @@
 //! The vocabulary: metric types, names, label sets, upper bounds, buckets, and a push.
 //!
 //! Invariant: a value of these types is valid. Whoever holds a [`Push`] need not check it again:
-//! its names are inside their alphabets or escaped, no series is in it twice, every increment is finite, no
-//! counter, bucket or count is negative. Knows nothing of text layout, HTTP or time.
+//! its names are inside their alphabets or escaped, no series is in it twice, every increment is
+//! finite, no counter, bucket or count is negative. Knows nothing of text layout, HTTP or time.
 
 mod name;
 

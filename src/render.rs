@@ -6,10 +6,10 @@
 //! these are stored, series in that of their label sets; a histogram's buckets by upper bound, then
 //! `_sum`, then `_count`; a summary has no buckets. Knows nothing of HTTP.
 //!
-//! A snapshot ([`render_pieces`]) has names in quotes. Of an aggregate that keeps ages, it says as well since when each
-//! series is silent: in the column of timestamps, in milliseconds as everywhere in the format; of a
-//! histogram on the line of `_count` alone. A scrape never does: Prometheus would take it for the
-//! time of the sample.
+//! A snapshot ([`render_pieces`]) has names in quotes. Of an aggregate that keeps ages, it says as
+//! well since when each series is silent: in the column of timestamps, in milliseconds as everywhere
+//! in the format; of a histogram on the line of `_count` alone. A scrape never does: Prometheus
+//! would take it for the time of the sample.
 
 mod underscores;
 
@@ -114,8 +114,8 @@ fn with_underscores(
     }
 }
 
-/// Renders series of one family; gives the position of the first one that is not done. `shown` gives
-/// the label set by which a series is shown, if it is.
+/// Renders series of one family; gives the position of the first one that is not done. `shown`
+/// gives the label set by which a series is shown, if it is.
 fn render_series(
     name: &Name<'_>,
     family: &Family,

@@ -8,7 +8,8 @@ const TEXT: Exposition = Exposition::Text;
 const QUOTED: Exposition = Exposition::QuotedText;
 
 /// What Prometheus 3 sends by default, and with protobuf enabled.
-pub const PROMETHEUS_3: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+pub const PROMETHEUS_3: &str = "application/openmetrics-text;version=1.0.0;\
+    escaping=allow-utf-8;q=0.6,\
     application/openmetrics-text;version=0.0.1;q=0.5,\
     text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
 const PROMETHEUS_3_PROTOBUF: &str = "application/vnd.google.protobuf;\

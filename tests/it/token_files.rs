@@ -1,10 +1,11 @@
 //! The files that tokens are read from, at the start and while the gateway runs.
 
 use std::fs;
+use std::process::Command;
 
 use rustix::process::Signal;
 
-use crate::running_gateway::command;
+use crate::running_gateway::{RunningGateway, command};
 use crate::tokens::{Files, PUSH, bearer};
 
 /// The tokens of a file are those of its last good state, whatever comes, across hand-overs.
@@ -121,4 +122,46 @@ fn credentials_of_systemd() {
         let output = command.output().expect("it was built");
         assert_eq!(output.status.code(), Some(code), "{output:?}");
     }
+}
+
+/// A file that turns bad between the trial of a hand-over and the hand-over lets nobody in, and the
+/// sums are kept: the new program cannot know the tokens from before.
+#[test]
+fn a_file_that_turns_bad_within_a_hand_over() {
+    let files = Files::new();
+    let program = files.path("gateway");
+    let replace = |by: &str| {
+        let new = files.path("new");
+        let status = Command::new("install")
+            .args(["--mode=755", by])
+            .arg(&new)
+            .status();
+        assert!(status.expect("coreutils are there").success());
+        fs::rename(new, &program).expect("it is beside it");
+    };
+    let real = crate::running_gateway::program();
+    replace(&real);
+    let flag = format!("-push-token-file={}", files.path("push").display());
+    let gateway = RunningGateway::start_program(&program, &[&flag]);
+    let push = |token: &str| {
+        let reply = gateway.request("POST", "/metrics", &bearer(token), b"x 1\n");
+        reply.code
+    };
+    assert_eq!(push(PUSH), 200);
+    let bad = files.path("push");
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in *-check) echo ok ;; *) echo x >{}; exec {real} \"$@\" ;; esac\n",
+        bad.display()
+    );
+    files.write("script", &script);
+    replace(files.path("script").to_str().expect("it is ours"));
+    gateway.signal(Signal::HUP);
+    let line = gateway.wait_for_line("nobody is let in until it can be used");
+    assert!(line.starts_with("flag -push-token-file: "), "{line}");
+    gateway.wait_for_line(" has taken over");
+    assert_eq!((push(PUSH), push("x")), (401, 401));
+    files.write("push", PUSH);
+    gateway.wait_for_line("read again, 1 token");
+    assert_eq!(push(PUSH), 200);
+    assert_eq!(gateway.scrape(), "# TYPE x untyped\nx 2\n");
 }
