@@ -1,7 +1,7 @@
 # Completion for bash. Made from the table of flags in src/cli.rs.
 _prometheus_aggregation_gateway() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} dash=-
-    local names="listen crontab next after journal push-token-file scrape-token-file gauge drop-label expire-after enable-admin-api push-path cors max-body-bytes max-series max-labels max-label-bytes max-idempotency-keys workers max-connections max-buffered-bytes head-timeout body-timeout answer-timeout idle-timeout check probe version help"
+    local names="listen crontab next after journal push-token-file scrape-token-file gauge drop-label keep-summaries push-times expire-after enable-admin-api push-path cors max-body-bytes max-series max-labels max-label-bytes max-idempotency-keys workers max-connections max-buffered-bytes head-timeout body-timeout answer-timeout idle-timeout check probe version help"
     [[ $word != --* ]] || dash=--
     COMPREPLY=()
     case $before in

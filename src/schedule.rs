@@ -42,9 +42,10 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Parses `expression`, whatever blanks and line ends are around it, as crontab(5) has it, and `?`, `a/n` and `@every` as the Go package
-    /// `robfig/cron` has them. `@every` fires at whole multiples of its duration from `start`,
-    /// both cut to whole seconds; nothing else looks at `start`.
+    /// Parses `expression`, whatever blanks and line ends are around it, as crontab(5) has it, and
+    /// `?`, `a/n` and `@every` as the Go package `robfig/cron` has them. `@every` fires at whole
+    /// multiples of its duration from `start`, both cut to whole seconds; nothing else looks at
+    /// `start`.
     ///
     /// # Errors
     ///

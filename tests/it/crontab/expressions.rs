@@ -175,7 +175,8 @@ fn steps_that_are_larger_than_their_range() {
         let expected: Vec<_> = expected
             .iter()
             .map(|item| {
-                format!("{item} alone: its step is larger than its range; for other intervals use @every")
+                let why = "its step is larger than its range; for other intervals use @every";
+                format!("{item} alone: {why}")
             })
             .collect();
         assert_eq!(warnings.collect::<Vec<_>>(), expected, "{expression}");
