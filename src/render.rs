@@ -7,9 +7,9 @@
 //! `_sum`, then `_count`; a summary has no buckets. Knows nothing of HTTP.
 //!
 //! A snapshot ([`render_pieces`]) has names in quotes. Of an aggregate that keeps ages, it says as
-//! well since when each series is silent: in the column of timestamps, in milliseconds as everywhere
-//! in the format; of a histogram on the line of `_count` alone. A scrape never does: Prometheus
-//! would take it for the time of the sample.
+//! well since when each series is silent: in the column of timestamps, in milliseconds as in all of
+//! the format; of a histogram on the line of `_count` alone. A scrape never does: Prometheus would
+//! take it for the time of the sample.
 
 mod underscores;
 
