@@ -25,6 +25,8 @@
 //! family's type are refused. Exemplars, units and times are skipped. Of a native histogram the
 //! sum, the count and the classic buckets are read.
 
+use std::iter;
+
 use super::builder::{Builder, Labels, Sample};
 use super::error::{Cause, Location, MeaningError, MessageError, ParseError, SyntaxError};
 use super::histogram::SentBucket;
@@ -37,10 +39,22 @@ use crate::excerpt::Excerpt;
 use crate::grouping_key::GroupingKey;
 use crate::metric::{MetricType, UpperBound};
 
-/// About how many samples there will be; few metrics take less.
+/// About how many samples there will be, judged by the first few metrics. What is reserved by that
+/// is at most a few times the body.
 pub fn expected_samples(body: &[u8]) -> usize {
-    const METRIC_BYTES: usize = 40;
-    body.len() / METRIC_BYTES + 1
+    const METRICS_JUDGED: usize = 16;
+    const METRIC_BYTES_MIN: usize = 40;
+    /// Longer ones are of histograms, which are more than one sample.
+    const METRIC_BYTES_MAX: usize = 80;
+    let mut rest = body;
+    let mut fields = delimited(&mut rest).unwrap_or_default();
+    let fields = iter::from_fn(|| field(&mut fields).ok()?);
+    let lengths = fields.filter_map(|(number, value)| match value {
+        Value::Bytes(metric) if number == 4 => Some(metric.len() + "\x22\x00".len()),
+        _ => None,
+    });
+    let longest = lengths.take(METRICS_JUDGED).max().unwrap_or(0);
+    body.len() / longest.clamp(METRIC_BYTES_MIN, METRIC_BYTES_MAX) + 1
 }
 
 /// So many bytes take the label sets of most bodies. A metric that is plain takes more in its
