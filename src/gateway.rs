@@ -27,7 +27,7 @@ use crate::idempotency::{Keys, KnownKey, RetiredKeys};
 use crate::journal::{Framed, Journal, KeyRecord, PushRecord, Record, Trouble};
 use crate::label_limits::LabelLimits;
 use crate::metric::{LabelSet, Push, SkippedSamples};
-use crate::parse::{Format, parse};
+use crate::parse::{Arena, Format, parse_in};
 use crate::render::whole_text;
 use crate::rules::{PUSH_TIME_NAME, PushTimes, Rules};
 use crate::senders::{Senders, Sending};
@@ -209,7 +209,8 @@ impl Gateway {
         let sender = sender_of(&self.rules, self.hash_key, &path);
         let stored = stored_labels(&self.rules, path);
         stored.check(self.limits.labels).map_err(Refusal::Path)?;
-        let (mut push, sending) = self.parse(request, &stored, sender)?;
+        let mut arena = Arena::default();
+        let (mut push, sending) = self.parse(&mut arena, request, &stored, sender)?;
         let frame = |is_time_left_out| {
             let record = PushRecord {
                 is_whole: sender.is_some() && request.replaced == Replaced::Everything,
@@ -291,6 +292,7 @@ impl Gateway {
     /// hold for the labels that are not dropped.
     fn parse<'a>(
         &self,
+        arena: &'a mut Arena,
         request: &PushRequest<'a>,
         stored: &'a GroupingKey,
         sender: Option<StableHash>,
@@ -302,7 +304,7 @@ impl Gateway {
         } else {
             limits
         };
-        let push = parse(request.format, request.body, stored, limits_of_sent);
+        let push = parse_in(arena, request.format, request.body, stored, limits_of_sent);
         let mut push = push.map_err(Refusal::Invalid)?;
         if self.rules.push_times() == PushTimes::Set {
             check_push_time(&push)?;

@@ -141,7 +141,7 @@ fn check(config: &Config) -> Result<(), Failure> {
     if let Some(path) = &config.journal {
         keep::check_journal(path)?;
     }
-    if let Some(warning) = plan.as_ref().and_then(Plan::warning) {
+    for warning in plan.iter().flat_map(Plan::warnings) {
         say(&format!("warning: {warning}"));
     }
     print(handoff::CHECK_ANSWER)

@@ -22,7 +22,7 @@ use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use self::crontab::Crontab;
 use self::zone::first_change;
 
-pub use self::error::{CrontabError, FieldFault};
+pub use self::error::{CrontabError, FieldFault, LargeStep};
 pub use self::field::Field;
 pub use self::local_zone::{LocalZone, ZoneError};
 pub use self::wait::{Clock, Due, SystemClock, Wait, run};
@@ -38,12 +38,14 @@ const YEAR_MAX: i32 = 2100;
 #[derive(Clone, Debug)]
 pub struct Schedule {
     crontab: Crontab,
+    large_steps: Vec<LargeStep>,
 }
 
 impl Schedule {
-    /// Parses `expression` as crontab(5) has it, and `?`, `a/n` and `@every` as the Go package
-    /// `robfig/cron` has them. `@every` fires at whole multiples of its duration from `start`,
-    /// both cut to whole seconds; nothing else looks at `start`.
+    /// Parses `expression`, whatever blanks and line ends are around it, as crontab(5) has it, and
+    /// `?`, `a/n` and `@every` as the Go package `robfig/cron` has them. `@every` fires at whole
+    /// multiples of its duration from `start`, both cut to whole seconds; nothing else looks at
+    /// `start`.
     ///
     /// # Errors
     ///
@@ -51,7 +53,17 @@ impl Schedule {
     /// a day that no month has, such as `0 0 31 2 *`, is no error: see [`Schedule::next_after`].
     pub fn parse(expression: &str, start: DateTime<Utc>) -> Result<Schedule, CrontabError> {
         let crontab = crontab::parse(expression, start)?;
-        Ok(Schedule { crontab })
+        let large_steps = crontab::large_steps(expression);
+        Ok(Schedule {
+            crontab,
+            large_steps,
+        })
+    }
+
+    /// What means something else than it seems to.
+    #[must_use]
+    pub fn large_steps(&self) -> &[LargeStep] {
+        &self.large_steps
     }
 
     /// The first occurrence strictly after `instant` by the clocks of `zone`, or `None` if it

@@ -9,7 +9,7 @@ use crate::idempotency::{Keys, KnownKey};
 use crate::journal::{KeyRecord, PushRecord, Record};
 use crate::label_limits::LabelLimits;
 use crate::metric::{Push, PushedBy, escaped_name};
-use crate::parse::{Format, parse, parse_snapshot};
+use crate::parse::{Arena, Format, parse_in, parse_snapshot};
 use crate::render::render_pieces;
 use crate::rules::{PUSH_TIME_NAME, Rules, RulesError};
 use crate::senders::{Replaced, Senders, Sending};
@@ -272,7 +272,8 @@ impl Replay {
         let stored = stored_labels(rules, path);
         // What was acknowledged is kept, whatever the limits are now.
         let (format, limits) = (known_format(record.format)?, LabelLimits::NONE);
-        let push = parse(format, record.body, &stored, limits);
+        let mut arena = Arena::default();
+        let push = parse_in(&mut arena, format, record.body, &stored, limits);
         let push = push.map_err(|error| error.to_string())?;
         let push_time = PushTime::of(rules, &stored).filter(|_| !record.is_time_left_out);
         match sender {

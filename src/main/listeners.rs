@@ -63,7 +63,10 @@ pub fn announce(listeners: &[Listener], push_path: &str, plan: Option<&Plan>) {
     }
     match plan {
         None => logger::info("no -crontab: no scheduled reset"),
-        Some(plan) => plan.announce(),
+        Some(plan) => {
+            plan.announce();
+            plan.warn_of_large_steps();
+        }
     }
     let url = first.unwrap_or_default();
     logger::info(format!(

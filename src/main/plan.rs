@@ -35,7 +35,7 @@ impl Plan {
         let schedule = Schedule::parse(expression, since).map_err(usage)?;
         let zone = LocalZone::from_environment().map_err(usage)?;
         Ok(Plan {
-            expression: expression.to_owned(),
+            expression: expression.trim().to_owned(),
             schedule,
             zone,
             since,
@@ -62,13 +62,15 @@ impl Plan {
         }
     }
 
-    /// What is odd about it, if anything.
-    pub fn warning(&self) -> Option<String> {
+    /// What is odd about it.
+    pub fn warnings(&self) -> Vec<String> {
+        let never = self.next().is_none().then(|| NEVER_FIRES.to_owned());
+        let large_steps = self.schedule.large_steps().iter();
+        let warnings = large_steps.map(ToString::to_string).chain(never);
         let expression = &self.expression;
-        match self.next() {
-            Some(_) => None,
-            None => Some(format!("crontab \"{expression}\": {NEVER_FIRES}")),
-        }
+        warnings
+            .map(|warning| format!("crontab \"{expression}\": {warning}"))
+            .collect()
     }
 
     /// Says in the log what it will do.
@@ -78,6 +80,14 @@ impl Plan {
         match next {
             Some(_) => logger::info(line),
             None => logger::warn(line),
+        }
+    }
+
+    /// Says what means something else than it seems to, a line each.
+    pub fn warn_of_large_steps(&self) {
+        let expression = &self.expression;
+        for large_step in self.schedule.large_steps() {
+            logger::warn(format!("crontab \"{expression}\": {large_step}"));
         }
     }
 

@@ -39,6 +39,17 @@ pub struct Aggregated {
     pub is_native: bool,
 }
 
+/// The number of the field that has the value of a metric of this type.
+pub fn value_field(declared: Declared) -> u64 {
+    match declared {
+        Declared::Type(MetricType::Gauge) | Declared::Info | Declared::StateSet => 2,
+        Declared::Type(MetricType::Counter) => 3,
+        Declared::Type(MetricType::Summary) => 4,
+        Declared::Type(MetricType::Untyped) => 5,
+        Declared::Type(MetricType::Histogram) | Declared::GaugeHistogram => 7,
+    }
+}
+
 impl<'a> Metric<'a> {
     /// Reads the labels, and the value that a metric of this type has.
     ///
@@ -47,15 +58,7 @@ impl<'a> Metric<'a> {
     pub fn read(&mut self, declared: Declared, message: &'a [u8]) -> Result<(), MessageError> {
         self.labels.clear();
         self.values.clear();
-        self.buckets.clear();
-        self.value = Aggregated::default();
-        let of_type = match declared {
-            Declared::Type(MetricType::Gauge) | Declared::Info | Declared::StateSet => 2,
-            Declared::Type(MetricType::Counter) => 3,
-            Declared::Type(MetricType::Summary) => 4,
-            Declared::Type(MetricType::Untyped) => 5,
-            Declared::Type(MetricType::Histogram) | Declared::GaugeHistogram => 7,
-        };
+        let of_type = value_field(declared);
         let mut rest = message;
         while let Some((number, value)) = field(&mut rest)? {
             match number {
@@ -64,6 +67,27 @@ impl<'a> Metric<'a> {
                 _ => {}
             }
         }
+        self.read_values(of_type)
+    }
+
+    /// Reads the value of a metric of this type, which has this message alone.
+    ///
+    /// # Errors
+    /// The first field that is not in the format.
+    pub fn read_value(
+        &mut self,
+        declared: Declared,
+        message: &'a [u8],
+    ) -> Result<(), MessageError> {
+        self.labels.clear();
+        self.values.clear();
+        self.values.push(message);
+        self.read_values(value_field(declared))
+    }
+
+    fn read_values(&mut self, of_type: u64) -> Result<(), MessageError> {
+        self.buckets.clear();
+        self.value = Aggregated::default();
         for at in 0..self.values.len() {
             let message = self.values[at];
             match of_type {

@@ -205,6 +205,24 @@ pub fn is_plain_value(value: &[u8]) -> bool {
             .any(|&byte| matches!(byte, b'"' | b'\\' | ..b' '))
 }
 
+/// The same of the last so many of some bytes; those before them may be looked at with them.
+#[inline]
+pub fn is_plain_end(bytes: &[u8], length: usize) -> bool {
+    const BLANKS: u64 = u64::from_le_bytes([b' '; 8]);
+    let end = &bytes[bytes.len() - length..];
+    let special = match (length, bytes.last_chunk(), end.first_chunk()) {
+        (1..8, Some(last), _) => {
+            let word = u64::from_le_bytes(*last) >> (8 * (8 - length));
+            special_bytes(word | BLANKS << (8 * length))
+        }
+        (8..=16, Some(last), Some(first)) => {
+            special_bytes(u64::from_le_bytes(*first)) | special_bytes(u64::from_le_bytes(*last))
+        }
+        _ => return is_plain_value(end),
+    };
+    special == 0
+}
+
 /// Sets the highest bit of each byte that is a quote, a backslash or a control character, up to and
 /// with the first that is; those above it are not to be trusted. (A subtraction borrows from the
 /// byte above only where it has found something.)

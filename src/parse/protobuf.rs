@@ -25,36 +25,61 @@
 //! family's type are refused. Exemplars, units and times are skipped. Of a native histogram the
 //! sum, the count and the classic buckets are read.
 
+use std::iter;
+
 use super::builder::{Builder, Labels, Sample};
 use super::error::{Cause, Location, MeaningError, MessageError, ParseError, SyntaxError};
 use super::histogram::SentBucket;
 use super::label_set::{escaped_help, raw_canonical_text};
-use super::metric_message::{Aggregated, Metric, text};
+use super::metric_message::{Aggregated, Metric, text, value_field};
 use super::names::{Declared, Kind, Named};
+use super::plain_metric::{PlainMetric, Shape};
 use super::wire::{Value, delimited, field};
 use crate::excerpt::Excerpt;
 use crate::grouping_key::GroupingKey;
 use crate::metric::{MetricType, UpperBound};
 
-/// About how many samples there will be; few metrics take less.
+/// About how many samples there will be, judged by the first few metrics. What is reserved by that
+/// is at most a few times the body.
 pub fn expected_samples(body: &[u8]) -> usize {
-    const METRIC_BYTES: usize = 40;
-    body.len() / METRIC_BYTES + 1
+    const METRICS_JUDGED: usize = 16;
+    const METRIC_BYTES_MIN: usize = 40;
+    /// Longer ones are of histograms, which are more than one sample.
+    const METRIC_BYTES_MAX: usize = 80;
+    let mut rest = body;
+    let mut fields = delimited(&mut rest).unwrap_or_default();
+    let fields = iter::from_fn(|| field(&mut fields).ok()?);
+    let lengths = fields.filter_map(|(number, value)| match value {
+        Value::Bytes(metric) if number == 4 => Some(metric.len() + "\x22\x00".len()),
+        _ => None,
+    });
+    let longest = lengths.take(METRICS_JUDGED).max().unwrap_or(0);
+    body.len() / longest.clamp(METRIC_BYTES_MIN, METRIC_BYTES_MAX) + 1
 }
 
-/// Reads a body; the labels of the key are put on every sample.
+/// So many bytes take the label sets of most bodies. A metric that is plain takes more in its
+/// message, but for the labels of the path; these are reckoned with as far as they take no more
+/// than the body. What is beyond is read in the general way.
+pub fn arena_bytes(body: &[u8], key: &GroupingKey) -> usize {
+    body.len() + (expected_samples(body) * key.length()).min(body.len())
+}
+
+/// Reads a body; the labels of the key are put on every sample. The label sets of plain metrics
+/// are written where there is space for them.
 ///
 /// # Errors
 /// The first message that is not in the format, or that the builder refuses.
 pub fn read<'a>(
     body: &'a [u8],
     key: &'a GroupingKey,
+    free: &'a mut [u8],
     builder: &mut Builder<'a>,
 ) -> Result<(), ParseError> {
     let mut reader = Reader {
         body,
         key,
         builder,
+        shape: Shape::new(key, free),
         metric: Metric::default(),
     };
     let mut rest = body;
@@ -166,6 +191,8 @@ struct Reader<'a, 'b> {
     body: &'a [u8],
     key: &'a GroupingKey,
     builder: &'b mut Builder<'a>,
+    /// Of the plain metric before.
+    shape: Shape<'a>,
     /// What is read of a metric, for the next one to use the room again.
     metric: Metric<'a>,
 }
@@ -219,9 +246,26 @@ impl<'a> Reader<'a, '_> {
         named: Named<'a>,
         message: &'a [u8],
     ) -> Result<(), Cause> {
-        self.metric
-            .read(family.declared, message)
-            .map_err(message_error)?;
+        let position = offset(self.body, message);
+        let plain = self.shape.plain(value_field(family.declared), message);
+        if let Kind::Counter | Kind::Number = named.kind
+            && let Some(plain) = &plain
+            && let Some(value) = plain.number()
+        {
+            let sample = Sample {
+                named,
+                value,
+                position,
+            };
+            let builder = &mut *self.builder;
+            let added = builder.sample(&sample, plain.labels(), UpperBound::INFINITY);
+            return added.map_err(Cause::Meaning);
+        }
+        let read = match &plain {
+            Some(plain) => self.metric.read_value(family.declared, plain.value),
+            None => self.metric.read(family.declared, message),
+        };
+        read.map_err(message_error)?;
         if self.metric.values.is_empty() {
             return Err(Cause::Meaning(MeaningError::NoValue {
                 name: Excerpt::of(family.name),
@@ -235,17 +279,29 @@ impl<'a> Reader<'a, '_> {
                 Kind::Histogram(_) | Kind::Summary(_) => value.float_count(),
                 _ => value.value,
             },
-            position: offset(self.body, message),
+            position,
         };
-        self.sample(&sample, &value).map_err(Cause::Meaning)
+        let labels = self.labels(plain).map_err(Cause::Meaning)?;
+        self.sample(&sample, labels, &value).map_err(Cause::Meaning)
     }
 
-    fn sample(&mut self, sample: &Sample<'a>, value: &Aggregated) -> Result<(), MeaningError> {
+    fn labels(&mut self, plain: Option<PlainMetric<'a>>) -> Result<Labels<'a>, MeaningError> {
+        if let Some(plain) = plain {
+            return Ok(plain.labels());
+        }
         let labels = &mut self.metric.labels;
-        let labels = Labels {
+        Ok(Labels {
             canonical: raw_canonical_text(labels, self.key)?,
             sent: labels.len(),
-        };
+        })
+    }
+
+    fn sample(
+        &mut self,
+        sample: &Sample<'a>,
+        labels: Labels<'a>,
+        value: &Aggregated,
+    ) -> Result<(), MeaningError> {
         let builder = &mut *self.builder;
         match sample.named.kind {
             Kind::Counter | Kind::Number => {

@@ -54,15 +54,25 @@ impl<'a> Value<'a> {
 /// When it is cut off or not in the format.
 #[inline]
 pub fn field<'a>(rest: &mut &'a [u8]) -> Result<Option<(u64, Value<'a>)>, MessageError> {
-    // Nearly all are strings and messages of less than 128 bytes, with small numbers.
-    if let [key @ 0x08..0x80, length @ ..0x80, behind @ ..] = *rest
-        && key & 7 == 2
-        && let Some((bytes, behind)) = behind.split_at_checked(usize::from(*length))
-    {
-        *rest = behind;
-        return Ok(Some((u64::from(key >> 3), Value::Bytes(bytes))));
+    match short_field(rest) {
+        Some((number, bytes)) => Ok(Some((number, Value::Bytes(bytes)))),
+        None => any_field(rest),
     }
-    any_field(rest)
+}
+
+/// The next field if it is a string or a message of less than 128 bytes with a small number, as
+/// nearly all are: its number and its value.
+#[inline]
+pub fn short_field<'a>(rest: &mut &'a [u8]) -> Option<(u64, &'a [u8])> {
+    let [key @ 0x08..0x80, length @ ..0x80, behind @ ..] = *rest else {
+        return None;
+    };
+    let (bytes, behind) = behind.split_at_checked(usize::from(*length))?;
+    if key & 7 != 2 {
+        return None;
+    }
+    *rest = behind;
+    Some((u64::from(key >> 3), bytes))
 }
 
 fn any_field<'a>(rest: &mut &'a [u8]) -> Result<Option<(u64, Value<'a>)>, MessageError> {

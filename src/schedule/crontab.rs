@@ -1,11 +1,12 @@
 //! The text of an expression to a [`Crontab`]: five fields, or a word with `@`.
 //
-// expression = blanks ( fields / word / every ) blanks
+// expression = spaces ( fields / word / every ) spaces
 // fields     = field 4( 1*blank field )       ; minute hour day-of-month month day-of-week
 // word       = "@yearly" / "@annually" / "@monthly" / "@weekly" / "@daily" / "@midnight"
 //            / "@hourly"
 // every      = "@every" 1*blank duration      ; see duration.rs
 // blank      = " " / HTAB
+// spaces     = *( blank / CR / LF )      ; what a file or a shell may leave around it
 //
 // A field is parsed in field.rs. Where this departs from crontab(5), and why:
 //
@@ -18,7 +19,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::error::CrontabError;
+use super::error::{CrontabError, LargeStep};
 use super::field::{Field, Numbers, Restriction};
 use crate::duration::{DurationFault, whole_seconds};
 
@@ -46,7 +47,7 @@ const WORDS: [(&str, &str); 7] = [
 ];
 
 pub(super) fn parse(expression: &str, start: DateTime<Utc>) -> Result<Crontab, CrontabError> {
-    let expression = expression.trim_matches(BLANKS);
+    let expression = trimmed(expression);
     if expression.starts_with("TZ=") || expression.starts_with("CRON_TZ=") {
         let (prefix, _) = split_blank(expression);
         return Err(CrontabError::ZonePrefix {
@@ -83,6 +84,24 @@ fn interval(text: &str) -> Result<TimeDelta, CrontabError> {
 }
 
 const BLANKS: [char; 2] = [' ', '\t'];
+
+/// An expression without what stands around it.
+pub(super) fn trimmed(expression: &str) -> &str {
+    expression.trim_matches([' ', '\t', '\r', '\n'])
+}
+
+/// What to warn of in an expression that is right.
+pub(super) fn large_steps(expression: &str) -> Vec<LargeStep> {
+    let texts = trimmed(expression)
+        .split(BLANKS)
+        .filter(|text| !text.is_empty());
+    let items = texts
+        .zip(Field::ALL)
+        .flat_map(|(text, field)| text.split(',').map(move |item| (item, field)));
+    items
+        .filter_map(|(item, field)| field.large_step(item))
+        .collect()
+}
 
 /// The text up to the first blank, and what follows the blanks.
 fn split_blank(text: &str) -> (&str, &str) {

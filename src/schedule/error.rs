@@ -1,4 +1,4 @@
-//! Why an expression is refused, in one line.
+//! Why an expression is refused, in one line; and what to warn of in one that is not.
 
 use std::error::Error;
 use std::fmt::{self, Display, Formatter, Write};
@@ -66,6 +66,30 @@ pub enum FieldFault {
     Backwards,
     /// What follows the slash is not a number, or is 0.
     BadStep,
+}
+
+/// An item of a field whose step is so large that only its first number is left: `*/90` minutes are
+/// minute 0 of each hour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LargeStep {
+    /// Which field.
+    pub(super) field: Field,
+    /// The item as written.
+    pub(super) item: String,
+    /// The number that is left.
+    pub(super) first: u32,
+}
+
+impl Display for LargeStep {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let (field, item) = (self.field.name(), Quoted(&self.item));
+        let first = self.first;
+        write!(
+            formatter,
+            "{field} {item} is {first} alone: its step is larger than its range; for other \
+             intervals use @every"
+        )
+    }
 }
 
 impl Error for CrontabError {}

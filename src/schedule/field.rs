@@ -10,7 +10,7 @@
 // `a/n` is `a` to the end of the range in steps of `n`, and the end of the week is Saturday (6):
 // a Sunday at the end of a range is written 7.
 
-use super::error::{CrontabError, FieldFault};
+use super::error::{CrontabError, FieldFault, LargeStep};
 
 /// One of the five fields, in the words of crontab(5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,19 +120,7 @@ impl Field {
             Some((base, step)) => (base, Some(self.step(step)?)),
             None => (item, None),
         };
-        let (first, last) = match (base, base.split_once('-')) {
-            ("*" | "?", _) => (self.range().0, self.end()),
-            (_, Some((first, last))) => self.ascending(item, base, first, last)?,
-            (_, None) => {
-                let first = self.number(item, base)?;
-                let last = if step.is_some() {
-                    self.end().max(first)
-                } else {
-                    first
-                };
-                (first, last)
-            }
-        };
+        let (first, last) = self.base(item, base, step)?;
         let step = step.unwrap_or(1);
         let restriction = match base {
             "*" | "?" if step == 1 => Restriction::Unrestricted,
@@ -142,6 +130,35 @@ impl Field {
             .step_by(step)
             .fold(0, |bits, number| bits | self.bit(number));
         Ok(Numbers { bits, restriction })
+    }
+
+    /// The first and the last number that an item may allow.
+    fn base(self, item: &str, base: &str, step: Option<usize>) -> Result<(u32, u32), CrontabError> {
+        match (base, base.split_once('-')) {
+            ("*" | "?", _) => Ok((self.range().0, self.end())),
+            (_, Some((first, last))) => self.ascending(item, base, first, last),
+            (_, None) => {
+                let first = self.number(item, base)?;
+                let last = match step {
+                    Some(_) => self.end().max(first),
+                    None => first,
+                };
+                Ok((first, last))
+            }
+        }
+    }
+
+    /// What to warn of in an item: a step over more numbers than there are from the first on.
+    pub(super) fn large_step(self, item: &str) -> Option<LargeStep> {
+        let (base, step) = item.split_once('/')?;
+        let step = self.step(step).ok()?;
+        let (first, last) = self.base(item, base, Some(step)).ok()?;
+        let count = (first..=last).count();
+        (step > count).then(|| LargeStep {
+            field: self,
+            item: item.to_owned(),
+            first,
+        })
     }
 
     fn ascending(

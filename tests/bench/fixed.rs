@@ -8,7 +8,7 @@ use prometheus_aggregation_gateway::aggregate::Aggregate;
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::metric::PushedBy;
-use prometheus_aggregation_gateway::parse::{Format, parse};
+use prometheus_aggregation_gateway::parse::{Arena, Format, parse, parse_in};
 use prometheus_aggregation_gateway::render::whole_text;
 use prometheus_aggregation_gateway::rules::Rules;
 use prometheus_aggregation_gateway::senders::{Replaced, Senders, Sending};
@@ -53,7 +53,8 @@ fn add(aggregate: &mut Aggregate, body: &str, key: &GroupingKey) {
 }
 
 fn add_in(format: Format, aggregate: &mut Aggregate, body: &[u8], key: &GroupingKey) {
-    let push = parse(format, body, key, LABEL_LIMITS).expect("it is valid");
+    let mut arena = Arena::default();
+    let push = parse_in(&mut arena, format, body, key, LABEL_LIMITS).expect("it is valid");
     let checked = aggregate.check(&push).expect("it fits");
     aggregate
         .check_room(&checked, SERIES_MAX)

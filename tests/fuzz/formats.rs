@@ -10,7 +10,7 @@ use prometheus_aggregation_gateway::aggregate::Aggregate;
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::metric::Push;
-use prometheus_aggregation_gateway::parse::{Format, parse, parse_snapshot};
+use prometheus_aggregation_gateway::parse::{Arena, Format, parse, parse_in, parse_snapshot};
 use prometheus_aggregation_gateway::render::whole_text;
 
 #[allow(dead_code)] // lines are of text alone
@@ -33,9 +33,16 @@ fuzz_target!(|input: &[u8]| {
         [_, body @ ..] => (Format::Protobuf, body),
         [] => return,
     };
+    let key = GroupingKey::from_path("b/of_the_path/job/x").expect("a valid path");
+    let general = parse(format, body, &key, LabelLimits::NONE);
+    let mut arena = Arena::default();
+    assert_eq!(parse_in(&mut arena, format, body, &key, LabelLimits::NONE), general);
     let key = GroupingKey::default();
     for limits in [LabelLimits::NONE, TIGHT] {
-        match parse(format, body, &key, limits) {
+        let parsed = parse(format, body, &key, limits);
+        let mut arena = Arena::default();
+        assert_eq!(parse_in(&mut arena, format, body, &key, limits), parsed);
+        match parsed {
             Ok(push) => {
                 valid::assert_push(&push);
                 assert_starts(&push);

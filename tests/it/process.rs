@@ -297,6 +297,21 @@ fn start_says_what_to_do() {
     let expected = "crontab \"0 0 31 2 *\": warning: it never fires, the sums are never cleared";
     assert_eq!(line, expected);
     assert_eq!(gateway.push("/metrics", "x 1\n").body, "{}");
+    let gateway = RunningGateway::start(&["-crontab", "*/90 * * * *\n"]);
+    let line = gateway.wait_for_line("crontab \"*/90 * * * *\": warning");
+    let expected = "crontab \"*/90 * * * *\": warning: minute \"*/90\" is 0 alone: its step is \
+                    larger than its range; for other intervals use @every";
+    assert_eq!(line, expected);
+}
+
+/// `-check` warns of what the start will warn of.
+#[test]
+fn check_warns_of_large_steps() {
+    let output = command(&["-crontab", "*/90 * * * *", "-check"]).output();
+    let output = output.expect("the gateway runs");
+    assert!(output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("\": minute \"*/90\" is 0 alone"), "{said}");
 }
 
 /// Both spellings of the flag; the answer to a push is the next reset and 30 s.

@@ -148,3 +148,61 @@ fn parse_never_panics() {
         "the pieces make too few expressions: {accepted}"
     );
 }
+
+/// What a file, a shell or a table of arguments leaves around an expression says nothing.
+#[test]
+fn blanks_and_line_ends_around_an_expression() {
+    let expected = format!("{:?}", parse("*/5 1 * * *"));
+    for around in [
+        " */5 1 * * *\n",
+        "*/5\t1\t*\t*\t*",
+        "\r\n\t*/5  1 * * * \r\n",
+    ] {
+        assert_eq!(format!("{:?}", parse(around)), expected, "{around:?}");
+    }
+    assert!(parse("\n@daily\n").is_ok());
+    // Line ends within it are more than one expression.
+    assert_one_short_line(&refusal("*/5 * * *\n*"));
+    assert_one_short_line(&refusal("*/5 * * * *\n*/6 * * * *"));
+}
+
+#[test]
+fn steps_that_are_larger_than_their_range() {
+    #[track_caller]
+    fn check(expression: &str, expected: &[&str]) {
+        let schedule = parse(expression).expect("it is valid");
+        let warnings = schedule.large_steps().iter().map(ToString::to_string);
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|item| {
+                let why = "its step is larger than its range; for other intervals use @every";
+                format!("{item} alone: {why}")
+            })
+            .collect();
+        assert_eq!(warnings.collect::<Vec<_>>(), expected, "{expression}");
+    }
+    check("*/90 * * * *", &["minute \"*/90\" is 0"]);
+    check("5,?/61 * * * *\n", &["minute \"?/61\" is 0"]);
+    check("30/45 * * * *", &["minute \"30/45\" is 30"]);
+    check("10-20/15 * * * *", &["minute \"10-20/15\" is 10"]);
+    check(
+        "0 */48 */40 */18 */8",
+        &[
+            "hour \"*/48\" is 0",
+            "day of month \"*/40\" is 1",
+            "month \"*/18\" is 1",
+            "day of week \"*/8\" is 0",
+        ],
+    );
+    // As long as the range it means what it says, and an uneven one is what cron makes of it.
+    for expression in [
+        "*/60 */24 */31 */12 */7",
+        "*/7 */5 * * *",
+        "*/59 * * * *",
+        "0-29/30 * * * *",
+        "@every 90m",
+        "@daily",
+    ] {
+        check(expression, &[]);
+    }
+}
