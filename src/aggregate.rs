@@ -24,6 +24,7 @@
 mod conflict;
 mod family;
 mod index;
+mod listing;
 mod removal;
 mod room;
 mod selection;
@@ -35,6 +36,7 @@ use std::sync::Arc;
 
 pub use conflict::Conflict;
 pub use family::{Family, Histogram, Series};
+pub use listing::Shown;
 pub use removal::{Outdated, Removal};
 pub use room::TooManySeries;
 pub use selection::Selection;

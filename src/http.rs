@@ -36,6 +36,7 @@ mod gate;
 pub mod head;
 pub mod held;
 mod idempotency_key;
+mod overview;
 mod pace;
 mod push;
 mod query;
@@ -105,6 +106,11 @@ impl Site {
     /// The page of the gateway's own metrics.
     #[must_use]
     pub fn status_page(&self) -> String {
+        self.status.page(&self.stored())
+    }
+
+    /// What is stored, noted as used as well.
+    fn stored(&self) -> Stored {
         let stored_journal = |state: JournalState| StoredJournal {
             bytes: state.bytes,
             snapshot_bytes: state.snapshot_bytes,
@@ -115,12 +121,12 @@ impl Site {
         let keys = self.gateway.key_counts();
         let front = &self.status.front;
         front.set_used(Resource::IdempotencyKeys, keys.remembered);
-        self.status.page(&Stored {
+        Stored {
             families: held.families,
             series: held.series,
             early_key_swaps: keys.early_swaps,
             process: Usage::now(),
             journal: self.gateway.journal_state().map(stored_journal),
-        })
+        }
     }
 }

@@ -27,6 +27,7 @@
 //! | [`rules`] | what flags decide about merging | its text says all of it |
 //! | [`aggregate`] | the merge rules, the store | what is stored can be exposed |
 //! | [`idempotency`] | the keys of pushes | a push is found again for ten minutes |
+//! | [`overview`] | the status page | no pushed text becomes markup; bounded |
 //! | [`render`] | an aggregate to text | same aggregate, same bytes; `parse` reads them back |
 //! | [`clock`] | the time of changes | it never goes back |
 //! | [`journal`] | what was accepted, in a file | what it took is found again, once; bytes only |
@@ -80,6 +81,7 @@ pub mod rules;
 
 pub mod aggregate;
 pub mod idempotency;
+pub mod overview;
 pub mod render;
 
 pub mod clock;

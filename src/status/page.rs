@@ -82,6 +82,7 @@ impl Status {
         status
             .push_duration_nanoseconds
             .restore(&values, PUSH_DURATION, NANOSECONDS);
+        status.restore_history(page);
         status
     }
 
