@@ -95,7 +95,10 @@ pub enum Phase {
     Responding,
     /// The response to a request that could not be read has been written. What still comes is
     /// thrown away: closing at once could take the response from the client (RFC 9112 section 9.6).
-    Lingering,
+    Lingering {
+        /// It ends then, in milliseconds of the gate's clock, whatever still comes.
+        until_ms: u64,
+    },
 }
 
 /// A body on its way.

@@ -307,7 +307,7 @@ impl Gate {
                 Phase::ScrapeQueued { .. }
                     | Phase::Responding
                     | Phase::Streaming(_)
-                    | Phase::Lingering
+                    | Phase::Lingering { .. }
             );
             if is_for_client {
                 return self.close(token, CloseReason::Client);
@@ -457,7 +457,7 @@ impl Gate {
             }
             Phase::ScrapeQueued { .. } => self.refuse_scrape(token),
             Phase::Streaming(_) | Phase::Responding => self.close(token, CloseReason::Answer),
-            Phase::Lingering => self.close(token, CloseReason::Done),
+            Phase::Lingering { .. } => self.close(token, CloseReason::Done),
             // These wait for a worker, not for the client.
             Phase::Queued { .. } | Phase::InFlight { .. } => self.deadlines_ms[index] = NEVER,
         }
@@ -490,6 +490,6 @@ fn state(phase: &Phase) -> ConnectionState {
         Phase::Queued { .. } | Phase::ScrapeQueued { .. } => ConnectionState::Queued,
         Phase::InFlight { .. } => ConnectionState::InFlight,
         Phase::Streaming(_) | Phase::Responding => ConnectionState::Responding,
-        Phase::Lingering => ConnectionState::Lingering,
+        Phase::Lingering { .. } => ConnectionState::Lingering,
     }
 }

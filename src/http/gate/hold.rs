@@ -102,7 +102,7 @@ impl Gate {
             let Some(connection) = connection else {
                 continue;
             };
-            let is_idle = matches!(connection.phase, Phase::Idle | Phase::Lingering);
+            let is_idle = matches!(connection.phase, Phase::Idle | Phase::Lingering { .. });
             let left_ms = deadline_ms.saturating_sub(now_ms);
             match is_held.then(|| held(*connection, left_ms)).flatten() {
                 Some(held) => end.held.push(held),
@@ -182,7 +182,7 @@ fn held(connection: Connection, left_ms: u64) -> Option<Held> {
         }
         Phase::Responding => (then, Stage::BetweenRequests),
         // Nobody waits for more of it, or a worker is at it.
-        Phase::Lingering
+        Phase::Lingering { .. }
         | Phase::Queued { .. }
         | Phase::ScrapeQueued { .. }
         | Phase::InFlight { .. }

@@ -267,7 +267,7 @@ impl Gate {
         let waiting = self.tokens_where(|one| {
             let is_read = matches!(
                 one.phase,
-                Phase::Idle | Phase::Head | Phase::Body(_) | Phase::Lingering
+                Phase::Idle | Phase::Head | Phase::Body(_) | Phase::Lingering { .. }
             );
             is_read && (one.is_readable || !one.input.is_empty())
         });

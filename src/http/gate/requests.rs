@@ -13,7 +13,7 @@ use super::super::pace::Pace;
 use super::super::raw_head::field_values;
 use super::super::response::Client;
 use super::super::route::Route;
-use super::responses::Waiting;
+use super::responses::{LINGER_MS, Waiting};
 use super::{Gate, NEVER, SAME_ORIGIN, TURN_BYTES, UNLISTED_ORIGIN};
 use crate::probe::USER_AGENT;
 use crate::proxy::sender;
@@ -71,7 +71,7 @@ impl Gate {
                 return Some(0);
             }
             Phase::Idle | Phase::Head => connection.input.len(),
-            Phase::Body(_) | Phase::Lingering => 0,
+            Phase::Body(_) | Phase::Lingering { .. } => 0,
             _ => return None,
         };
         if !connection.is_readable {
@@ -92,7 +92,10 @@ impl Gate {
                 self.on_end(token);
                 return None;
             }
-            Phase::Lingering => {}
+            Phase::Lingering { until_ms } => {
+                let left_ms = until_ms.saturating_sub(self.now_ms);
+                self.set_deadline(token, left_ms.min(LINGER_MS));
+            }
             Phase::Body(_) => self.on_body_bytes(token, &scratch[..bytes]),
             _ => {
                 connection.input = Vec::new();
@@ -116,7 +119,7 @@ impl Gate {
                 self.count_push(token, PushResult::Incomplete);
                 self.close(token, CloseReason::Client);
             }
-            Phase::Lingering => self.close(token, CloseReason::Done),
+            Phase::Lingering { .. } => self.close(token, CloseReason::Done),
             _ => self.close(token, CloseReason::Client),
         }
     }

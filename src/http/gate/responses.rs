@@ -17,8 +17,8 @@ use crate::status::{CloseReason, Handler, PushResult};
 /// Bodies that do not go with short pushes are merged at once up to this length, or one of them.
 const MERGING_BYTES_MAX: usize = 32 << 20;
 
-/// How long a client is waited for that has been refused, in milliseconds.
-const LINGER_MS: u64 = 2_000;
+/// How long a client may send nothing that has been refused and may go on sending, in milliseconds.
+pub(super) const LINGER_MS: u64 = 2_000;
 
 /// A request that waits for a channel.
 #[derive(Debug)]
@@ -345,7 +345,9 @@ impl Gate {
         if is_last {
             connection.end_output();
             connection.input = Vec::new();
-            self.set_phase(token, Phase::Lingering);
+            // As long as it might have sent the body.
+            let until_ms = now_ms.saturating_add(self.timeouts_ms.body);
+            self.set_phase(token, Phase::Lingering { until_ms });
             self.set_deadline(token, LINGER_MS);
         } else {
             connection.idle_since_ms = now_ms;
