@@ -36,6 +36,7 @@ mod gate;
 pub mod head;
 pub mod held;
 mod idempotency_key;
+mod overview;
 mod pace;
 mod push;
 mod query;
@@ -108,6 +109,11 @@ impl Site {
     /// The page of the gateway's own metrics.
     #[must_use]
     pub fn status_page(&self) -> String {
+        self.status.page(&self.stored())
+    }
+
+    /// What is stored, noted as used as well.
+    fn stored(&self) -> Stored {
         let stored_journal = |state: JournalState| StoredJournal {
             bytes: state.bytes,
             snapshot_bytes: state.snapshot_bytes,
@@ -118,15 +124,19 @@ impl Site {
         let keys = self.gateway.key_counts();
         let front = &self.status.front;
         front.set_used(Resource::IdempotencyKeys, keys.remembered);
+<<<<<<< HEAD
         let senders = self.gateway.has_senders().then(|| self.stored_senders());
         self.status.page(&Stored {
             senders,
+=======
+        Stored {
+>>>>>>> 1ca55ed (A status page at / and /api/v1/status)
             families: held.families,
             series: held.series,
             early_key_swaps: keys.early_swaps,
             process: Usage::now(),
             journal: self.gateway.journal_state().map(stored_journal),
-        })
+        }
     }
 
     /// Lets a request pass, or gives its refusal. A sender that leaves takes away what it has

@@ -27,6 +27,7 @@
 //! | [`rules`] | what flags decide about merging | its text says all of it |
 //! | [`aggregate`] | the merge rules, the store | what is stored can be exposed |
 //! | [`idempotency`] | the keys of pushes | a push is found again for ten minutes |
+//! | [`overview`] | the status page | no pushed text becomes markup; bounded |
 //! | [`render`] | an aggregate to text | same aggregate, same bytes; `parse` reads them back |
 //! | [`senders`] | what each sender has pushed last | a sender's gauges stand in the sums, once |
 //! | [`clock`] | the time of changes | it never goes back |
@@ -81,6 +82,7 @@ pub mod rules;
 
 pub mod aggregate;
 pub mod idempotency;
+pub mod overview;
 pub mod render;
 pub mod senders;
 

@@ -404,6 +404,7 @@ impl Service {
             gateway.restart_ages(clock.now_millis().saturating_add(leap_millis));
             clock.advance(leap_millis);
         }
+        self.site.status.look_at_pushes(clock.now_millis());
         bounds::count_use(&self.site.status.front);
         let dropped_lines = logger::take_dropped_lines();
         self.site.status.count_dropped_log_lines(dropped_lines);

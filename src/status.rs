@@ -1,14 +1,17 @@
 //! What the gateway says of itself: counters that any thread adds to, and their page.
 //!
-//! Invariant: nobody waits for anybody: there are atomics, and the lock of one short list. The
+//! Invariant: nobody waits for anybody: there are atomics, and the locks of two short lists. The
 //! metrics are in a namespace of their own, but for those of the process, and are never mixed with
 //! pushed ones.
 
 mod front;
+mod history;
+mod overview;
 mod page;
 mod process;
 mod refusals;
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -16,7 +19,8 @@ use crate::metric::SkippedSamples;
 use crate::process::Usage;
 
 pub use front::{CloseReason, ConnectionState, FrontStatus, Resource};
-pub use refusals::{REFUSALS_MAX, Refusals, RefusedRequest};
+pub use history::{Counts, History};
+pub use refusals::{REFUSALS_MAX, Refusals};
 
 /// What a request was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,12 +39,14 @@ pub enum Handler {
     Ready,
     /// The gateway's own metrics.
     Status,
+    /// The status page, for people and for programs.
+    Overview,
     /// No page of ours, or a method that its page does not know.
     None,
 }
 
 impl Handler {
-    const ALL: [(Handler, &str); 8] = [
+    const ALL: [(Handler, &str); 9] = [
         (Handler::Push, "push"),
         (Handler::Admin, "admin"),
         (Handler::Preflight, "preflight"),
@@ -48,6 +54,7 @@ impl Handler {
         (Handler::Healthy, "healthy"),
         (Handler::Ready, "ready"),
         (Handler::Status, "status"),
+        (Handler::Overview, "overview"),
         (Handler::None, "none"),
     ];
 }
@@ -185,6 +192,7 @@ pub struct Status {
     uptime_before: Duration,
     start_time_seconds: f64,
     pushes: [AtomicU64; PushResult::ALL.len()],
+    history: Mutex<History>,
     samples: AtomicU64,
     skipped_not_a_number: AtomicU64,
     skipped_infinite: AtomicU64,
@@ -226,6 +234,7 @@ impl Status {
             uptime_before: Duration::ZERO,
             start_time_seconds: since_1970.unwrap_or_default().as_secs_f64(),
             pushes: Default::default(),
+            history: Mutex::default(),
             samples: AtomicU64::new(0),
             skipped_not_a_number: AtomicU64::new(0),
             skipped_infinite: AtomicU64::new(0),

@@ -94,6 +94,17 @@ impl<T> Sorted<T> {
         in_order.flat_map(|&number| self.leaves[number as usize].entries())
     }
 
+    /// How many texts there are.
+    pub(super) fn length(&self) -> usize {
+        self.leaves.iter().map(|leaf| leaf.values.len()).sum()
+    }
+
+    /// The second in which one of the values was last pushed, where that is kept.
+    pub(super) fn last_second(&self) -> Option<u32> {
+        let seconds = |leaf: &Arc<Leaf<T>>| leaf.seconds.iter().copied().max();
+        self.leaves.iter().filter_map(seconds).max()
+    }
+
     /// How many leaves there are; 0 when it is empty.
     pub(super) fn leaf_count(&self) -> usize {
         self.leaves.len()

@@ -19,10 +19,16 @@ pub fn other_parameter<'a>(target: &'a str, name: &str) -> Option<&'a str> {
     names.find(|found| *found != name)
 }
 
+/// What stands behind the `?`.
+pub fn query(target: &str) -> &str {
+    let (_, query) = target.split_once('?').unwrap_or_default();
+    query.split('#').next().unwrap_or_default()
+}
+
 /// Names and values, not decoded.
 fn parameters(target: &str) -> impl Iterator<Item = (&str, &str)> {
-    let (_, query) = target.split_once('?').unwrap_or_default();
-    let query = query.split('#').next().unwrap_or_default();
-    let parameters = query.split('&').filter(|parameter| !parameter.is_empty());
+    let parameters = query(target)
+        .split('&')
+        .filter(|parameter| !parameter.is_empty());
     parameters.map(|parameter| parameter.split_once('=').unwrap_or((parameter, "")))
 }

@@ -6,11 +6,15 @@
 //! | `OPTIONS` the same | its CORS preflight |
 //! | `DELETE` the same with labels | the deletion of series |
 //! | `GET`, `HEAD` `/metrics` | a scrape |
+//! | `GET`, `HEAD` `/`, `/api/v1/status` | the status page, and the same as JSON |
 //! | `GET`, `HEAD` `/-/healthy`, `/-/ready`, `/-/metrics` | pages |
 //! | `PUT` `/api/v1/admin/wipe` | the deletion of everything, or of a family |
 
 /// Pushgateway's path.
 const WIPE: &str = "/api/v1/admin/wipe";
+
+/// The status page as JSON.
+const STATUS: &str = "/api/v1/status";
 
 /// The paths of answers about what is stored.
 const API: &str = "/api/v1/";
@@ -24,6 +28,15 @@ pub enum Credential {
     Push,
     /// One of those who read, or take away, what is stored.
     Scrape,
+}
+
+/// For whom the status page is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OverviewFormat {
+    /// People.
+    Html,
+    /// Programs.
+    Json,
 }
 
 /// Where a request goes.
@@ -53,6 +66,8 @@ pub enum Route<'a> {
     Ready,
     /// The gateway's own metrics.
     OwnMetrics,
+    /// The status page.
+    Overview(OverviewFormat),
     /// The path has other methods.
     WrongMethod {
         /// A list for the `Allow` field.
@@ -72,6 +87,8 @@ impl<'a> Route<'a> {
             "/-/healthy" => Some(Route::Healthy),
             "/-/ready" => Some(Route::Ready),
             "/-/metrics" => Some(Route::OwnMetrics),
+            "/" => Some(Route::Overview(OverviewFormat::Html)),
+            STATUS => Some(Route::Overview(OverviewFormat::Json)),
             _ => None,
         };
         let labels = match path.strip_prefix(push_path) {
@@ -106,9 +123,11 @@ impl<'a> Route<'a> {
     pub fn credential(self, target: &str) -> Credential {
         match self {
             Route::Push { .. } => Credential::Push,
-            Route::Delete { .. } | Route::Wipe | Route::Scrape | Route::OwnMetrics => {
-                Credential::Scrape
-            }
+            Route::Delete { .. }
+            | Route::Wipe
+            | Route::Scrape
+            | Route::OwnMetrics
+            | Route::Overview(_) => Credential::Scrape,
             // A preflight never carries credentials (Fetch standard, section 4.8).
             Route::Preflight | Route::Healthy | Route::Ready => Credential::None,
             // What is not there yet is not open by accident.

@@ -13,6 +13,7 @@ use super::exchange::{
     CHUNK_HEAD_BYTES, EXCHANGE, Exchange, Exchanges, PIECE_BYTES, Scrape, ScrapedView,
 };
 use super::exposition::Exposition;
+use super::overview::overview;
 use super::push::push;
 use super::route::Route;
 use super::{Site, admin};
@@ -77,9 +78,10 @@ fn answer(request: &Request, site: &Site, exchanges: &Exchanges) -> Answer {
             Some(why) => Answer::refusal(503, why),
         },
         Route::OwnMetrics => Answer::new(200, Exposition::Text.content_type(), site.status_page()),
+        Route::Overview(format) => overview(site, request.url(), format),
         Route::NotFound => {
             let push_path = &site.push_path;
-            let line = format!("not found; push to {push_path}/, scrape /metrics");
+            let line = format!("not found; push to {push_path}/, scrape /metrics, look at /");
             Answer::refusal(404, line)
         }
         Route::WrongMethod { allowed } => {

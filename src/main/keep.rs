@@ -326,7 +326,7 @@ pub fn hand_over(
             let handoff = Handoff {
                 listeners,
                 sums,
-                page: site.status_page(),
+                page: site.status_page() + &site.status.history_lines(),
                 states,
                 sockets,
             };

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::Histogram;
 use super::page::{Counters, PREFIX, head, labelled};
+use crate::overview::Limit;
 
 /// A limited resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,6 +181,16 @@ impl FrontStatus {
     /// Sets how much of a resource is used.
     pub fn set_used(&self, resource: Resource, used: usize) {
         self.used[resource as usize].store(used as u64, Relaxed);
+    }
+
+    /// The limits and how much of each is used.
+    pub(super) fn limits(&self) -> Vec<Limit> {
+        let limit = |(resource, word)| Limit {
+            resource: word,
+            used: known(&self.used[resource as usize]),
+            limit: self.limit(resource),
+        };
+        Resource::ALL.map(limit).into()
     }
 
     /// Sets how many connections are in each state.

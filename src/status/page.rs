@@ -84,6 +84,7 @@ impl Status {
         status
             .push_duration_nanoseconds
             .restore(&values, PUSH_DURATION, NANOSECONDS);
+        status.restore_history(page);
         status
     }
 

@@ -3,25 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::overview::RefusedRequest;
+
 /// So many are remembered.
 pub const REFUSALS_MAX: usize = 20;
-
-/// A request that was refused. All texts are printable and short.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RefusedRequest {
-    /// In unix milliseconds.
-    pub time_millis: u64,
-    /// The address of the client, or of the client of a trusted proxy.
-    pub sender: String,
-    /// Empty if the request could not be read.
-    pub method: String,
-    /// Without the query; empty if the request could not be read.
-    pub path: String,
-    /// The status code of the response.
-    pub code: u16,
-    /// The first line of the response.
-    pub reason: String,
-}
 
 /// The last of them, as far as they were logged. Only the gate adds; whoever reads copies.
 #[derive(Debug, Default)]

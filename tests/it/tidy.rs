@@ -52,6 +52,17 @@ const MODULES: &[(&str, Room, &[&str])] = &[
         &["excerpt", "keyed_hash", "metric", "rules"],
     ),
     ("idempotency", Room::Core, &["stable_hash"]),
+    (
+        "overview",
+        Room::Core,
+        &[
+            "aggregate",
+            "excerpt",
+            "metric",
+            "number",
+            "percent_encoding",
+        ],
+    ),
     ("render", Room::Core, &["aggregate", "metric", "number"]),
     (
         "senders",
@@ -80,7 +91,11 @@ const MODULES: &[(&str, Room, &[&str])] = &[
     ),
     ("process", Room::Shell, &[]),
     ("schedule", Room::Shell, &["duration"]),
-    ("status", Room::Shell, &["build", "metric", "process"]),
+    (
+        "status",
+        Room::Shell,
+        &["build", "metric", "overview", "process"],
+    ),
     ("listen", Room::Shell, &["excerpt"]),
     ("probe", Room::Shell, &["excerpt"]),
     ("proxy", Room::Shell, &["excerpt"]),
@@ -95,6 +110,7 @@ const MODULES: &[(&str, Room, &[&str])] = &[
             "gateway",
             "listen",
             "log",
+            "overview",
             "parse",
             "percent_encoding",
             "probe",

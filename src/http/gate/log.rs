@@ -12,7 +12,8 @@ use super::super::{Log, query};
 use super::Gate;
 use crate::clock::wall_millis;
 use crate::log::{Event, Level, Limiter, Verdict, printable};
-use crate::status::{Handler, RefusedRequest};
+use crate::overview::RefusedRequest;
+use crate::status::Handler;
 
 /// So much of the head of a request that is refused is kept until its response.
 const HEAD_BYTES_KEPT_MAX: usize = 1 << 10;

@@ -443,6 +443,7 @@ fn handler(route: Route<'_>) -> Handler {
         Route::Healthy => Handler::Healthy,
         Route::Ready => Handler::Ready,
         Route::OwnMetrics => Handler::Status,
+        Route::Overview(_) => Handler::Overview,
         Route::WrongMethod { .. } | Route::NotFound => Handler::None,
     }
 }
