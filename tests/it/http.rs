@@ -251,7 +251,6 @@ fn wrong_methods_and_paths() {
     check("OPTIONS", "/-/ready", "GET, HEAD");
     check("PUT", "/-/metrics", "GET, HEAD");
     for (method, path) in [
-        ("GET", "/"),
         ("GET", "/metricsx"),
         ("POST", "/push"),
         ("GET", "/-/"),
@@ -262,7 +261,7 @@ fn wrong_methods_and_paths() {
             &gateway,
             &reply,
             404,
-            "not found; push to /metrics/, scrape /metrics",
+            "not found; push to /metrics/, scrape /metrics, look at /",
         );
     }
 }

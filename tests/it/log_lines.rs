@@ -5,8 +5,9 @@ use std::time::Duration;
 use prometheus_aggregation_gateway::log::{
     Event, Format, LINES_PER_SECOND_MAX, Level, Limiter, Stamp, Style, Verdict, printable,
 };
+use prometheus_aggregation_gateway::overview::RefusedRequest;
 use prometheus_aggregation_gateway::process::Usage;
-use prometheus_aggregation_gateway::status::{REFUSALS_MAX, Refusals, RefusedRequest};
+use prometheus_aggregation_gateway::status::{REFUSALS_MAX, Refusals};
 
 use crate::random::Random;
 

@@ -94,7 +94,10 @@ const REQUESTS: &[(&str, &str, &str, Credential, u16)] = &[
     ("POST", "/api/v1/admin/wipe", "", Credential::Scrape, 405),
     ("GET", "/api/v1/none", "", Credential::Scrape, 404),
     ("GET", "/api/v1/", "", Credential::Scrape, 404),
-    ("PUT", "/", "", Credential::Scrape, 404),
+    ("GET", "/", "", Credential::Scrape, 200),
+    ("HEAD", "/?q=x", "", Credential::Scrape, 200),
+    ("GET", "/api/v1/status", "", Credential::Scrape, 200),
+    ("PUT", "/", "", Credential::Scrape, 405),
     ("GET", "/none", "", Credential::None, 404),
     ("PATCH", "/metrics", "", Credential::None, 405),
     ("POST", "/-/metrics", "x 1\n", Credential::None, 405),
@@ -147,6 +150,7 @@ fn no_route_is_forgotten() {
         "/push",
         "/-/metrics",
         "/api/v1/admin/wipe",
+        "/api/v1/status",
         "/",
     ] {
         for push_path in ["", "/metrics", "/push", "/api/v1"] {
