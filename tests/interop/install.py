@@ -77,7 +77,7 @@ def install_node_clients():
     folder, wanted = CACHE / "node", CLIENTS / "package.json"
     installed = folder / "installed.json"
     folder.mkdir(parents=True, exist_ok=True)
-    for program in ["node_client.mjs", "browser.mjs", "page.html"]:
+    for program in ["node_client.mjs", "browser.mjs", "page.html", "status_page.mjs"]:
         shutil.copy(CLIENTS / program, folder)
     if installed.exists() and installed.read_bytes() == wanted.read_bytes():
         return

@@ -13,6 +13,7 @@ from pathlib import Path
 import check_clients
 import check_names
 import check_nginx
+import check_page
 import check_promtool
 import check_reset
 import check_shards
@@ -45,6 +46,7 @@ def check_all(program, scratch):
     sequences = check_promtool.check_sequences(scratch)
     compare = starts.command("differential.py")
     processes.check("differential", [*compare, servers["compared"], sequences])
+    check_page.check(servers, scratch)
     for name in ["gateway", "windowed", "proxied", "shard_a", "shard_b"]:
         processes.check_end(name)
     results.print_table(rows)
