@@ -36,6 +36,8 @@ impl Family {
         match &self.series {
             Series::Numbers(sums) => sums.length(),
             Series::Histograms(sums) => sums.length(),
+            // Those that are vacant are not there for anyone.
+            Series::Gauges(_) => self.totals.series,
         }
     }
 
@@ -46,6 +48,7 @@ impl Family {
         match &self.series {
             Series::Numbers(sums) => sums.last_second(),
             Series::Histograms(sums) => sums.last_second(),
+            Series::Gauges(gauges) => gauges.sums().last_second(),
         }
     }
 
@@ -59,6 +62,12 @@ impl Family {
             Series::Histograms(sums) => {
                 let first = sums.iter().take(labels_max);
                 first.for_each(|(labels, sum)| visit(labels, Shown::Histogram(sum)));
+            }
+            Series::Gauges(gauges) => {
+                let exposed = gauges.sums().iter();
+                let exposed = exposed.filter_map(|(labels, sum)| Some((labels, sum.value()?)));
+                let first = exposed.take(labels_max);
+                first.for_each(|(labels, value)| visit(labels, Shown::Number(value)));
             }
         }
     }

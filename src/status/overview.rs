@@ -7,7 +7,7 @@ use super::history::Counts;
 use super::{NEVER, PushResult, Status, Stored};
 use crate::build;
 use crate::overview::{
-    HISTORY_MINUTES, JournalSummary, Outcome, Overview, PushResultCount, Pushes,
+    HISTORY_MINUTES, JournalSummary, Outcome, Overview, PushResultCount, Pushes, Senders,
 };
 
 impl Status {
@@ -40,7 +40,10 @@ impl Status {
                 trouble: journal.trouble.clone(),
             }),
             limits: self.front.limits(),
-            senders: None,
+            senders: stored.senders.map(|senders| Senders {
+                live: senders.live as u64,
+                remembered: (senders.live + senders.withdrawn) as u64,
+            }),
             refusals: self.refusals.latest(),
         }
     }
