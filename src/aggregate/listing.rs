@@ -36,9 +36,9 @@ impl Family {
     pub fn label_set_count(&self) -> usize {
         match &self.series {
             Series::Numbers(sums) => sums.length(),
-            // Each is one series; those that are vacant are none.
-            Series::Gauges(_) => self.totals.series,
             Series::Histograms(sums) => sums.length(),
+            // Those that are vacant are not there for anyone.
+            Series::Gauges(_) => self.totals.series,
         }
     }
 
@@ -48,8 +48,8 @@ impl Family {
     pub fn last_push(&self) -> Option<u32> {
         match &self.series {
             Series::Numbers(sums) => sums.last_second(),
-            Series::Gauges(gauges) => gauges.sums.last_second(),
             Series::Histograms(sums) => sums.last_second(),
+            Series::Gauges(gauges) => gauges.sums().last_second(),
         }
     }
 
@@ -60,15 +60,15 @@ impl Family {
                 let first = sums.iter().take(labels_max);
                 first.for_each(|(labels, sum)| visit(labels, Shown::Number(*sum)));
             }
-            Series::Gauges(gauges) => {
-                let shown = gauges.sums.iter();
-                let shown = shown.filter_map(|(labels, sum)| Some((labels, sum.value()?)));
-                let first = shown.take(labels_max);
-                first.for_each(|(labels, value)| visit(labels, Shown::Number(value)));
-            }
             Series::Histograms(sums) => {
                 let first = sums.iter().take(labels_max);
                 first.for_each(|(labels, sum)| visit(labels, Shown::Histogram(sum)));
+            }
+            Series::Gauges(gauges) => {
+                let exposed = gauges.sums().iter();
+                let exposed = exposed.filter_map(|(labels, sum)| Some((labels, sum.value()?)));
+                let first = exposed.take(labels_max);
+                first.for_each(|(labels, value)| visit(labels, Shown::Number(value)));
             }
         }
     }

@@ -40,7 +40,7 @@ impl Status {
                 trouble: journal.trouble.clone(),
             }),
             limits: self.front.limits(),
-            senders: stored.senders.as_ref().map(|senders| Senders {
+            senders: stored.senders.map(|senders| Senders {
                 live: senders.live as u64,
                 remembered: (senders.live + senders.withdrawn) as u64,
             }),

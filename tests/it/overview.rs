@@ -151,6 +151,26 @@ fn it_shows_what_is_there() {
     );
 }
 
+#[test]
+fn senders_are_counted() {
+    let gateway = RunningGateway::start(&["-sender-label", "instance"]);
+    let body = "# TYPE busy gauge\nbusy 2\n# TYPE done counter\ndone 5\n";
+    for instance in ["a", "b"] {
+        let path = format!("/metrics/job/x/instance/{instance}");
+        assert_eq!(gateway.push(&path, body).code, 200);
+    }
+    let json = Json::read(&gateway.get("/api/v1/status?family=busy").body);
+    assert_eq!(json.at(&["senders", "live"]), &Json::Number(2.0));
+    assert_eq!(json.at(&["senders", "remembered"]), &Json::Number(2.0));
+    let series = json.at(&["opened_family", "series_list"]).array();
+    assert_eq!(series[0].at(&["value"]), &Json::Number(4.0));
+    assert_eq!(
+        json.at(&["opened_family", "label_sets"]),
+        &Json::Number(1.0)
+    );
+    assert!(gateway.get("/").body.contains("<h2 id=\"senders\">"));
+}
+
 /// The last hour goes on over a hand-over.
 #[test]
 fn a_hand_over_keeps_the_last_hour() {

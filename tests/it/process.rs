@@ -33,7 +33,8 @@ fn a_page_is_probed() {
     assert_eq!(probe(&localhost), (Some(0), String::new()));
     let missing = format!("{at}/missing");
     assert_eq!(probe(&missing), failed(&missing, "answered with 404"));
-    assert_eq!(probe(&at), failed(&format!("{at}/"), "answered with 404"));
+    // The page of an address alone is the root.
+    assert_eq!(probe(&at).0, Some(0));
     let wrong = probe("a:1");
     let expected =
         "flag -probe: expected a URL such as http://127.0.0.1:9091/-/healthy, found `a:1`";

@@ -152,6 +152,7 @@ fn title(resource: &'static str) -> &'static str {
         "body_bytes" => "Length of a push",
         "labels" => "Labels of a series",
         "label_bytes" => "Length of a label",
+        "sender_series" => "Numbers of senders",
         "idempotency_keys" => "Idempotency keys",
         "connections" => "Connections",
         "descriptors" => "File descriptors",

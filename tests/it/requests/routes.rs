@@ -1,6 +1,6 @@
 //! Cases of routes: method, target and push path to a route.
 
-use prometheus_aggregation_gateway::http::route::Route;
+use prometheus_aggregation_gateway::http::route::{OverviewFormat, Route};
 
 #[track_caller]
 fn check(method: &str, target: &str, push_path: &str, expected: Route<'_>) {
@@ -75,10 +75,34 @@ fn push_paths() {
 }
 
 #[test]
+fn the_status_page() {
+    let html = Route::Overview(OverviewFormat::Html);
+    for (target, route) in [
+        ("/", html),
+        ("//", html),
+        ("http://h", html),
+        ("http://", html),
+        ("http://metrics", html),
+        ("http://h?x=/metrics", html),
+        ("http://h?/metrics", html),
+        ("http://h#/metrics", html),
+        ("/?/metrics", html),
+        ("/#/metrics", html),
+        ("/api/v1/status?q=x", Route::Overview(OverviewFormat::Json)),
+    ] {
+        for method in ["GET", "HEAD"] {
+            check(method, target, "/metrics", route);
+        }
+        for method in ["POST", "PUT", "OPTIONS", "DELETE"] {
+            check(method, target, "/metrics", allows("GET, HEAD"));
+        }
+    }
+    check("GET", "/", "", html);
+}
+
+#[test]
 fn no_such_path() {
     for target in [
-        "/",
-        "//",
         "*",
         "/metric",
         "/metricsx",
@@ -90,14 +114,6 @@ fn no_such_path() {
         "/-/healthy/",
         "/-//ready",
         "/-/Ready",
-        "http://h",
-        "http://",
-        "http://metrics",
-        "http://h?x=/metrics",
-        "http://h?/metrics",
-        "http://h#/metrics",
-        "/?/metrics",
-        "/#/metrics",
     ] {
         for method in ["GET", "HEAD", "POST", "PUT", "OPTIONS", "DELETE"] {
             check(method, target, "/metrics", Route::NotFound);
