@@ -299,8 +299,8 @@ fn start_says_what_to_do() {
     assert_eq!(line, expected);
     assert_eq!(gateway.push("/metrics", "x 1\n").body, "{}");
     let gateway = RunningGateway::start(&["-crontab", "*/90 * * * *\n"]);
-    let line = gateway.wait_for_line("crontab \"*/90 * * * *\": warning");
-    let expected = "crontab \"*/90 * * * *\": warning: minute \"*/90\" is 0 alone: its step is \
+    let line = gateway.wait_for_line("crontab \"*/90 * * * *\": minute");
+    let expected = "crontab \"*/90 * * * *\": minute \"*/90\" is 0 alone: its step is \
                     larger than its range; for other intervals use @every";
     assert_eq!(line, expected);
 }
