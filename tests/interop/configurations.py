@@ -63,6 +63,7 @@ def prometheus(servers):
         "scrape_configs:\n",
         scrape("gateway", servers["gateway"], "/metrics"),
         scrape("windowed", servers["windowed"], "/metrics"),
+        scrape("workers", servers["workers"], "/metrics"),
         scrape("own", servers["gateway"], "/-/metrics"),
         in_shards(readme_block("Growing beyond one machine", "yaml"), servers),
         bare_scrape(servers),

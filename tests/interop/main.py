@@ -17,6 +17,7 @@ import check_page
 import check_promtool
 import check_reset
 import check_shards
+import check_workers
 import install
 import processes
 import results
@@ -30,6 +31,7 @@ BUILT = Path(os.environ.get("CARGO_TARGET_DIR", "target")) / "release"
 def check_all(program, scratch):
     servers = starts.start_all(program, scratch)
     starts.check_targets(servers)
+    workers = check_workers.Workers(servers, scratch, program)
     check_names.push(servers)
     recorder = check_clients.push_all(servers, scratch)
     web.wait_for_scrapes(servers["prometheus"])
@@ -43,11 +45,12 @@ def check_all(program, scratch):
     check_nginx.check(servers, scratch)
     check_shards.check_all(servers, scratch, program)
     check_reset.check_all(servers)
+    check_workers.check_all(workers)
     sequences = check_promtool.check_sequences(scratch)
     compare = starts.command("differential.py")
     processes.check("differential", [*compare, servers["compared"], sequences])
     check_page.check(servers, scratch)
-    for name in ["gateway", "windowed", "proxied", "shard_a", "shard_b"]:
+    for name in ["gateway", "windowed", "proxied", "shard_a", "shard_b", "workers"]:
         processes.check_end(name)
     results.print_table(rows)
 

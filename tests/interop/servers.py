@@ -11,10 +11,10 @@ from folders import CACHE
 from processes import wait_until
 
 WINDOW_SECONDS = 8
-GATEWAYS = ["gateway", "windowed", "compared", "proxied", "shard_a", "shard_b"]
+GATEWAYS = ["gateway", "windowed", "compared", "proxied", "shard_a", "shard_b", "workers"]
 NGINXES = ["nginx", "sharding"]
-# Prometheus scrapes two gateways, /-/metrics, and the shards twice.
-TARGETS = 7
+# Prometheus scrapes three gateways, /-/metrics, and the shards twice.
+TARGETS = 8
 
 
 def start_all(program, scratch):
@@ -56,6 +56,10 @@ def start_gateway(program, scratch, servers, name):
         # A schedule that resets nothing while this runs; a journal, for what is lost without one.
         "shard_a": ["-crontab", "@yearly", "-journal", scratch / "shard_a"],
         "shard_b": ["-crontab", "@yearly", "-journal", scratch / "shard_b"],
+        "workers": [
+            "-crontab", "* * * * *", "-journal", scratch / "workers",
+            "-sender-label", "worker", "-sender-timeout", "5s",
+        ],
     }.get(name, [])
     processes.start(name, [program, "-listen", urlsplit(servers[name]).netloc, *options])
 
@@ -95,7 +99,7 @@ def check_targets(servers):
     prometheus = servers["prometheus"]
     wait_until(20, lambda: web.ask(prometheus, "sum(up)") == str(TARGETS))
     results.expect(
-        "Prometheus scrapes two gateways, /-/metrics, and the shards twice: up",
+        "Prometheus scrapes three gateways, /-/metrics, and the shards twice: up",
         str(TARGETS), web.ask(prometheus, "sum(up)"),
     )
 
