@@ -178,6 +178,16 @@ pub struct StoredJournal {
     pub trouble: Option<String>,
 }
 
+/// Of counters that are kept elsewhere, and begin at zero in each image: what the images of this
+/// process before this one have counted.
+#[derive(Debug, Default)]
+struct CountedBefore {
+    early_key_swaps: u64,
+    forgotten_senders: u64,
+    restarted_series: u64,
+    late_series: u64,
+}
+
 const CODES: usize = 600;
 
 /// The counters of one process.
@@ -190,6 +200,7 @@ pub struct Status {
     started: Instant,
     /// Of the images of this process before this one.
     uptime_before: Duration,
+    counted_before: CountedBefore,
     start_time_seconds: f64,
     pushes: [AtomicU64; PushResult::ALL.len()],
     history: Mutex<History>,
@@ -232,6 +243,7 @@ impl Status {
             dropped_log_lines: AtomicU64::new(0),
             started: Instant::now(),
             uptime_before: Duration::ZERO,
+            counted_before: CountedBefore::default(),
             start_time_seconds: since_1970.unwrap_or_default().as_secs_f64(),
             pushes: Default::default(),
             history: Mutex::default(),

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::{
-    Handler, Histogram, NEVER, PushResult, Status, Stored, StoredJournal, StoredSenders, Upkeep,
+    CountedBefore, Handler, Histogram, NEVER, PushResult, Status, Stored, StoredJournal,
+    StoredSenders, Upkeep,
 };
 
 /// The namespace of the gateway's own metrics.
@@ -37,6 +38,10 @@ pub(super) type Counters<'a> = (&'static str, &'static str, Vec<(String, &'a Ato
 const PUSH_BYTES: &str = "push_size_bytes";
 const PUSH_DURATION: &str = "push_duration_seconds";
 const REQUESTS: &str = "http_requests_total";
+const EARLY_KEY_SWAPS: &str = "idempotency_early_swaps_total";
+const FORGOTTEN_SENDERS: &str = "senders_forgotten_total";
+const RESTARTED_SERIES: &str = "sender_series_restarted_total";
+const LATE_SERIES: &str = "sender_series_late_total";
 const NANOSECONDS: f64 = 1e9;
 
 impl Status {
@@ -63,6 +68,7 @@ impl Status {
         let uptime = read(&values, "uptime_seconds")
             .and_then(|uptime| Duration::try_from_secs_f64(uptime).ok());
         status.uptime_before = uptime.unwrap_or_default();
+        status.counted_before = CountedBefore::restored(&values);
         let last_reset = read(&values, "last_reset_timestamp_seconds");
         status.last_reset_timestamp_seconds = last_reset.unwrap_or(NEVER).into();
         let restore = |counter: &AtomicU64, series: &str| {
@@ -183,13 +189,12 @@ impl Status {
         let omitted = self.omitted_series.load(Relaxed);
         let help = "Series that the last scrape with escaped names left out.";
         sample(to, "scrape_omitted_series", "gauge", help, omitted)?;
-        let (name, help) = (
-            "idempotency_early_swaps_total",
-            "Times that idempotency keys younger than 10 minutes were dropped to make room.",
-        );
-        sample(to, name, "counter", help, stored.early_key_swaps)?;
+        let before = &self.counted_before;
+        let swaps = before.early_key_swaps + stored.early_key_swaps;
+        let help = "Times that idempotency keys younger than 10 minutes were dropped to make room.";
+        sample(to, EARLY_KEY_SWAPS, "counter", help, swaps)?;
         if let Some(senders) = &stored.senders {
-            write_senders(senders, to)?;
+            write_senders(senders, before, to)?;
         }
         self.front.write(to)?;
         if let Some(journal) = &stored.journal {
@@ -259,7 +264,19 @@ pub(super) fn labelled<'a, const WORDS: usize>(
     counters.map(series).into()
 }
 
-fn write_senders(senders: &StoredSenders, to: &mut String) -> fmt::Result {
+impl CountedBefore {
+    fn restored(values: &HashMap<&str, &str>) -> CountedBefore {
+        let counted = |series| read(values, series).unwrap_or(0);
+        CountedBefore {
+            early_key_swaps: counted(EARLY_KEY_SWAPS),
+            forgotten_senders: counted(FORGOTTEN_SENDERS),
+            restarted_series: counted(RESTARTED_SERIES),
+            late_series: counted(LATE_SERIES),
+        }
+    }
+}
+
+fn write_senders(senders: &StoredSenders, before: &CountedBefore, to: &mut String) -> fmt::Result {
     head(to, "senders", "gauge", "Senders remembered, by state.")?;
     for (state, count) in [("live", senders.live), ("withdrawn", senders.withdrawn)] {
         writeln!(to, "{PREFIX}senders{{state=\"{state}\"}} {count}")?;
@@ -267,14 +284,14 @@ fn write_senders(senders: &StoredSenders, to: &mut String) -> fmt::Result {
     let help = "Numbers remembered of senders; each sender is one of them.";
     sample(to, "sender_numbers", "gauge", help, senders.numbers)?;
     let help = "Senders forgotten after -sender-memory, or for the room of others.";
-    let name = "senders_forgotten_total";
-    sample(to, name, "counter", help, senders.forgotten)?;
+    let forgotten = before.forgotten_senders + senders.forgotten;
+    sample(to, FORGOTTEN_SENDERS, "counter", help, forgotten)?;
     let help = "Series of senders that began again at zero.";
-    let name = "sender_series_restarted_total";
-    sample(to, name, "counter", help, senders.restarted_series)?;
+    let restarted = before.restarted_series + senders.restarted_series;
+    sample(to, RESTARTED_SERIES, "counter", help, restarted)?;
     let help = "Series of senders that were ignored, since they came behind a later push.";
-    let name = "sender_series_late_total";
-    sample(to, name, "counter", help, senders.late_series)
+    let late = before.late_series + senders.late_series;
+    sample(to, LATE_SERIES, "counter", help, late)
 }
 
 fn write_journal(journal: &StoredJournal, to: &mut String) -> fmt::Result {

@@ -54,6 +54,28 @@ fn everything_goes_on() {
     }
 }
 
+/// What senders did before it counts on as well.
+#[test]
+fn counts_of_senders_go_on() {
+    let gateway = RunningGateway::start(&["-sender-label", "instance"]);
+    let push = |value: u32, start: &str| {
+        let body = format!("# TYPE a_total counter\na_total {value}\n{start}");
+        assert_eq!(gateway.push("/metrics/instance/x", &body).code, 200);
+    };
+    let began = "# TYPE a_created gauge\na_created 3\n";
+    for round in 1..=2 {
+        push(5, "");
+        push(4, "");
+        push(5, began);
+        push(4, began);
+        hand_over(&gateway);
+        for what in ["restarted", "late"] {
+            let name = format!("aggregation_gateway_sender_series_{what}_total");
+            assert_eq!(gateway.own_metric(&name), f64::from(round), "{what}");
+        }
+    }
+}
+
 /// The gateway's own counters, without what counts itself and what time is in.
 #[track_caller]
 fn counters(gateway: &RunningGateway) -> Vec<String> {
