@@ -2,7 +2,7 @@
 //! (`navigator.sendBeacon`).
 //!
 //! The field is a quoted string (draft-ietf-httpapi-idempotency-key-header-07, RFC 9651 section
-//! 3.3.3); most senders write it without quotes, which is the same key.
+//! 3.3.3); most senders write it without quotes, which is the same key. So it is in the query.
 
 use std::fmt;
 
@@ -50,11 +50,12 @@ impl fmt::Display for KeyError {
 /// When there is one that cannot be used.
 pub fn idempotency_key(field: Option<&str>, target: &str) -> Result<Option<Vec<u8>>, KeyError> {
     if let Some(field) = field {
-        return unquoted(field.trim()).and_then(checked).map(Some);
+        let key = unquoted(field.trim().as_bytes())?;
+        return checked(key).map(Some);
     }
     let key = parameter(target, PARAMETER);
     let key = key.map_err(|value| KeyError::Bytes(Excerpt::of(value)))?;
-    key.map(checked).transpose()
+    key.map(|key| checked(unquoted(&key)?)).transpose()
 }
 
 fn checked(key: Vec<u8>) -> Result<Vec<u8>, KeyError> {
@@ -66,13 +67,13 @@ fn checked(key: Vec<u8>) -> Result<Vec<u8>, KeyError> {
     }
 }
 
-fn unquoted(field: &str) -> Result<Vec<u8>, KeyError> {
-    let Some(quoted) = field.strip_prefix('"') else {
-        return Ok(field.into());
+fn unquoted(value: &[u8]) -> Result<Vec<u8>, KeyError> {
+    let Some(quoted) = value.strip_prefix(b"\"") else {
+        return Ok(value.into());
     };
-    let wrong = || KeyError::Quotes(Excerpt::of(field));
+    let wrong = || KeyError::Quotes(Excerpt::of(value));
     let mut key = Vec::with_capacity(quoted.len());
-    let mut bytes = quoted.bytes();
+    let mut bytes = quoted.iter().copied();
     loop {
         match bytes.next() {
             Some(b'"') if bytes.len() == 0 => return Ok(key),

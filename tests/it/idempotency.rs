@@ -256,6 +256,7 @@ fn over_http() {
         ("/metrics", "Idempotency-Key: \"k 1\"\r\n"),
         ("/metrics?idempotency-key=k%201", ""),
         ("/metrics?x=y&idempotency-key=k%201&z", ""),
+        ("/metrics?idempotency-key=%22k%201%22", ""),
         (
             "/metrics?idempotency-key=other",
             "Idempotency-Key: \"k 1\"\r\n",
@@ -291,7 +292,7 @@ fn over_http() {
         ))
     };
     assert_eq!(counted("accepted"), 5.0);
-    assert_eq!(counted("repeated"), 5.0);
+    assert_eq!(counted("repeated"), 6.0);
     assert_eq!(counted("idempotency_key_reused"), 1.0);
     assert_eq!(counted("too_many_idempotency_keys"), 1.0);
 }
@@ -304,6 +305,11 @@ fn wrong_keys_are_refused() {
         ("/metrics", "Idempotency-Key:\r\n", ", found nothing"),
         ("/metrics?idempotency-key", "", ", found nothing"),
         ("/metrics?idempotency-key=%zz", "", ", found `%zz`"),
+        (
+            "/metrics?idempotency-key=%22a",
+            "",
+            ", in quotes or without, found `\"a`",
+        ),
         (
             "/metrics",
             "Idempotency-Key: \u{fc}\r\n",
