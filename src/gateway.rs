@@ -236,13 +236,8 @@ impl Gateway {
         let prepared = sending.map(|sending| self.prepare(&mut writers, sending, &mut push));
         let prepared = prepared.transpose()?;
         let checked = self.check(&push)?;
-        if key.is_some() {
-            self.make_room_for_key(&mut writers)?;
-        }
         let prepared = prepared.map(|prepared| prepared.checked(&checked));
-        if let Some(prepared) = &prepared {
-            self.make_room_for_numbers(&mut writers, prepared)?;
-        }
+        self.make_room(&mut writers, key.map(|(_, known)| known), prepared.as_ref())?;
         let time_to_set = push_time
             .as_ref()
             .filter(|time| self.has_room_for_time(time, &checked));
@@ -266,6 +261,22 @@ impl Gateway {
         let left_out_push_times = u64::from(is_time_left_out);
         let merged = Merged::of(&push, discarded_samples, left_out_push_times);
         Ok(Accepted::Merged(merged))
+    }
+
+    /// Forgets keys and silent senders as far as a push needs their room: none if it lacks room
+    /// all the same.
+    fn make_room(
+        &self,
+        writers: &mut Writers,
+        key: Option<KnownKey>,
+        prepared: Option<&Prepared>,
+    ) -> Result<(), Refusal> {
+        let forgotten = prepared.map(|prepared| self.senders_to_forget(writers, prepared));
+        let forgotten = forgotten.transpose()?.unwrap_or_default();
+        if key.is_some() {
+            self.make_room_for_key(writers)?;
+        }
+        self.forget(writers, &forgotten).map_err(Refusal::NotKept)
     }
 
     /// Merges what was checked and what a sender contributes, and sets the time of the push, within

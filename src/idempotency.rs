@@ -5,7 +5,7 @@
 //! remembered for one to two times as long, and nothing is ever searched for old keys.
 //!
 //! Invariant: a key that was noted is found until its generation is forgotten. The time is an
-//! argument and never decreases; when it leaps, ages begin anew.
+//! argument and never decreases; when it leaps, ages are restarted.
 
 use std::fmt;
 use std::sync::Arc;
@@ -132,7 +132,7 @@ impl Keys {
 
     /// From here on no key counts as older than since this time: while no gateway ran, or when the
     /// wall clock leapt, no sender could try again.
-    pub fn begin_ages_anew(&mut self, now_millis: u64) {
+    pub fn restart_ages(&mut self, now_millis: u64) {
         for generation in [&mut self.current, &mut self.previous] {
             generation.began_millis = generation.began_millis.max(now_millis);
         }

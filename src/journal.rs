@@ -27,8 +27,9 @@
 //! kind  content
 //! rule  the rules by which what follows is merged, as text
 //! snap  u8 format, a part of the sums in that format
-//! push  u8 format, u32 length of the path's labels, u8 length of the idempotency key,
-//!       u64 fingerprint if there is a key, the path's labels, the key, the body
+//! push  u8 format, whose highest bit says that the push time was not set, u32 length of the
+//!       path's labels, u8 length of the idempotency key, u64 fingerprint if there is a key, the
+//!       path's labels, the key, the body
 //! pput  the same, all of its sender's state: it was sent with PUT
 //! rset  i64 when the new window began, unix seconds
 //! wipe  nothing: every series is forgotten, those that senders hold as well
@@ -47,7 +48,8 @@
 //! ```
 //!
 //! A file that a reset has restarted in place, for lack of room, has no snapshot; rules and hash
-//! key come before the next record.
+//! key come before the next record. A process that ends between the two leaves the rules alone: the
+//! next one writes both again. A file may hold the same rules and the same hash key twice.
 //!
 //! A file comes into being whole: it is written beside the journal up to the end of its snapshot
 //! and renamed, so that only the records behind the snapshot can be torn. Of those, the last one
@@ -98,6 +100,15 @@ pub enum Outliving {
     Senders,
 }
 
+/// How much of the preface is in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PrefaceState {
+    /// All of it.
+    Whole,
+    /// Nothing, or its rules alone: the file was restarted in place.
+    NotWhole,
+}
+
 /// The journal of a running gateway.
 #[derive(Debug)]
 pub struct Journal {
@@ -105,6 +116,7 @@ pub struct Journal {
     log: Log,
     /// For a file that is restarted in place.
     preface: Preface,
+    preface_state: PrefaceState,
     trouble: Option<Trouble>,
     /// Set as long as a start would not find the file; independent of `trouble`.
     path_trouble: Option<Trouble>,
@@ -158,7 +170,7 @@ impl Journal {
         beginning: &Beginning,
         mut apply: impl FnMut(u64, Record<'_>) -> Result<(), String>,
     ) -> Result<(Journal, Option<Torn>), JournalError> {
-        let mut removals = 0;
+        let (mut removals, mut preface_state) = (0, PrefaceState::NotWhole);
         let is_new = file.length().map_err(JournalError::system("read"))? == 0;
         let (log, torn) = if is_new {
             let write = JournalError::system("write");
@@ -170,6 +182,7 @@ impl Journal {
                 return Err(JournalError::Exchanged);
             }
             storage.sync_folder().map_err(&write)?;
+            preface_state = PrefaceState::Whole;
             (new.log, None)
         } else {
             // The image before may have ended between putting it there and waiting for the disk.
@@ -180,6 +193,10 @@ impl Journal {
             }
             let (log, torn) = Log::recover(file, |time_millis, record| {
                 removals += usize::from(record.is_removal());
+                // It is the last record of the preface.
+                if let Record::HashKey { .. } = record {
+                    preface_state = PrefaceState::Whole;
+                }
                 apply(time_millis, record)
             })?;
             if torn.is_some() {
@@ -192,6 +209,7 @@ impl Journal {
             storage,
             log,
             preface: beginning.preface.clone(),
+            preface_state,
             trouble: None,
             path_trouble: None,
             // It was cut off, but is not known to be so on the disk.
@@ -220,9 +238,10 @@ impl Journal {
         {
             return Err(trouble.clone());
         }
-        if self.log.is_empty() {
+        if self.preface_state == PrefaceState::NotWhole {
             let preface = self.preface.clone();
             self.write(|log| preface.append_to(log, time_millis))?;
+            self.preface_state = PrefaceState::Whole;
         }
         self.write(|log| log.append(time_millis, framed))
     }
@@ -274,6 +293,7 @@ impl Journal {
         };
         // The rules, and what a reset does not forget, come with a new file.
         (self.reset_end, self.sync_end) = (self.log.end(), 0);
+        self.preface_state = PrefaceState::NotWhole;
         self.has_torn_tail = true;
         self.has_failed_replacement = false;
         self.trouble = match restarted {
@@ -461,6 +481,7 @@ impl Journal {
         self.path_trouble = None;
         let has_copied_reset = self.reset_end > new.of.end;
         self.log = new.log;
+        self.preface_state = PrefaceState::Whole;
         self.reset_end = if has_copied_reset { self.log.end() } else { 0 };
         (self.sync_end, self.removals) = (0, 0);
         self.is_folder_due = true;

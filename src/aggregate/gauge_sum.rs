@@ -266,7 +266,9 @@ impl<'a> AddTo<'a, GaugeSum> for PushedNumber<'a> {
     fn add_to(&self, sum: &mut GaugeSum, push: &Push<'_>, totals: &mut Totals) {
         totals.subtract(sum);
         match (totals.mode, push.pushed_by) {
-            _ if totals.is_counter => sum.add(self.value),
+            // What was contributed stays in a counter. It becomes one number with what is added, as
+            // it is one in a snapshot: a replay must not round otherwise.
+            _ if totals.is_counter => sum.merge(GaugeMode::Sum, self.value),
             (GaugeMode::Sum, PushedBy::Anyone) => sum.add(self.value),
             // It is contributed.
             (GaugeMode::Sum, PushedBy::Sender) => {}

@@ -5,7 +5,6 @@ use std::sync::MutexGuard;
 use super::{Gateway, NotKept, Writers};
 use crate::aggregate::{Removal, Selection, Size};
 use crate::journal::{Framed, Outliving, Record};
-use crate::rules::Contributions;
 
 impl Gateway {
     /// Forgets everything but the gauges of live senders, at a time in unix milliseconds, and
@@ -30,12 +29,13 @@ impl Gateway {
     /// Nothing is forgotten when that cannot be kept.
     pub fn wipe(&self, time_millis: u64) -> Result<Size, NotKept> {
         let mut writers = self.open_writers()?;
-        if self.rules.contributions() == Contributions::Kept {
-            writers.advance(time_millis);
-            self.append(&mut writers, Framed::of(Record::Wipe))?;
-        } else {
+        if writers.senders.sizes().numbers == 0 {
+            // Then a reset leaves nothing either, and makes room on a full disk.
             let window_start = writers.window_start;
             self.keep_reset(&mut writers, time_millis, window_start)?;
+        } else {
+            writers.advance(time_millis);
+            self.append(&mut writers, Framed::of(Record::Wipe))?;
         }
         Ok(self.clear(writers))
     }

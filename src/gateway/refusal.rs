@@ -17,7 +17,7 @@ use crate::senders::TooManyNumbers;
 pub enum Refusal {
     /// Its path names no grouping key.
     Path(GroupingKeyError),
-    /// Its body is not in the text format, or contradicts itself.
+    /// Its body is not in its format, or contradicts itself.
     Invalid(ParseError),
     /// A body has the name of the gauge that the gateway sets itself.
     PushTimeName,

@@ -94,7 +94,7 @@ impl Gateway {
     pub fn restart_ages(&self, time_millis: u64) {
         let mut writers = self.writers();
         let time_millis = writers.advance(time_millis);
-        writers.keys.begin_ages_anew(time_millis);
+        writers.keys.restart_ages(time_millis);
         writers.are_ages_due =
             self.rules.ages() == Ages::Kept || self.rules.sender_label().is_some();
         // It stays due.

@@ -123,16 +123,9 @@ impl Replay {
                 }
                 self.merge(&push, time_millis)?;
             }
-            Record::HashKey { key } => self.hash_key = HashKey::from_bytes(key),
-            Record::SnapshotKeys {
-                generation,
-                began_millis,
-                keys,
-            } => {
-                let keys = read_keys(keys).ok_or("its idempotency keys are not whole")?;
-                self.keys.restore(generation, began_millis, &keys);
+            Record::HashKey { .. } | Record::SnapshotKeys { .. } | Record::SwapKeys => {
+                self.apply_to_keys(record)?;
             }
-            Record::SwapKeys => drop(self.keys.swap()),
             Record::Expiry { before_seconds } => {
                 self.remove(Selection::PushedBefore(before_seconds));
             }
@@ -152,6 +145,23 @@ impl Replay {
             | Record::ForgetSenders { .. }
             | Record::SnapshotHeld { .. }
             | Record::SnapshotSenders { .. } => self.apply_to_senders(record)?,
+        }
+        Ok(())
+    }
+
+    fn apply_to_keys(&mut self, record: Record<'_>) -> Result<(), String> {
+        match record {
+            Record::HashKey { key } => self.hash_key = HashKey::from_bytes(key),
+            Record::SnapshotKeys {
+                generation,
+                began_millis,
+                keys,
+            } => {
+                let keys = read_keys(keys).ok_or("its idempotency keys are not whole")?;
+                self.keys.restore(generation, began_millis, &keys);
+            }
+            Record::SwapKeys => drop(self.keys.swap()),
+            _ => {}
         }
         Ok(())
     }
@@ -210,8 +220,7 @@ impl Replay {
             Some(known) if *known != rules => Err("its merge rules change midway".to_owned()),
             Some(_) => Ok(()),
             None => {
-                self.aggregate =
-                    Aggregate::new(rules.ages()).with_contributions(rules.contributions());
+                self.aggregate = empty(&rules);
                 self.rules = Some(rules);
                 Ok(())
             }

@@ -113,20 +113,19 @@ impl Gateway {
         Ok(prepared)
     }
 
-    /// Forgets silent senders as far as a push needs their room.
-    pub(super) fn make_room_for_numbers(
+    /// The silent senders that are to be forgotten, since a push needs their room.
+    pub(super) fn senders_to_forget(
         &self,
-        writers: &mut Writers,
+        writers: &Writers,
         prepared: &Prepared,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Vec<StableHash>, Refusal> {
         let Prepared {
             sending, changes, ..
         } = prepared;
         let numbers_max = self.limits.sender_series_max;
         let senders = &writers.senders;
         let forgotten = senders.to_forget(sending.sender, changes.added, numbers_max);
-        let forgotten = forgotten.map_err(Refusal::TooManyNumbers)?;
-        self.forget(writers, &forgotten).map_err(Refusal::NotKept)
+        forgotten.map_err(Refusal::TooManyNumbers)
     }
 
     /// Notes a push that was merged.
@@ -165,7 +164,11 @@ impl Gateway {
         Ok(true)
     }
 
-    fn forget(&self, writers: &mut Writers, senders: &[StableHash]) -> Result<(), NotKept> {
+    pub(super) fn forget(
+        &self,
+        writers: &mut Writers,
+        senders: &[StableHash],
+    ) -> Result<(), NotKept> {
         if senders.is_empty() {
             return Ok(());
         }
@@ -220,7 +223,7 @@ impl Gateway {
         let _one_by_one = self.one_removal();
         for _ in 0..ATTEMPTS_MAX {
             let mut removal = Removal::prepare(self.view(), Selection::Vacant);
-            let _ = removal.catch_up(&self.view());
+            self.catch_up(&mut removal);
             let writers = self.writers();
             let removed = self.write().remove(&mut removal);
             drop(writers);

@@ -154,11 +154,6 @@ impl Log {
         Ok(())
     }
 
-    /// Takes what is behind this end, of a record before, for not appended.
-    pub fn go_back(&mut self, end: u64) {
-        self.end = self.end.min(end);
-    }
-
     /// Appends a record that was not framed before.
     ///
     /// # Errors
@@ -294,12 +289,6 @@ impl Log {
     #[must_use]
     pub fn snapshot_end(&self) -> u64 {
         self.snapshot_end
-    }
-
-    /// True if it holds no record.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.end == FILE_HEAD_BYTES as u64
     }
 
     /// The time of the last record, in unix milliseconds; zero if there is none.

@@ -21,18 +21,14 @@ pub struct Preface {
 }
 
 impl Preface {
-    /// Appends it to a file that is empty.
+    /// Appends it to a file that holds none of it, or its rules alone.
     ///
     /// # Errors
-    /// The system's own.
+    /// The system's own; the rules may be there then.
     pub(super) fn append_to(&self, log: &mut Log, time_millis: u64) -> io::Result<()> {
-        let end = log.end();
         let key = self.hash_key;
-        let appended = log
-            .append_record(time_millis, Record::Rules { text: &self.rules })
-            .and_then(|()| log.append_record(time_millis, Record::HashKey { key }));
-        // Half of it would be taken for the whole by the next record.
-        appended.inspect_err(|_| log.go_back(end))
+        log.append_record(time_millis, Record::Rules { text: &self.rules })?;
+        log.append_record(time_millis, Record::HashKey { key })
     }
 }
 

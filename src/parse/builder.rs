@@ -22,7 +22,6 @@ use std::borrow::Cow;
 use super::distinct::{Distinct, Distinguishable, series_hash};
 use super::error::{MeaningError, beyond};
 use super::histogram::{HistogramParts, Quantile, SentBucket, add_histograms, second_series};
-use super::label_set::labels_of;
 use super::names::{Created, Dialect, Kind, Named, Names, Part};
 use super::seconds::Seconds;
 use super::starts::{milliseconds, only_finite};
@@ -30,7 +29,9 @@ use crate::excerpt::Excerpt;
 use crate::grouping_key::GroupingKey;
 use crate::keyed_hash::KeyedHash;
 use crate::label_limits::LabelLimits;
-use crate::metric::{LabelSet, Push, PushedNumber, SkippedSamples, Start, UpperBound};
+use crate::metric::{
+    LabelSet, Push, PushedNumber, SkippedSamples, Start, UpperBound, canonical_labels,
+};
 
 impl Distinguishable for PushedNumber<'_> {
     fn hash(&self) -> KeyedHash {
@@ -189,7 +190,8 @@ impl<'a> Builder<'a> {
     #[cold]
     fn check_limits(&self, name: &str, canonical: &str) -> Result<(), MeaningError> {
         let checked = self.limits.check_metric_name(name);
-        let checked = checked.and_then(|()| self.limits.check_labels(labels_of(canonical)));
+        let labels = canonical_labels(canonical).map(|label| (label.name, label.value));
+        let checked = checked.and_then(|()| self.limits.check_labels(labels));
         checked.map_err(|limit| beyond(name, limit))
     }
 

@@ -1,10 +1,9 @@
 //! Labels as sent to label sets: sorted, each once, none empty, those of the path put over them.
 
 use std::borrow::Cow;
-use std::iter;
 
 use super::error::MeaningError;
-use super::line::{Label, label, with_defined_escapes};
+use super::line::{Label, with_defined_escapes};
 use crate::excerpt::Excerpt;
 use crate::grouping_key::GroupingKey;
 
@@ -104,16 +103,6 @@ pub fn escaped_help(help: &str) -> Cow<'_, str> {
         return help.into();
     }
     help.replace('\\', r"\\").replace('\n', r"\n").into()
-}
-
-/// Name and value of each label of a canonical text.
-pub fn labels_of(canonical: &str) -> impl Iterator<Item = (&str, &str)> {
-    let mut rest = canonical;
-    iter::from_fn(move || {
-        let ((label, _), behind) = label(rest).ok()?;
-        rest = behind.strip_prefix(',').unwrap_or_default();
-        Some((label.name, label.value))
-    })
 }
 
 /// Merges labels with those of the path, both sorted; of two with one name the path's is taken.

@@ -322,7 +322,7 @@ fn quoted(input: &str) -> Parsed<'_, &str> {
 ///
 /// # Errors
 /// The first thing in it that is not in the grammar.
-pub fn label(input: &str) -> Parsed<'_, (Label<'_>, bool)> {
+fn label(input: &str) -> Parsed<'_, (Label<'_>, bool)> {
     let (name, rest) = label_name(input)?;
     let rest = skip_blanks(rest);
     let Some(rest) = rest.strip_prefix('=') else {

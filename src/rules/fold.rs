@@ -43,6 +43,9 @@ pub fn drop_labels(push: &mut Push<'_>, dropped: &[NamePattern]) -> Folded {
     if !has_dropped {
         return Folded::default();
     }
+    // A series that was folded has no start of its own; whoever needs starts has read them before.
+    push.number_starts.clear();
+    push.histogram_starts.clear();
     fold_histograms(push);
     fold_numbers(push)
 }

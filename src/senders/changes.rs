@@ -253,22 +253,24 @@ impl Changes {
         let seen = seen.chain(self.gauges_counted.iter().copied());
         let mut seen: Vec<StableHash> = seen.collect();
         seen.sort_unstable();
-        let mut names: Vec<&str> = push.families.iter().map(|family| &*family.name).collect();
-        names.sort_unstable();
-        let is_replaced = |gauge: &&Gauge| match sending.replaced {
-            Replaced::Everything => true,
-            Replaced::Families => names.binary_search(&gauge.at.family()).is_ok(),
+        let families = push.families.iter();
+        let mut types: Vec<(&str, MetricType)> = families
+            .map(|family| (&*family.name, family.metric_type))
+            .collect();
+        types.sort_unstable_by_key(|(name, _)| *name);
+        let pushed_type = |gauge: &Gauge| {
+            let found = types.binary_search_by_key(&gauge.at.family(), |(name, _)| name);
+            found.ok().map(|place| types[place].1)
         };
         let unseen = |gauge: &&Gauge| seen.binary_search(&gauge.series).is_err();
-        let becomes_counter = |gauge: &Gauge| {
-            let mut families = push.families.iter();
-            families.any(|family| {
-                family.metric_type == MetricType::Counter && family.name == gauge.at.family()
-            })
-        };
-        for gauge in known.gauges.iter().filter(unseen).filter(is_replaced) {
+        for gauge in known.gauges.iter().filter(unseen) {
+            let pushed_type = pushed_type(gauge);
+            if sending.replaced == Replaced::Families && pushed_type.is_none() {
+                continue;
+            }
             self.gauges_gone.push(gauge.series);
-            let stays_counted = !is_held(gauge, aggregate) || becomes_counter(gauge);
+            let becomes_counter = pushed_type == Some(MetricType::Counter);
+            let stays_counted = !is_held(gauge, aggregate) || becomes_counter;
             self.removed += usize::from(!stays_counted);
         }
     }

@@ -133,7 +133,7 @@ pub fn grown_counter(before: Option<Counter>, now: Counter) -> (f64, Counter, Ou
                 start: now.start.max(before.start),
                 ..now
             };
-            ((now.value - before.value).max(0.0), kept, outcome)
+            (add(now.value, -before.value).max(0.0), kept, outcome)
         }
     }
 }

@@ -33,8 +33,8 @@ impl fmt::Display for TooManyNumbers {
 impl std::error::Error for TooManyNumbers {}
 
 impl Senders {
-    /// The live senders that are silent for so long, the longest silent first, up to about so many
-    /// numbers of them, but at least one sender.
+    /// The senders of a list that are silent for `silent_seconds` or longer, the longest silent
+    /// first: as many as have about `numbers_max` numbers, and at least one if there is any.
     #[must_use]
     pub fn silent(
         &self,

@@ -145,6 +145,26 @@ fn a_full_generation_is_replaced_early_if_it_is_a_minute_old() {
     assert_eq!(gateway.key_counts().remembered, 4);
 }
 
+/// Nothing is forgotten for a push that lacks room elsewhere.
+#[test]
+fn a_sender_without_room_makes_no_room_for_its_key() {
+    let rules = Rules::default().with_sender_label("instance".to_owned());
+    let gateway = Gateway::in_memory(rules, START).with_limits(Limits {
+        keys_max: 1,
+        sender_series_max: 1,
+        ..Limits::default()
+    });
+    assert_merged(push(&gateway, "first", "", 0));
+    let refused = push(&gateway, "second", "instance/x", 60_000);
+    assert!(
+        matches!(refused, Err(Refusal::TooManyNumbers(_))),
+        "{refused:?}"
+    );
+    assert_eq!(gateway.key_counts().early_swaps, 0);
+    assert_merged(push(&gateway, "second", "", 60_000));
+    assert_eq!(gateway.key_counts().early_swaps, 1);
+}
+
 /// Whatever comes between, keys and sums are those of a model that remembers every key with the
 /// time of its generation; so they are after a restart, a compaction and a hand-over.
 #[test]

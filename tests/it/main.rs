@@ -61,6 +61,7 @@ mod same_push;
 mod scripts;
 mod second_decompressor;
 mod second_reader;
+mod sender_disk;
 mod sender_lives;
 mod sender_memory;
 mod senders;
