@@ -4,8 +4,9 @@
 //! The rules are those of Pushgateway's README ("URL"): parts are split on `/`, then %-decoded;
 //! `name@base64/VALUE` carries any text in the URL-safe alphabet of RFC 4648 section 5, with any
 //! number of `=` behind it, which alone are the empty value. So is nothing behind the last slash,
-//! where a value has to come. A name that begins with `U__` is one of any text, escaped as
-//! Prometheus escapes names as `values`: `U__my_2e_name` for `my.name`.
+//! where a value has to come. A name may be any text, as Go's client sends it, but for `@`, which
+//! tells a misspelt `@base64`. One that begins with `U__` is escaped as Prometheus escapes names as
+//! `values`: `U__my_2e_name` for `my.name`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -55,7 +56,7 @@ impl fmt::Display for GroupingKeyError {
             }
             E::NoLabelName(found) => write!(
                 to,
-                "path: expected a label name (letters, digits, `_`, no digit first), found {found}"
+                "path: expected a label name (UTF-8 text without NUL and `@`), found {found}"
             ),
             E::ReservedLabelName(found) => {
                 write!(
@@ -207,12 +208,12 @@ fn label(name: &[u8], value: Vec<u8>) -> Result<(String, String), GroupingKeyErr
         None => (name, value),
     };
     let name = match std::str::from_utf8(name) {
-        Ok(valid) if !name.is_empty() && label_name_length(name) == name.len() => {
-            unescaped_name(valid)
-        }
-        _ => {
+        Ok("") | Err(_) => return Err(GroupingKeyError::NoLabelName(Excerpt::of(name))),
+        Ok(_) if name.contains(&b'@') || name.contains(&0) => {
             return Err(GroupingKeyError::NoLabelName(Excerpt::of(name)));
         }
+        Ok(plain) if label_name_length(name) == name.len() => unescaped_name(plain),
+        Ok(any) => any.into(),
     };
     let name = name.as_ref();
     if name.starts_with("__") {

@@ -125,7 +125,8 @@ impl Aggregated {
         while let Some((number, value)) = field(&mut rest)? {
             match number {
                 1 => self.value = value.double("value")?,
-                // No other than a counter has it.
+                // No other than a counter has these.
+                2 => check_fields(value.bytes("exemplar")?)?,
                 3 => self.start = start(value.bytes("created_timestamp")?)?,
                 _ => {}
             }
@@ -139,7 +140,10 @@ impl Aggregated {
             match number {
                 1 => self.count = value.integer("sample_count")?,
                 2 => self.sum = value.double("sample_sum")?,
-                3 => self.quantiles += 1,
+                3 => {
+                    check_fields(value.bytes("quantile")?)?;
+                    self.quantiles += 1;
+                }
                 4 => self.start = start(value.bytes("created_timestamp")?)?,
                 _ => {}
             }
@@ -159,12 +163,12 @@ impl Aggregated {
             8 => self.is_native |= value.double("zero_count_float")? > 0.0,
             9 | 12 => {
                 self.is_native = true;
-                let mut span = value.bytes("span")?;
-                while field(&mut span)?.is_some() {}
+                check_fields(value.bytes("span")?)?;
             }
             10 | 13 => check_integers(value)?,
             11 | 14 => check_doubles(value)?,
             15 => self.start = start(value.bytes("created_timestamp")?)?,
+            16 => check_fields(value.bytes("exemplar")?)?,
             _ => {}
         }
         Ok(())
@@ -184,6 +188,12 @@ fn float_count(count: u64, as_float: f64) -> f64 {
     } else {
         count as f64
     }
+}
+
+/// Checks that a message which is skipped has fields: what is not in the format is refused whole.
+fn check_fields(mut message: &[u8]) -> Result<(), MessageError> {
+    while field(&mut message)?.is_some() {}
+    Ok(())
 }
 
 /// A repeated number, one by itself or packed with others.
@@ -272,6 +282,7 @@ fn bucket(message: &[u8]) -> Result<(UpperBound, f64), MessageError> {
         match number {
             1 => count = value.integer("cumulative_count")?,
             2 => bound = value.double("upper_bound")?,
+            3 => check_fields(value.bytes("exemplar")?)?,
             4 => count_as_float = value.double("cumulative_count_float")?,
             _ => {}
         }
