@@ -292,7 +292,31 @@ fn bucket(message: &[u8]) -> Result<(UpperBound, f64), MessageError> {
 }
 
 /// A time, in milliseconds since the begin of 1970; none if it says nothing.
-fn start(message: &[u8]) -> Result<Option<i64>, MessageError> {
+///
+/// # Errors
+/// The first field that is not in the format.
+pub fn start(message: &[u8]) -> Result<Option<i64>, MessageError> {
+    let (seconds, nanoseconds) = match whole_time(message) {
+        Some(time) => time,
+        None => any_time(message)?,
+    };
+    let milliseconds = seconds
+        .saturating_mul(1000)
+        .saturating_add(nanoseconds / 1_000_000);
+    Ok((milliseconds > 0).then_some(milliseconds))
+}
+
+/// The seconds and nanoseconds of a time that has both in their order, as nearly all have.
+fn whole_time(message: &[u8]) -> Option<(i64, i64)> {
+    let mut rest = message.strip_prefix(b"\x08")?;
+    let seconds = varint(&mut rest).ok()?;
+    let mut rest = rest.strip_prefix(b"\x10")?;
+    let nanoseconds = varint(&mut rest).ok()?;
+    let time = (seconds.cast_signed(), nanoseconds.cast_signed());
+    rest.is_empty().then_some(time)
+}
+
+fn any_time(message: &[u8]) -> Result<(i64, i64), MessageError> {
     let (mut seconds, mut nanoseconds) = (0, 0);
     let mut rest = message;
     while let Some((number, value)) = field(&mut rest)? {
@@ -302,10 +326,7 @@ fn start(message: &[u8]) -> Result<Option<i64>, MessageError> {
             _ => {}
         }
     }
-    let milliseconds = seconds
-        .saturating_mul(1000)
-        .saturating_add(nanoseconds / 1_000_000);
-    Ok((milliseconds > 0).then_some(milliseconds))
+    Ok((seconds, nanoseconds))
 }
 
 /// The text of a string.

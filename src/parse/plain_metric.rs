@@ -14,8 +14,9 @@
 //! the same. Whatever it does not know at once it leaves to that.
 
 use super::builder::Labels;
+use super::metric_message::start;
 use super::plain::is_plain_end;
-use super::wire::{Value, field};
+use super::wire::{Value, field, short_field};
 use crate::grouping_key::GroupingKey;
 use crate::metric::label_name_length;
 
@@ -50,12 +51,22 @@ impl<'a> PlainMetric<'a> {
         }
     }
 
-    /// The value of a number whose message says nothing else.
-    pub fn number(&self) -> Option<f64> {
-        let [0x09, number @ ..] = self.value else {
+    /// The value of a number, and when it began, if its message has the value first and but an
+    /// exemplar and the start behind it, in less than 128 bytes each.
+    pub fn number(&self) -> Option<(f64, Option<i64>)> {
+        let [0x09, behind @ ..] = self.value else {
             return None;
         };
-        Some(f64::from_le_bytes(number.try_into().ok()?))
+        let (number, mut rest) = behind.split_first_chunk()?;
+        let mut began = None;
+        while !rest.is_empty() {
+            match short_field(&mut rest)? {
+                (2, _) => {}
+                (3, message) => began = start(message).ok()?,
+                _ => return None,
+            }
+        }
+        Some((f64::from_le_bytes(*number), began))
     }
 }
 

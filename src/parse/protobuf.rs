@@ -250,16 +250,15 @@ impl<'a> Reader<'a, '_> {
         let plain = self.shape.plain(value_field(family.declared), message);
         if let Kind::Counter | Kind::Number = named.kind
             && let Some(plain) = &plain
-            && let Some(value) = plain.number()
+            && let Some((value, start)) = plain.number()
         {
             let sample = Sample {
                 named,
                 value,
                 position,
             };
-            let builder = &mut *self.builder;
-            let added = builder.sample(&sample, plain.labels(), UpperBound::INFINITY);
-            return added.map_err(Cause::Meaning);
+            let labels = plain.labels();
+            return self.number(&sample, labels, start).map_err(Cause::Meaning);
         }
         let read = match &plain {
             Some(plain) => self.metric.read_value(family.declared, plain.value),
@@ -296,6 +295,20 @@ impl<'a> Reader<'a, '_> {
         })
     }
 
+    /// Takes a number, and when its series began.
+    fn number(
+        &mut self,
+        sample: &Sample<'a>,
+        labels: Labels<'a>,
+        start: Option<i64>,
+    ) -> Result<(), MeaningError> {
+        self.builder.sample(sample, labels, UpperBound::INFINITY)?;
+        if let Some(start) = start {
+            self.builder.last_number_began(start);
+        }
+        Ok(())
+    }
+
     fn sample(
         &mut self,
         sample: &Sample<'a>,
@@ -305,10 +318,7 @@ impl<'a> Reader<'a, '_> {
         let builder = &mut *self.builder;
         match sample.named.kind {
             Kind::Counter | Kind::Number => {
-                builder.sample(sample, labels, UpperBound::INFINITY)?;
-                if let Some(start) = value.start {
-                    builder.last_number_began(start);
-                }
+                self.number(sample, labels, value.start)?;
             }
             Kind::Histogram(_) => {
                 let has_bound = self.metric.labels.iter().any(|label| label.name == "le");

@@ -7,6 +7,10 @@ pub fn only_finite(
     mut numbers: Vec<PushedNumber<'_>>,
     mut starts: Vec<Start>,
 ) -> (Vec<PushedNumber<'_>>, Vec<Start>) {
+    if numbers.iter().all(|number| number.value.is_finite()) {
+        starts.dedup_by_key(|start| start.place);
+        return (numbers, starts);
+    }
     if !starts.is_empty() {
         let mut places = Vec::with_capacity(numbers.len());
         let mut kept = 0;

@@ -104,11 +104,21 @@ pub fn unsorted(series: usize) -> String {
 
 /// The series of `numbers` in protobuf; their values are other ones.
 pub fn protobuf_numbers(first: usize, series: usize) -> Vec<u8> {
+    protobuf_counters(first, series, &[])
+}
+
+/// The same with the times at which they began, as Go writes them.
+pub fn protobuf_numbers_with_starts(first: usize, series: usize) -> Vec<u8> {
+    let time = [8, 0xd2, 0x94, 0xa4, 0xc6, 6, 16, 0x95, 0x9a, 0xef, 0x3a];
+    protobuf_counters(first, series, &message(3, &time))
+}
+
+fn protobuf_counters(first: usize, series: usize, start: &[u8]) -> Vec<u8> {
     let metrics = (first..first + series).map(|number| {
         let host = format!("web-{}", number % 97);
         let path = format!("/items/{number}");
         let labels = [("code", "200"), ("host", &*host), ("path", &*path)];
-        let value = [&[9][..], &1.5_f64.to_le_bytes()].concat();
+        let value = [&[9][..], &1.5_f64.to_le_bytes(), start].concat();
         metric(&labels, &message(3, &value))
     });
     family("http_requests_total", &[], metrics)

@@ -32,6 +32,9 @@ fn main() {
     match work.as_str() {
         "push-numbers" => push(&bodies::numbers(0, 2000), "", times),
         "push-protobuf-numbers" => push_protobuf(&bodies::protobuf_numbers(0, 2000), times),
+        "push-protobuf-numbers-with-starts" => {
+            push_protobuf(&bodies::protobuf_numbers_with_starts(0, 2000), times);
+        }
         "push-protobuf-histograms" => push_protobuf(&bodies::protobuf_histograms(0, 200), times),
         "push-unsorted" => push(&bodies::unsorted(2000), "", times),
         "push-histograms" => push(&bodies::histograms(0, 200), "", times),

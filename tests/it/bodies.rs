@@ -1,9 +1,10 @@
 //! Bodies over real sockets: what is no text, what is too long, what is cut or framed oddly.
 
-use std::fs;
 use std::path::Path;
+use std::{fs, iter};
 
 use crate::http::{SOME, check_refusal, gateway_with_some};
+use crate::random::encoded::{bytes, varint};
 use crate::running_gateway::{RunningGateway, wait_until};
 
 #[test]
@@ -370,6 +371,21 @@ fn long_path_labels_on_many_samples_are_refused() {
     assert_eq!(gateway.push(&path, &lines(100)).code, 200);
 }
 
+/// Reading a body that is refused takes at most so many times its length.
+#[cfg(target_os = "linux")]
+#[track_caller]
+fn check_memory(ratio_max: usize, path: &str, fields: &str, body: &[u8], what: &str) {
+    let gateway = RunningGateway::start(&["-workers", "1"]);
+    let before = gateway.peak_memory_bytes();
+    assert_eq!(gateway.request("POST", path, fields, body).code, 400);
+    let taken = gateway.peak_memory_bytes() - before;
+    let length = body.len();
+    assert!(
+        taken / length <= ratio_max,
+        "{taken} bytes for a body of {length}, {what}"
+    );
+}
+
 /// Parsing takes a few times the body: up to 6 times was measured, 14 times where every line is a
 /// family of its own in ten bytes, and 19 times in seven. The bounds leave room for other
 /// allocators.
@@ -381,16 +397,7 @@ fn memory_is_a_few_times_the_body() {
         let lines: String = (0..lines).map(line).collect();
         // Refused in the end, so that no memory of the store is counted.
         let body = format!("{head}{lines}{tail}!\n");
-        let gateway = RunningGateway::start(&["-workers", "1"]);
-        let before = gateway.peak_memory_bytes();
-        assert_eq!(gateway.push("/metrics", &body).code, 400);
-        let taken = gateway.peak_memory_bytes() - before;
-        let ratio = taken / body.len();
-        assert!(
-            ratio <= ratio_max,
-            "{taken} bytes for a body of {}, {head}",
-            body.len()
-        );
+        check_memory(ratio_max, "/metrics", "", body.as_bytes(), head);
     }
     check(24, "", 500_000, |n| format!("x{n:x} 1\n"), "");
     check(
@@ -416,4 +423,39 @@ fn memory_is_a_few_times_the_body() {
         |n| format!("h_bucket{{le=\"{n}\"}} 1\n"),
         "",
     );
+}
+
+/// The same of protobuf, whose label sets are written anew: the space for them is part of it.
+#[test]
+#[cfg(target_os = "linux")]
+fn memory_of_protobuf_is_a_few_times_the_body() {
+    const PROTOBUF: &str = "Content-Type: application/vnd.google.protobuf; \
+         proto=io.prometheus.client.MetricFamily; encoding=delimited\r\n";
+    #[track_caller]
+    fn check(ratio_max: usize, path: &str, what: &str, messages: impl Iterator<Item = Vec<u8>>) {
+        // It is cut off in the end.
+        let body = messages.flatten().chain(*b"\x05").collect::<Vec<u8>>();
+        check_memory(ratio_max, path, PROTOBUF, &body, what);
+    }
+    let delimited = |message: Vec<u8>| [varint(message.len() as u64), message].concat();
+    let name = |n: usize| format!("x{n:x}").into_bytes();
+    let family = |name: &[u8], metrics: &[u8]| delimited([&bytes(1, name), metrics].concat());
+    let counters = |value: &'static [u8]| {
+        let metric = move |n| {
+            let label = [bytes(1, b"a"), bytes(2, &name(n))].concat();
+            bytes(4, &[bytes(1, &label), bytes(3, value)].concat())
+        };
+        iter::once(family(
+            b"m",
+            &(0..300_000).flat_map(metric).collect::<Vec<_>>(),
+        ))
+    };
+    let began = b"\x09\0\0\0\0\0\0\xf0\x3f\x1a\x02\x08\x01";
+    check(16, "/metrics", "counters", counters(b""));
+    check(16, "/metrics", "counters with starts", counters(began));
+    check(16, "/metrics/job/n", "counters with a path", counters(b""));
+    let families = (0..500_000).map(|n| family(&name(n), b""));
+    check(24, "/metrics", "names", families);
+    let families = (0..500_000).map(|n| family(&name(n), &bytes(4, &bytes(3, b""))));
+    check(24, "/metrics", "families", families);
 }

@@ -86,7 +86,7 @@ fn metric(random: &mut Random, names: &[&[u8]], value_field: u64) -> Vec<u8> {
     let bucket = |at| bytes(3, &[integer(1, at), double(2, at as f64)].concat());
     let value = match random.below(10) {
         0 => Vec::new(),
-        1 if value_field == 3 => [double(1, 1.0), bytes(3, &integer(1, 5))].concat(),
+        1..4 if value_field != 7 => number_with_more(random),
         _ if value_field == 7 => [integer(1, 20), double(2, 1.0)].concat(),
         _ => double(1, random.between(-2, 9) as f64),
     };
@@ -102,9 +102,38 @@ fn metric(random: &mut Random, names: &[&[u8]], value_field: u64) -> Vec<u8> {
     fields.concat()
 }
 
+/// A value, and mostly behind it an exemplar and a start, each of them whole or not.
+fn number_with_more(random: &mut Random) -> Vec<u8> {
+    let seconds = *random.pick(&[0, 5, 1_700_000_000, u64::MAX, 1 << 62]);
+    let nanoseconds = *random.pick(&[0, 999_999, 123_456_789, u64::MAX]);
+    let start = match random.below(8) {
+        0 => integer(1, seconds),
+        1 => integer(2, nanoseconds),
+        2 => double(1, 5.0),
+        3 => b"\x08\xff".to_vec(),
+        _ => [integer(1, seconds), integer(2, nanoseconds)].concat(),
+    };
+    let exemplar = bytes(1, &vec![b'x'; *random.pick(&[0, 5, 200])]);
+    let mut fields = vec![
+        double(1, *random.pick(&[1.5, 0.0, f64::NAN, f64::INFINITY])),
+        bytes(2, &exemplar),
+        bytes(3, &start),
+    ];
+    match random.below(12) {
+        0 => random.shuffle(&mut fields),
+        1 => fields.push(double(1, 7.0)),
+        2 => fields.push(bytes(3, &integer(1, 8))),
+        3 => fields.push(integer(*random.pick(&[2, 3, 9]), 8)),
+        4 => fields.push(b"\x1a\x05".to_vec()),
+        5..8 => drop(fields.remove(1)),
+        _ => {}
+    }
+    fields.concat()
+}
+
 #[test]
 fn plain_metrics_are_read_as_any_others() {
-    let mut accepted = 0;
+    let (mut accepted, mut have_starts) = (0, 0);
     for seed in 0..4000 {
         let mut random = Random::new(seed);
         let (kind, value_field) = *random.pick(&[(0, 3), (1, 2), (2, 4), (3, 5), (4, 7), (5, 7)]);
@@ -135,10 +164,13 @@ fn plain_metrics_are_read_as_any_others() {
             "job/x/b/",
             "h/\u{e9}/job/%5C",
         ] {
-            accepted += u32::from(check(&body, path).starts_with("Ok"));
+            let read = check(&body, path);
+            accepted += u32::from(read.starts_with("Ok"));
+            have_starts += u32::from(read.contains("milliseconds"));
         }
     }
     assert!(accepted > 4000, "only {accepted} are accepted");
+    assert!(have_starts > 300, "only {have_starts} have starts");
 }
 
 #[test]
