@@ -254,6 +254,14 @@ impl RunningGateway {
     /// Lets it have so much more memory, and no more: what is beyond that is refused by the system.
     #[track_caller]
     pub fn leave_memory(&self, bytes: u64) {
+        // The threads that still start would take it, and cannot do without.
+        let tasks = format!("/proc/{}/task", self.process.id());
+        let threads = || fs::read_dir(&tasks).expect("it runs").count();
+        wait_until(|| {
+            let before = threads();
+            (0..3).for_each(|_| drop(self.scrape()));
+            threads() == before
+        });
         let path = format!("/proc/{}/statm", self.process.id());
         let statm = fs::read_to_string(path).expect("it runs");
         let pages: u64 = statm.split(' ').next().map_or(0, |pages| {

@@ -75,7 +75,10 @@ impl Gate {
         if let Some(connection) = self.get(token) {
             match &mut connection.phase {
                 Phase::Body(upload) => connection.request = begin(&upload.head).to_vec(),
-                Phase::Head => connection.request = begin(&connection.input).to_vec(),
+                // What was just read is remembered already.
+                Phase::Head if !connection.input.is_empty() => {
+                    connection.request = begin(&connection.input).to_vec();
+                }
                 _ => {}
             }
         }
