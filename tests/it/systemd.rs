@@ -1,5 +1,6 @@
 //! What systemd is told.
 
+use std::io::ErrorKind::Interrupted;
 use std::os::unix::net::UnixDatagram;
 use std::process::Stdio;
 
@@ -16,7 +17,10 @@ fn systemd_is_told() {
     socket.set_read_timeout(patience).expect("it is not zero");
     let next = || {
         let mut message = [0; 1000];
-        let length = socket.recv(&mut message).expect("it is told in time");
+        // A machine that was stopped for a moment interrupts what has a timeout (signal(7)).
+        let received = std::iter::repeat_with(|| socket.recv(&mut message))
+            .find(|received| !matches!(received, Err(error) if error.kind() == Interrupted));
+        let length = received.expect("it goes on").expect("it is told in time");
         String::from_utf8_lossy(&message[..length]).into_owned()
     };
     let wait_for = |line: &str| while !next().lines().any(|found| found == line) {};
