@@ -97,8 +97,9 @@ fn escaped(value: &str) -> Cow<'_, str> {
     value.replace('\n', r"\n").into()
 }
 
-/// A HELP text as it stands in its line.
+/// A HELP text as it stands in its line, where blanks before it are no part of it.
 pub fn escaped_help(help: &str) -> Cow<'_, str> {
+    let help = help.trim_start_matches([' ', '\t']);
     if !help.contains(['\\', '\n']) {
         return help.into();
     }

@@ -191,7 +191,7 @@ fn float_count(count: u64, as_float: f64) -> f64 {
 }
 
 /// Checks that a message which is skipped has fields: what is not in the format is refused whole.
-fn check_fields(mut message: &[u8]) -> Result<(), MessageError> {
+pub fn check_fields(mut message: &[u8]) -> Result<(), MessageError> {
     while field(&mut message)?.is_some() {}
     Ok(())
 }

@@ -14,7 +14,7 @@
 //! the same. Whatever it does not know at once it leaves to that.
 
 use super::builder::Labels;
-use super::metric_message::start;
+use super::metric_message::{check_fields, start};
 use super::plain::is_plain_end;
 use super::wire::{Value, field, short_field};
 use crate::grouping_key::GroupingKey;
@@ -61,7 +61,7 @@ impl<'a> PlainMetric<'a> {
         let mut began = None;
         while !rest.is_empty() {
             match short_field(&mut rest)? {
-                (2, _) => {}
+                (2, exemplar) => check_fields(exemplar).ok()?,
                 (3, message) => began = start(message).ok()?,
                 _ => return None,
             }

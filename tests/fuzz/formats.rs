@@ -18,6 +18,7 @@ mod valid;
 
 #[path = "../it"]
 mod it {
+    #[allow(dead_code)] // the tests read more kinds of scrapes
     pub mod strict;
 }
 

@@ -13,6 +13,7 @@ mod valid;
 
 #[path = "../it"]
 mod it {
+    #[allow(dead_code)] // the tests read more kinds of scrapes
     pub mod strict;
 }
 

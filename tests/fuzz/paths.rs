@@ -10,6 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use prometheus_aggregation_gateway::gateway::{Accepted, Gateway, PushRequest, Refusal};
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
+use prometheus_aggregation_gateway::metric::raw_label_name;
 use prometheus_aggregation_gateway::parse::{Format, parse};
 use prometheus_aggregation_gateway::senders::Replaced;
 
@@ -17,6 +18,7 @@ mod valid;
 
 #[path = "../it"]
 mod it {
+    #[allow(dead_code)] // the tests read more kinds of scrapes
     pub mod strict;
 }
 
@@ -32,32 +34,34 @@ fuzz_target!(|path: &str| {
     }
     let labels = key.labels().iter();
     let labels: Labels = labels
-        .map(|(name, value)| (name.clone(), plain(value)))
+        .map(|(name, value)| (raw_label_name(name).into_owned(), plain(value)))
         .collect();
-    assert_eq!(
-        GroupingKey::from_path(&percent_encoded(&labels)).as_ref(),
-        Ok(&key)
-    );
-    assert_labels_win(path, &key, labels);
+    // What begins so is decoded once more.
+    if !labels.keys().any(|name| name.starts_with("U__")) {
+        let path = percent_encoded(&labels);
+        assert_eq!(GroupingKey::from_path(&path).as_ref(), Ok(&key));
+    }
+    assert_labels_win(path, &key);
 });
 
 type Labels = BTreeMap<String, String>;
 
-/// The labels as a path in which every byte of every value is %-encoded.
+/// The labels as a path in which every byte of every name and value is %-encoded.
 fn percent_encoded(labels: &Labels) -> String {
     let encoded =
-        |value: &str| -> String { value.bytes().map(|byte| format!("%{byte:02x}")).collect() };
+        |text: &str| -> String { text.bytes().map(|byte| format!("%{byte:02x}")).collect() };
     let pairs = labels
         .iter()
-        .map(|(name, value)| format!("{name}/{}/", encoded(value)));
+        .map(|(name, value)| format!("{}/{}/", encoded(name), encoded(value)));
     pairs.collect()
 }
 
 /// The labels of the key are put over those of a body; an empty one takes its label away.
-fn assert_labels_win(path: &str, key: &GroupingKey, of_key: Labels) {
+fn assert_labels_win(path: &str, key: &GroupingKey) {
     let of_body = ["a", "job", "z"].map(|name| (name.to_owned(), "of body".to_owned()));
     let mut expected = Labels::from(of_body);
-    expected.extend(of_key);
+    let of_key = key.labels().iter();
+    expected.extend(of_key.map(|(name, value)| (name.clone(), plain(value))));
     expected.retain(|_, value| !value.is_empty());
 
     let body = b"# TYPE x counter\nx{z=\"of body\",a=\"of body\",job=\"of body\"} 1\n";
