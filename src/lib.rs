@@ -11,6 +11,7 @@
 //! |---|---|---|
 //! | [`base64`] | base64 to bytes | all of it, or nothing |
 //! | [`build`] | version, commit, target | constants |
+//! | [`calendar`] | unix times and durations to text | the same everywhere: UTC |
 //! | [`duration`] | a duration to seconds | at least one |
 //! | [`excerpt`] | input quoted in messages | one short line, whatever the input |
 //! | [`keyed_hash`] | the hash of a text | nobody outside can foretell it |
@@ -63,6 +64,7 @@
 
 pub mod base64;
 pub mod build;
+pub mod calendar;
 pub mod duration;
 pub mod excerpt;
 pub mod keyed_hash;

@@ -19,10 +19,8 @@
 //! | `labels` | a stored label set to names and values |
 //! | [`visible`] | a text to what may be shown of it |
 //! | [`rounded`] | numbers for people |
-//! | `calendar` | times and durations for people |
 //! | [`html`], [`json`] | all of it to bytes |
 
-mod calendar;
 pub mod distribution;
 pub mod html;
 pub mod json;

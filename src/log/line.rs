@@ -13,6 +13,7 @@ use std::fmt::{self, Write};
 use std::str::FromStr;
 
 use super::{Event, Level, Value, printable};
+use crate::calendar::Rfc3339Millis;
 use crate::excerpt::Excerpt;
 
 /// For whom lines are.
@@ -79,7 +80,7 @@ impl Style {
                     Level::Info => "INFO",
                     Level::Debug => "DEBUG",
                 };
-                write!(to, "{} {level} ", Time(time_millis))?;
+                write!(to, "{} {level} ", Rfc3339Millis(time_millis))?;
             }
             Stamp::Priority => write!(to, "<{}>", event.level.priority())?,
         }
@@ -104,7 +105,7 @@ impl Style {
 
     fn write_json(self, event: &Event, time_millis: u64, to: &mut String) -> fmt::Result {
         match self.stamp {
-            Stamp::Time => write!(to, "{{\"time\":\"{}\",", Time(time_millis))?,
+            Stamp::Time => write!(to, "{{\"time\":\"{}\",", Rfc3339Millis(time_millis))?,
             Stamp::Priority => write!(to, "<{}>{{", event.level.priority())?,
         }
         write!(to, "\"level\":\"{}\",\"message\":", event.level.word())?;
@@ -130,40 +131,4 @@ fn write_json_string(text: &str, to: &mut String) {
         to.push(character);
     }
     to.push('"');
-}
-
-/// A time in unix milliseconds, shown in UTC (RFC 3339 section 5.6).
-struct Time(u64);
-
-impl fmt::Display for Time {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (seconds, millis) = (self.0 / 1000, self.0 % 1000);
-        let (days, second) = (seconds / 86_400, seconds % 86_400);
-        let (year, month, day) = date(days);
-        let (hour, minute) = (second / 3600, second / 60 % 60);
-        let second = second % 60;
-        write!(
-            to,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z"
-        )
-    }
-}
-
-/// The year, month and day of a number of days since 1970-01-01, in the Gregorian calendar: Howard
-/// Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`. A year begins in
-/// March there, so that the leap day is its last.
-fn date(days: u64) -> (u64, u64, u64) {
-    let since_march_0000 = days + 719_468;
-    let (era, day_of_era) = (since_march_0000 / 146_097, since_march_0000 % 146_097);
-    let leap_days = day_of_era / 1460 + day_of_era / 146_096;
-    let year_of_era = (day_of_era + day_of_era / 36_524 - leap_days) / 365;
-    let before_year = 365 * year_of_era + year_of_era / 4 - year_of_era / 100;
-    let day_of_year = day_of_era - before_year;
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let (month, next_year) = match month_from_march {
-        0..=9 => (month_from_march + 3, 0),
-        _ => (month_from_march - 9, 1),
-    };
-    (era * 400 + year_of_era + next_year, month, day)
 }

@@ -183,10 +183,10 @@ impl Number for usize {}
 impl Number for Grouped {}
 impl Number for Rounded {}
 impl Number for Tenths {}
-impl Number for super::calendar::DateTime {}
-impl Number for super::calendar::Rfc3339 {}
-impl Number for super::calendar::HourMinute {}
-impl Number for super::calendar::Lasting {}
+impl Number for crate::calendar::DateTime {}
+impl Number for crate::calendar::Rfc3339 {}
+impl Number for crate::calendar::HourMinute {}
+impl Number for crate::calendar::Lasting {}
 
 /// Ends a word that counts something.
 fn plural(count: usize) -> &'static str {

@@ -11,11 +11,12 @@ use std::process::Command;
 const MODULES: &[(&str, Room, &[&str])] = &[
     ("base64", Room::Core, &[]),
     ("build", Room::Core, &[]),
+    ("calendar", Room::Core, &[]),
     ("duration", Room::Core, &[]),
     ("excerpt", Room::Core, &[]),
     ("keyed_hash", Room::Core, &[]),
     ("label_limits", Room::Core, &["excerpt"]),
-    ("log", Room::Core, &["excerpt"]),
+    ("log", Room::Core, &["calendar", "excerpt"]),
     ("metric", Room::Core, &["keyed_hash"]),
     ("number", Room::Core, &[]),
     ("percent_encoding", Room::Core, &[]),
@@ -57,6 +58,7 @@ const MODULES: &[(&str, Room, &[&str])] = &[
         Room::Core,
         &[
             "aggregate",
+            "calendar",
             "excerpt",
             "metric",
             "number",

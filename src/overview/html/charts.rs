@@ -1,11 +1,11 @@
 //! Drawings: pushes and refusals of the last hour, and distributions. They are SVG without text,
 //! so that they can be stretched; what they say in words stands around them.
 
-use super::super::calendar::HourMinute;
 use super::super::distribution::Distribution;
 use super::super::rounded::{Tenths, scientific};
 use super::super::{HISTORY_MINUTES, Outcome, Overview, PushResultCount};
 use super::Page;
+use crate::calendar::HourMinute;
 
 /// The width and height of a drawing in its own units.
 const MINUTE_WIDTH: usize = 10;

@@ -1,8 +1,8 @@
 //! All but the families and the charts: header, tiles, limits, journal, senders, refusals.
 
-use super::super::calendar::{DateTime, Lasting, Rfc3339};
 use super::super::{Limit, Outcome, Overview, PushResultCount};
 use super::{PATH_SHOWN, Page, REASON_SHOWN};
+use crate::calendar::{DateTime, Lasting, Rfc3339};
 
 pub fn header(page: &mut Page, overview: &Overview) {
     page.markup("<header>\n<div class=\"brand\">")

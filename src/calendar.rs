@@ -1,23 +1,27 @@
-//! Times and durations for people. Times are in UTC.
+//! Unix times and durations to text. Times are in UTC, in the Gregorian calendar.
 
 use std::fmt;
 
 const DAY: u64 = 86_400;
 
 /// A unix time in seconds as `2026-11-26 19:05:56`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct DateTime(pub u64);
 
 /// The same as RFC 3339 has it, for programs.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Rfc3339(pub u64);
 
+/// The same of a unix time in milliseconds, to the millisecond.
+#[derive(Clone, Copy, Debug)]
+pub struct Rfc3339Millis(pub u64);
+
 /// The time of a day of a unix time in seconds, to the minute.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct HourMinute(pub u64);
 
 /// Seconds in at most two units: `3 d 4 h`, `12 min 5 s`, `45 s`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Lasting(pub u64);
 
 impl fmt::Display for DateTime {
@@ -30,6 +34,13 @@ impl fmt::Display for Rfc3339 {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_instant(self.0, 'T', to)?;
         to.write_str("Z")
+    }
+}
+
+impl fmt::Display for Rfc3339Millis {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_instant(self.0 / 1000, 'T', to)?;
+        write!(to, ".{:03}Z", self.0 % 1000)
     }
 }
 
