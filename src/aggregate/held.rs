@@ -145,8 +145,8 @@ impl Aggregate {
         self.counts.held
     }
 
-    /// True if so many series are vacant that a removal of
-    /// [`Selection::Vacant`](super::Selection::Vacant) pays.
+    /// True if enough series are vacant for a removal of
+    /// [`Selection::Vacant`](super::Selection::Vacant) to be worth its time.
     #[must_use]
     pub fn has_many_vacant(&self) -> bool {
         let vacant = self.counts.vacant;

@@ -291,7 +291,7 @@ pub fn leaving_sender(rules: &Rules, hash_key: HashKey, labels: &str) -> Option<
     sender_of(rules, hash_key, &GroupingKey::from_path(labels).ok()?)
 }
 
-/// What is remembered of senders, and what became of their series.
+/// Senders and numbers remembered, and series that restarted or came late.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SenderCounts {
     /// How many there are.

@@ -205,7 +205,7 @@ pub fn is_plain_value(value: &[u8]) -> bool {
             .any(|&byte| matches!(byte, b'"' | b'\\' | ..b' '))
 }
 
-/// The same of the last so many of some bytes; those before them may be looked at with them.
+/// The same of the last `length` bytes; the bytes before them may be read in the same block.
 #[inline]
 pub fn is_plain_end(bytes: &[u8], length: usize) -> bool {
     const BLANKS: u64 = u64::from_le_bytes([b' '; 8]);

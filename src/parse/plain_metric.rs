@@ -200,7 +200,7 @@ impl<'a> Shape<'a> {
         Some(())
     }
 
-    /// What stands behind the last of so many labels.
+    /// The text behind the last label, where there are `labels` of them.
     fn tail(&mut self, labels: usize) -> Option<&str> {
         if labels != self.heads.len() || self.tail.is_none() {
             self.heads.truncate(labels);
@@ -226,7 +226,7 @@ impl<'a> Shape<'a> {
     }
 }
 
-/// Appends to the text of so many bytes, and gives its length then.
+/// Writes a piece behind the first `length` bytes of the text; gives the length with it.
 #[inline]
 fn put(text: &mut [u8], length: usize, piece: &[u8]) -> Option<usize> {
     let end = length + piece.len();

@@ -84,7 +84,7 @@ impl Gate {
         }
     }
 
-    /// Says what became of a request, if that is worth a line, and forgets its head.
+    /// Logs a refusal or a deletion, and frees the head that was kept for it.
     pub(super) fn log_response(&mut self, token: Token, response: &Response<'_>) {
         let Some(connection) = self.get(token) else {
             return;

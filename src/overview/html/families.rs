@@ -10,8 +10,9 @@ use super::{
 };
 use crate::metric::raw_name;
 
-/// So many labels of a series are shown, and so many characters of their values.
+/// The most labels of a series that are shown.
 const LABELS_SHOWN: usize = 12;
+/// The most characters of their values that are shown.
 const LABELS_CHARACTERS: usize = 300;
 
 pub fn section(page: &mut Page, shown: Shown<'_>) {
