@@ -97,9 +97,10 @@ fn escaped(value: &str) -> Cow<'_, str> {
     value.replace('\n', r"\n").into()
 }
 
-/// A HELP text as it stands in its line, where blanks before it are no part of it.
+/// A HELP text as it stands in its line, where neither blanks before it nor carriage returns at the
+/// end are a part of it.
 pub fn escaped_help(help: &str) -> Cow<'_, str> {
-    let help = help.trim_start_matches([' ', '\t']);
+    let help = help.trim_start_matches([' ', '\t']).trim_end_matches('\r');
     if !help.contains(['\\', '\n']) {
         return help.into();
     }
