@@ -30,9 +30,10 @@ pub fn push(request: &Request, site: &Site, labels: &str, body: &[u8]) -> Answer
 
 fn merge(request: &Request, site: &Site, labels: &str, body: &[u8]) -> Result<Outcome, Outcome> {
     let started = Instant::now();
+    let named = Format::named(field(request, "Content-Type"));
+    let named = named.map_err(|error| (PushResult::Unsupported, Answer::refusal(415, error)))?;
     let body = &*contents(field(request, "Content-Encoding"), body, site)?;
-    let format = Format::of(field(request, "Content-Type"), body);
-    let format = format.map_err(|error| (PushResult::Unsupported, Answer::refusal(415, error)))?;
+    let format = named.unwrap_or_else(|| Format::by_content(body));
     let key = idempotency_key(field(request, FIELD), request.url());
     let key = key.map_err(|error| (PushResult::Invalid, Answer::refusal(400, error)))?;
     let pushed = PushRequest {

@@ -59,23 +59,34 @@ impl Format {
     /// All formats.
     pub const ALL: [Format; 3] = [Format::Text, Format::OpenMetrics, Format::Protobuf];
 
-    /// The format of a body, by the value of its Content-Type. A type that says no more than that
-    /// there are bytes or some text leaves the choice to the last line: `# EOF` ends `OpenMetrics`.
+    /// The format that a Content-Type names; none if it says no more than that there are bytes or
+    /// some text. This is known before the body is decompressed.
     ///
     /// # Errors
     /// When the type is certainly not read here.
-    pub fn of(content_type: Option<&str>, body: &[u8]) -> Result<Format, UnsupportedFormat> {
+    pub fn named(content_type: Option<&str>) -> Result<Option<Format>, UnsupportedFormat> {
         let content_type = content_type.unwrap_or_default();
         let (media_type, parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
         let media_type = media_type.trim().to_ascii_lowercase();
         match media_type.as_str() {
-            "application/vnd.google.protobuf" => protobuf(parameters),
-            "application/openmetrics-text" => open_metrics(parameters),
-            "text/plain" if parameter(parameters, "version").is_some() => Ok(Format::Text),
+            "application/vnd.google.protobuf" => protobuf(parameters).map(Some),
+            "application/openmetrics-text" => open_metrics(parameters).map(Some),
+            "text/plain" if parameter(parameters, "version").is_some() => Ok(Some(Format::Text)),
             _ if media_type.contains("protobuf") => {
                 Err(UnsupportedFormat::ProtobufType(Excerpt::of(media_type)))
             }
-            _ => Ok(by_content(body)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The format of a body that no type names, by its last line: `# EOF` ends `OpenMetrics`.
+    #[must_use]
+    pub fn by_content(body: &[u8]) -> Format {
+        let body = body.trim_ascii_end();
+        let line = body.rsplit(|&byte| byte == b'\n').next();
+        match line {
+            Some(b"# EOF") => Format::OpenMetrics,
+            _ => Format::Text,
         }
     }
 
@@ -133,13 +144,4 @@ fn parameter<'a>(parameters: &'a str, wanted: &str) -> Option<&'a str> {
         .filter_map(|text| text.split_once('='));
     let (_, value) = named.find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted))?;
     Some(value.trim().trim_matches('"')).filter(|value| !value.is_empty())
-}
-
-fn by_content(body: &[u8]) -> Format {
-    let body = body.trim_ascii_end();
-    let line = body.rsplit(|&byte| byte == b'\n').next();
-    match line {
-        Some(b"# EOF") => Format::OpenMetrics,
-        _ => Format::Text,
-    }
 }

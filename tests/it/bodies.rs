@@ -70,6 +70,17 @@ fn compressed_bodies() {
     }
     let reply = push("gzip\r\nContent-Encoding: gzip", &data("push.gzip"));
     assert_eq!(reply.code, 415);
+    // Remote write: its snappy is another one, but that is not what is wrong with it.
+    let reply = push(
+        "snappy\r\nContent-Type: application/x-protobuf",
+        b"\x02\x04ab",
+    );
+    assert_eq!(reply.code, 415, "{}", reply.body);
+    assert!(
+        reply.body.contains("type `application/x-protobuf`"),
+        "{}",
+        reply.body
+    );
     let cut = &data("push.gzip")[..20];
     let reply = push("gzip", cut);
     assert_eq!(reply.code, 400, "{}", reply.body);

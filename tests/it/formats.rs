@@ -344,9 +344,11 @@ fn format_of_a_body() {
     #[track_caller]
     fn check(content_type: &str, plain: Format, with_end: Format) {
         let content_type = Some(content_type).filter(|text| !text.is_empty());
-        assert_eq!(Format::of(content_type, b"a 1\n"), Ok(plain));
-        assert_eq!(Format::of(content_type, b"a 1\n# EOF"), Ok(with_end));
-        assert_eq!(Format::of(content_type, b"a 1\r\n# EOF\r\n"), Ok(with_end));
+        let named = Format::named(content_type).expect("a type that is read");
+        let of = |body| named.unwrap_or_else(|| Format::by_content(body));
+        assert_eq!(of(b"a 1\n"), plain);
+        assert_eq!(of(b"a 1\n# EOF"), with_end);
+        assert_eq!(of(b"a 1\r\n# EOF\r\n"), with_end);
     }
     use Format::{OpenMetrics, Protobuf, Text};
     for generic in [
@@ -390,7 +392,7 @@ fn format_of_a_body() {
 fn formats_that_are_not_read() {
     #[track_caller]
     fn check(content_type: &str, expected: &str) {
-        let refused = Format::of(Some(content_type), b"").map_err(|error| error.to_string());
+        let refused = Format::named(Some(content_type)).map_err(|error| error.to_string());
         assert_eq!(refused, Err(expected.to_owned()));
     }
     check(
