@@ -23,6 +23,7 @@ use rustix::net::{
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
 use crate::excerpt::Excerpt;
+use crate::proxy::UNIX;
 
 /// More sockets than this are refused.
 pub const LISTENERS_MAX: usize = 16;
@@ -101,12 +102,11 @@ impl Listener {
     }
 }
 
-/// The address of a peer, and that of every client of a Unix socket: unspecified.
+/// The address of a peer; for every client of a Unix socket, [`UNIX`].
 #[must_use]
 pub fn peer_address(peer: Option<SocketAddrAny>) -> IpAddr {
     let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
-    let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-    peer.map_or(unknown, |peer| peer.ip().to_canonical())
+    peer.map_or(UNIX, |peer| peer.ip().to_canonical())
 }
 
 impl FromStr for ListenAddress {

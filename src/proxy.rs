@@ -4,10 +4,25 @@
 //! client, who may write anything there; so the list is read from its end, and only as far as
 //! trusted proxies have written it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
 use crate::excerpt::Excerpt;
+
+/// Stands for the address of the clients of Unix sockets, who have none.
+pub const UNIX: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// What [`UNIX`] is called.
+const UNIX_NAME: &str = "unix";
+
+/// An address for people.
+#[must_use]
+pub fn name(address: IpAddr) -> String {
+    match address {
+        UNIX => UNIX_NAME.to_owned(),
+        _ => address.to_string(),
+    }
+}
 
 /// The addresses of proxies whose word on their clients is taken: one, or those of a network
 /// (RFC 4632 section 3.1, RFC 4291 section 2.3).
@@ -46,7 +61,10 @@ impl FromStr for TrustedProxy {
                 Some((network, bits)) => (network, Some(bits)),
                 None => (text, None),
             };
-            let network: IpAddr = network.parse().ok()?;
+            let network: IpAddr = match text {
+                UNIX_NAME => UNIX,
+                _ => network.parse().ok()?,
+            };
             let bits_max = if network.is_ipv4() { 32 } else { 128 };
             let is_number = |bits: &&str| bits.bytes().all(|byte| byte.is_ascii_digit());
             let prefix_bits = match bits {
@@ -60,7 +78,7 @@ impl FromStr for TrustedProxy {
         };
         read().ok_or_else(|| {
             let found = Excerpt::of(text);
-            format!("expected an address or a network such as 10.0.0.0/8, found {found}")
+            format!("expected an address, a network such as 10.0.0.0/8 or unix, found {found}")
         })
     }
 }

@@ -216,7 +216,7 @@ pub const FLAGS: &[Flag] = &[
         name: "trusted-proxy",
         value: "ADDRESS",
         default: "",
-        help: "take senders in the log from this proxy: an address or 10.0.0.0/8; may be repeated",
+        help: "a proxy that names senders in the log: an address, 10.0.0.0/8 or unix; may repeat",
     },
     Flag {
         name: "check",

@@ -1,7 +1,7 @@
 //! The log of a running gateway: who was refused what, at what cost, and in which format.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
@@ -189,6 +189,35 @@ fn deletions_are_logged() {
         &gateway,
         "request refused sender=127.0.0.1 method=DELETE path=/metrics status=400",
     );
+}
+
+#[test]
+fn senders_that_leave_are_logged() {
+    let gateway = RunningGateway::start(&["-sender-label", "pod"]);
+    assert_eq!(
+        gateway.request("DELETE", "/metrics/pod/a", "", b"").code,
+        202
+    );
+    let expected = "sender left sender=127.0.0.1 path=/metrics/pod/a";
+    assert_eq!(gateway.wait_for_line("left"), expected);
+}
+
+#[test]
+fn clients_of_unix_sockets_have_a_name() {
+    let folder = scratch_folder();
+    let path = folder.path().join("x.sock");
+    let listen = format!("unix:{}", path.display());
+    let gateway = RunningGateway::start(&["-listen", &listen, "-trusted-proxy", "unix"]);
+    gateway.wait_for_line(&format!(" listens on {listen}"));
+    let mut connection = UnixStream::connect(&path).expect("it listens");
+    let mut refused = |field: &str| {
+        let request = format!("POST /metrics HTTP/1.1\r\nContent-Length: 1\r\n{field}\r\n{{");
+        connection.write_all(request.as_bytes()).unwrap();
+    };
+    refused("");
+    check(&gateway, "push refused sender=unix method=POST ");
+    refused("X-Forwarded-For: 192.0.2.7\r\n");
+    check(&gateway, "push refused sender=192.0.2.7 method=POST ");
 }
 
 #[test]

@@ -54,6 +54,9 @@ fn only_trusted_proxies_are_believed() {
     );
     check(trusted, "10.0.0.1", &[""], "10.0.0.1");
     check(trusted, "10.0.0.1", &[], "10.0.0.1");
+    // Clients of Unix sockets have no address.
+    check(&["unix"], "0.0.0.0", &["198.51.100.1"], "198.51.100.1");
+    check(&["unix"], "0.0.0.1", &["198.51.100.1"], "0.0.0.1");
     // Ports, brackets, IPv4 within IPv6.
     check(trusted, "10.0.0.1", &["198.51.100.1:555"], "198.51.100.1");
     check(trusted, "10.0.0.1", &["[2001:db9::1]:555"], "2001:db9::1");
@@ -93,7 +96,7 @@ fn what_is_a_network() {
         "1.1.1.1:80",
     ] {
         let error = wrong.parse::<TrustedProxy>().unwrap_err();
-        let expected = "expected an address or a network such as 10.0.0.0/8, found ";
+        let expected = "expected an address, a network such as 10.0.0.0/8 or unix, found ";
         assert!(error.starts_with(expected), "{error}");
     }
 }

@@ -98,7 +98,7 @@ const MODULES: &[(&str, Room, &[&str])] = &[
         Room::Shell,
         &["build", "metric", "overview", "process"],
     ),
-    ("listen", Room::Shell, &["excerpt"]),
+    ("listen", Room::Shell, &["excerpt", "proxy"]),
     ("probe", Room::Shell, &["excerpt"]),
     ("proxy", Room::Shell, &["excerpt"]),
     (

@@ -13,6 +13,7 @@ use super::Gate;
 use crate::clock::wall_millis;
 use crate::log::{Event, Level, Limiter, Verdict, printable};
 use crate::overview::RefusedRequest;
+use crate::proxy;
 use crate::status::Handler;
 
 /// So much of the head of a request that is refused is kept until its response.
@@ -106,7 +107,7 @@ impl Gate {
             let (method, path) = method_and_path(&head);
             let refused = RefusedRequest {
                 time_millis: wall_millis(),
-                sender: sender.to_string(),
+                sender: proxy::name(sender),
                 method,
                 path,
                 code: response.code,
@@ -153,23 +154,25 @@ fn refusal(handler: Handler, refused: &RefusedRequest) -> Event {
         .with_text("reason", &refused.reason)
 }
 
-/// `response` says how much was deleted.
+/// `response` says how much was deleted, if it was not a sender that left.
 fn deletion(sender: IpAddr, head: &[u8], response: &Response<'_>) -> Event {
     let (method, path) = method_and_path(head);
     let family = query::parameter(target(head), "family").ok().flatten();
+    let removed = response.field(REMOVED);
     let message = match (method.as_str(), &family) {
+        _ if removed.is_none() => "sender left",
         ("DELETE", _) => "series deleted",
         (_, Some(_)) => "family deleted",
         (_, None) => "everything deleted",
     };
-    let event = Event::new(Level::Info, message).with_text("sender", sender.to_string());
+    let event = Event::new(Level::Info, message).with_text("sender", proxy::name(sender));
     let event = event.with_text("path", path);
     let mut event = match family {
         Some(name) => event.with_text("family", printable(&name, REASON_BYTES_MAX)),
         None => event,
     };
-    let counts = response.field(REMOVED).unwrap_or_default();
-    for (name, count) in ["families", "series"].into_iter().zip(counts.split(' ')) {
+    let counts = removed.into_iter().flat_map(|counts| counts.split(' '));
+    for (name, count) in ["families", "series"].into_iter().zip(counts) {
         event = event.with_number(name, count.parse().unwrap_or(0));
     }
     event
