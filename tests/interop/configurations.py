@@ -59,7 +59,7 @@ http {{
 def prometheus(servers):
     return "".join([
         "global: {scrape_interval: 1s, evaluation_interval: 1s}\n",
-        f"rule_files: [{ROOT}/scripts/alerts.yml]\n",
+        f"rule_files: [{ROOT}/scripts/deploy/alerts.yml]\n",
         "scrape_configs:\n",
         scrape("gateway", servers["gateway"], "/metrics"),
         scrape("windowed", servers["windowed"], "/metrics"),

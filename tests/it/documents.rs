@@ -27,12 +27,12 @@ fn check_file(path: &str, expected: &str) {
 
 #[test]
 fn the_manual_page_is_of_these_flags() {
-    check_file(&format!("scripts/{PROGRAM}.1"), &manual_page());
+    check_file(&format!("scripts/deploy/{PROGRAM}.1"), &manual_page());
 }
 
 #[test]
 fn the_completion_is_of_these_flags() {
-    check_file(&format!("scripts/{PROGRAM}.bash"), &completion());
+    check_file(&format!("scripts/deploy/{PROGRAM}.bash"), &completion());
 }
 
 #[test]
