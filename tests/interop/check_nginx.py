@@ -1,4 +1,4 @@
-"""The README's configuration of nginx, before one gateway: what it passes on, and what it keeps
+"""scripts/deploy/nginx.conf, before one gateway: what it passes on, and what it keeps
 away."""
 
 import re

@@ -1,4 +1,4 @@
-"""What promtool says of scrapes, and promtool and Prometheus of scripts/alerts.yml."""
+"""What promtool says of scrapes, and promtool and Prometheus of scripts/deploy/alerts.yml."""
 
 import json
 import os
@@ -74,17 +74,17 @@ def check_test(scratch, test, what, count):
 
 def check_alerts(servers):
     for command, file in [
-        ("check", "scripts/alerts.yml"), ("test", "tests/interop/alerts.test.yml"),
+        ("check", "scripts/deploy/alerts.yml"), ("test", "tests/interop/alerts.test.yml"),
     ]:
         status = run_promtool([command, "rules", file], LOG / f"promtool_{command}_rules")
         results.expect(f"promtool {command} rules {file}: status", 0, status)
-    alerts = (ROOT / "scripts/alerts.yml").read_text()
+    alerts = (ROOT / "scripts/deploy/alerts.yml").read_text()
     page = web.get(f"{servers['proxied']}/-/metrics")
     results.expect(
-        "metrics of scripts/alerts.yml that /-/metrics lacks", [], lacking_metrics(alerts, page)
+        "metrics of scripts/deploy/alerts.yml that /-/metrics lacks", [], lacking_metrics(alerts, page)
     )
     results.expect(
-        "labels of scripts/alerts.yml that /-/metrics lacks", [], lacking_labels(alerts, page)
+        "labels of scripts/deploy/alerts.yml that /-/metrics lacks", [], lacking_labels(alerts, page)
     )
     wait_until(10, lambda: not unhealthy_alerts(servers))
     results.expect("alerts that Prometheus cannot evaluate", [], unhealthy_alerts(servers))

@@ -38,6 +38,7 @@ def check_all(servers, scratch, program):
     check_sums(servers)
     check_without_label(servers)
     check_apart(servers)
+    check_paths(servers)
     check_lost(servers, scratch, program)
 
 
@@ -118,7 +119,7 @@ def expect_buckets(servers, histogram, buckets):
 
 
 def check_without_label(servers):
-    """Why the README's job has the label: where an instance was pushed, the target's does not tell
+    """Why prometheus.yml has the label: where an instance was pushed, the target's does not tell
     the gateways apart."""
     for what, wanted, promql in [
         ("series with a pushed instance", "2", 'count(shards_jobs_total{instance="host-1"})'),
@@ -132,7 +133,7 @@ def check_without_label(servers):
 
 def check_apart(servers):
     """Each gateway lacks a bound of the other's: one gateway would make 1, 3, 5 and 6 of it. The
-    bucket of 2 is too low, as the README says."""
+    bucket of 2 is too low, as prometheus.yml says."""
     for histogram, shard in [(NARROW, "shard_a"), (WIDE, "shard_b")]:
         text = "# TYPE shards_seconds histogram\n" + histogram
         web.post(f"{servers[shard]}/metrics/job/apart", text.replace("shards_", "apart_"))
@@ -140,15 +141,57 @@ def check_apart(servers):
     expect_buckets(servers, "apart_seconds", {"1": "1", "2": "2", "5": "5", "+Inf": "6"})
 
 
+def check_paths(servers):
+    """By path, each sender has one gateway, whatever the order of its path's labels."""
+    senders = [f"s{number}" for number in range(12)]
+    for sender in senders:
+        found = statuses(servers["hashing"], "hashed_total 1", paths_of(sender))
+        expect(f"shards: pushes of {sender} by path", ["200"] * 3, found)
+    pages = [web.get(f"{servers[shard]}/metrics") for shard in ["shard_a", "shard_b"]]
+    counts = [tuple(count_of(sender, page) for page in pages) for sender in senders]
+    expect("shards: senders whose pushes are not at one gateway", [],
+           [count for count in counts if sorted(count) != [0, 3]])
+    check(f"shards: {len(set(counts))} gateways have senders by path", len(set(counts)) == 2)
+
+
+def paths_of(sender):
+    ordered = f"/metrics/job/hashed/instance/{sender}"
+    return [ordered, f"/metrics/instance/{sender}/job/hashed", ordered]
+
+
+def count_of(sender, page):
+    found = re.search(rf'^hashed_total{{instance="{sender}",.*}} (\d+)$', page, re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def statuses(nginx, text, paths):
+    urls = [nginx + path for path in paths]
+    found = web.curl("--data", text, "--write-out", "\n%{http_code}\n", *urls)
+    return re.findall(r"^\d+$", found, re.MULTILINE)
+
+
+def check_lost_path(servers):
+    """By path there is no failover: the other gateway would count the sender whole once more."""
+    before = web.get(f"{servers['shard_a']}/metrics")
+    gone = [f"s{number}" for number in range(12) if not count_of(f"s{number}", before)]
+    paths = [path for sender in gone[:3] for path in paths_of(sender)]
+    found = statuses(servers["hashing"], "hashed_total 1", paths)
+    expect("shards: pushes by path to the one that is gone", ["502"] * len(paths), found)
+    check("shards: some of them there were", len(paths) >= 3)
+    after = web.get(f"{servers['shard_a']}/metrics")
+    moved = [sender for sender in gone if count_of(sender, after)]
+    expect("shards: senders that moved to the other", [], moved)
+
+
 def check_lost(servers, scratch, program):
     """nginx asks the gateway that is gone once in ten seconds, and gives the other one the rest."""
     prometheus = servers["prometheus"]
     processes.check_end("shard_b")
-    urls = [f"{servers['sharding']}/metrics/job/shards"] * 6
-    found = web.curl("--data", "shards_jobs_total 1", "--write-out", "\n%{http_code}\n", *urls)
-    statuses = sorted(re.findall(r"^\d+$", found, re.MULTILINE))
-    expect("shards: 6 pushes while one is gone", ["200"] * 5 + ["502"], statuses)
-    wait_until(10, lambda: web.ask(prometheus, "sum(up)") == str(starts.TARGETS - 2))
+    paths = ["/metrics/job/shards"] * 6
+    found = sorted(statuses(servers["sharding"], "shards_jobs_total 1", paths))
+    expect("shards: 6 pushes while one is gone", ["200"] * 5 + ["502"], found)
+    check_lost_path(servers)
+    wait_until(10, lambda: web.ask(prometheus, "sum(up)") == str(starts.TARGETS - 3))
     web.wait_for_scrapes(prometheus)
     page = web.get(f"{servers['shard_a']}/metrics")
     remaining = re.findall(r"^shards_jobs_total{.* (\d+)$", page, re.MULTILINE)

@@ -6,4 +6,5 @@ ROOT = Path(__file__).resolve().parents[2]
 INTEROP = ROOT / "tests/interop"
 CLIENTS = INTEROP / "clients"
 CACHE = ROOT / "target/interop"
+DEPLOY = ROOT / "scripts/deploy"
 LOG = CACHE / "log"

@@ -14,6 +14,7 @@ PACKAGES = {
     "prometheus": "prometheus",
     "promtool": "prometheus",
     "curl": "curl",
+    "docker-compose": "docker-compose",
     "go": "golang-go",
     "chromium": "chromium",
     "node": "nodejs",

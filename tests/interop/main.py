@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import check_clients
+import check_deployments
 import check_names
 import check_nginx
 import check_page
@@ -45,6 +46,7 @@ def check_all(program, scratch):
     check_nginx.check(servers, scratch)
     check_shards.check_all(servers, scratch, program)
     check_reset.check_all(servers)
+    check_deployments.check_all(servers)
     check_workers.check_all(workers)
     sequences = check_promtool.check_sequences(scratch)
     compare = starts.command("differential.py")

@@ -1,5 +1,6 @@
 """The servers that a run needs: gateways, Prometheus, nginx; on loopback only, on free ports."""
 
+import shutil
 import socket
 from urllib.parse import urlsplit
 
@@ -7,14 +8,14 @@ import configurations
 import processes
 import results
 import web
-from folders import CACHE
+from folders import CACHE, DEPLOY
 from processes import wait_until
 
 WINDOW_SECONDS = 8
 GATEWAYS = ["gateway", "windowed", "compared", "proxied", "shard_a", "shard_b", "workers"]
-NGINXES = ["nginx", "sharding"]
-# Prometheus scrapes three gateways, /-/metrics, and the shards twice.
-TARGETS = 8
+NGINXES = ["nginx", "sharding", "hashing"]
+# Prometheus scrapes three gateways, five for their own metrics, and the shards twice.
+TARGETS = 12
 
 
 def start_all(program, scratch):
@@ -25,6 +26,7 @@ def start_all(program, scratch):
     web.certificate = make_certificate(scratch)
     start_nginx(scratch, "nginx", configurations.proxy(servers["nginx"], servers["proxied"]))
     start_nginx(scratch, "sharding", configurations.sharding(servers))
+    start_nginx(scratch, "hashing", configurations.hashing(servers))
     start_prometheus(scratch, servers["prometheus"], configurations.prometheus(servers))
     for name in GATEWAYS:
         if not wait_until(10, lambda: web.answers(f"{servers[name]}/-/healthy")):
@@ -89,6 +91,7 @@ def start_nginx(scratch, name, configuration):
 
 def start_prometheus(scratch, url, configuration):
     (scratch / "prometheus.yml").write_text(configuration)
+    shutil.copy(DEPLOY / "alerts.yml", scratch)
     processes.start("prometheus", [
         "prometheus", f"--config.file={scratch}/prometheus.yml",
         f"--storage.tsdb.path={scratch}/tsdb", f"--web.listen-address={urlsplit(url).netloc}",
@@ -99,7 +102,7 @@ def check_targets(servers):
     prometheus = servers["prometheus"]
     wait_until(20, lambda: web.ask(prometheus, "sum(up)") == str(TARGETS))
     results.expect(
-        "Prometheus scrapes three gateways, /-/metrics, and the shards twice: up",
+        "Prometheus scrapes three gateways, five for their own metrics, and the shards twice: up",
         str(TARGETS), web.ask(prometheus, "sum(up)"),
     )
 

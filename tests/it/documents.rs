@@ -27,12 +27,12 @@ fn check_file(path: &str, expected: &str) {
 
 #[test]
 fn the_manual_page_is_of_these_flags() {
-    check_file(&format!("scripts/{PROGRAM}.1"), &manual_page());
+    check_file(&format!("scripts/deploy/{PROGRAM}.1"), &manual_page());
 }
 
 #[test]
 fn the_completion_is_of_these_flags() {
-    check_file(&format!("scripts/{PROGRAM}.bash"), &completion());
+    check_file(&format!("scripts/deploy/{PROGRAM}.bash"), &completion());
 }
 
 #[test]
@@ -77,6 +77,49 @@ fn the_help_text_is_of_these_flags() {
     });
     let columns: Vec<usize> = texts.collect();
     assert!(columns.iter().all(|column| *column == columns[0]), "{help}");
+}
+
+fn deployed(file: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/deploy");
+    fs::read_to_string(folder.join(file)).expect("it is there")
+}
+
+/// What scripts/image makes is what the examples run; where it listens is where they ask.
+#[test]
+fn deployments_agree_on_the_image_and_the_port() {
+    let version = env!("CARGO_PKG_VERSION");
+    for (file, text) in [
+        ("kubernetes.yml", &*format!("image: {PROGRAM}:{version}\n")),
+        ("kubernetes.yml", "containerPort: 9091\n"),
+        ("compose.yml", &format!("image: {PROGRAM}:latest\n")),
+        ("compose.yml", "\"9091:9091\""),
+        ("nginx.conf", "server 127.0.0.1:9091;"),
+        ("prometheus.yml", "\"localhost:9091\""),
+        (
+            "prometheus-aggregation-gateway.socket",
+            "ListenStream=9091\n",
+        ),
+    ] {
+        assert!(deployed(file).contains(text), "{file} has no {text}");
+    }
+}
+
+#[test]
+fn the_dashboard_and_the_alerts_know_the_jobs() {
+    let jobs = deployed("prometheus.yml");
+    assert!(jobs.contains("- job_name: aggregation-gateway\n"));
+    for file in ["dashboard.json", "alerts.yml"] {
+        let text = deployed(file).replace('\\', "");
+        let named = text.split("job=\"").skip(1);
+        let names = named.filter_map(|rest| rest.split('"').next());
+        let unknown = |name: &&str| !jobs.contains(&format!("- job_name: {name}\n"));
+        let unknown: Vec<_> = names.filter(unknown).collect();
+        assert!(
+            text.contains("job=\"aggregation-gateway-itself\""),
+            "{file}"
+        );
+        assert!(unknown.is_empty(), "{file}: {unknown:?}");
+    }
 }
 
 fn name_and_value(Flag { name, value, .. }: &Flag) -> String {

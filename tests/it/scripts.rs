@@ -10,6 +10,9 @@ fn scripts_print_their_top_comment() {
     let mut scripts = 0;
     for entry in fs::read_dir(folder).expect("it is there") {
         let path = entry.expect("it can be read").path();
+        if path.is_dir() {
+            continue; // what is deployed is no script
+        }
         let text = fs::read_to_string(&path).expect("it is text");
         let Some(rest) = text.strip_prefix("#!/usr/bin/env bash\n") else {
             continue;
