@@ -11,7 +11,6 @@ mod crontab;
 mod error;
 mod field;
 mod local_zone;
-mod posix_rule;
 mod wait;
 mod zone;
 

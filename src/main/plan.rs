@@ -48,15 +48,21 @@ impl Plan {
         Plan::new(&self.expression, start.unwrap_or(self.since))
     }
 
+    /// The zone as it is set now: a new `/etc/localtime` or tzdata counts without a restart. One
+    /// that cannot be read does not.
+    fn zone(&self) -> LocalZone {
+        LocalZone::from_environment().unwrap_or_else(|_| self.zone.clone())
+    }
+
     fn next(&self) -> Option<DateTime<Utc>> {
-        self.schedule.next_after(self.since, &self.zone)
+        self.schedule.next_after(self.since, &self.zone())
     }
 
     fn describe(&self, next: Option<DateTime<Utc>>) -> String {
         match next {
             Some(next) => {
-                let (next, zone) = (local_time(next, &self.zone), self.zone.name());
-                format!("next reset {next} ({zone})")
+                let zone = self.zone();
+                format!("next reset {} ({})", local_time(next, &zone), zone.name())
             }
             None => format!("warning: {NEVER_FIRES}"),
         }
@@ -100,7 +106,7 @@ impl Plan {
             let due = Due {
                 occurrence,
                 now,
-                next: self.schedule.next_after(now, &self.zone),
+                next: self.schedule.next_after(now, &self.zone()),
             };
             // Else it stays due, and is what the schedule begins with.
             if self.reset(site, due).is_ok() {
@@ -144,14 +150,8 @@ impl Plan {
             let clock = SystemClock::new(stopped);
             let announce = |next| say_next_reset(&site, next);
             let reset = |due| plan.reset_in_the_end(&site, due, &clock);
-            schedule::run(
-                &plan.schedule,
-                &plan.zone,
-                &clock,
-                plan.since,
-                announce,
-                reset,
-            );
+            let zone = || plan.zone();
+            schedule::run(&plan.schedule, zone, &clock, plan.since, announce, reset);
         })
     }
 }

@@ -83,9 +83,11 @@ pub struct Due {
 ///   was ever seen;
 /// - after a larger step back the next occurrence is the next by the new time;
 /// - without a next occurrence it waits until stopped.
-pub fn run(
+///
+/// `zone` is asked for at each look, so that a process follows a change of its zone.
+pub fn run<Z: Zone>(
     schedule: &Schedule,
-    zone: &impl Zone,
+    zone: impl Fn() -> Z,
     clock: &impl Clock,
     since: DateTime<Utc>,
     mut announce: impl FnMut(Option<DateTime<Utc>>),
@@ -99,11 +101,11 @@ pub fn run(
         if served - now > STEP_BACK_MAX {
             served = now;
         }
-        // Asked anew at each look, so that a change of /etc/localtime is seen as well.
-        let mut next = schedule.next_after(served, zone);
+        let zone = zone();
+        let mut next = schedule.next_after(served, &zone);
         served = served.max(now);
         if let Some(occurrence) = next.filter(|occurrence| *occurrence <= now) {
-            next = schedule.next_after(served, zone);
+            next = schedule.next_after(served, &zone);
             reset(Due {
                 occurrence,
                 now,
