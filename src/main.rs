@@ -27,6 +27,7 @@ mod token_files;
 
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -168,15 +169,12 @@ fn run(config: Config) -> Result<(), Failure> {
     };
     let start_watch = StartWatch::begin(grace).map_err(system)?;
     let (tokens, access) = TokenFiles::open(&config, unusable)?;
-    let (listeners, sums, page, held) = match handoff::receive().map_err(system)? {
-        Some(handoff) => (
-            Some(handoff.listeners),
-            Some(handoff.sums),
-            Some(handoff.page),
-            unpack(&handoff.states, handoff.sockets),
-        ),
-        None => (None, None, None, Vec::new()),
-    };
+    let Received {
+        listeners,
+        sums,
+        page,
+        held,
+    } = Received::from_image_before()?;
     let bounds = Bounds::of_this_process();
     let extent = bounds.extent(&config)?;
     check_folder().map_err(system)?;
@@ -221,6 +219,28 @@ fn run(config: Config) -> Result<(), Failure> {
         upkeep,
     };
     service.run(held, &mut events, plan)
+}
+
+/// What the image before this one has handed over; nothing where there was none.
+#[derive(Default)]
+struct Received {
+    listeners: Option<Vec<OwnedFd>>,
+    sums: Option<OwnedFd>,
+    page: Option<String>,
+    held: Vec<Held>,
+}
+
+impl Received {
+    fn from_image_before() -> Result<Received, Failure> {
+        let handoff = handoff::receive().map_err(system)?;
+        let received = handoff.map(|handoff| Received {
+            listeners: Some(handoff.listeners),
+            sums: Some(handoff.sums),
+            page: Some(handoff.page),
+            held: unpack(&handoff.states, handoff.sockets),
+        });
+        Ok(received.unwrap_or_default())
+    }
 }
 
 /// Says what the loss of the process would cost, if there are senders.
