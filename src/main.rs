@@ -40,8 +40,7 @@ use prometheus_aggregation_gateway::gateway::{Gateway, Limits, Start};
 use prometheus_aggregation_gateway::handoff::{self, Image};
 use prometheus_aggregation_gateway::http::access::Access;
 use prometheus_aggregation_gateway::http::{
-    AdminApi, Command as FrontCommand, Deadlines, Extent, Front, Held, Site, check_folder, pack,
-    unpack,
+    AdminApi, Deadlines, Extent, Front, FrontCommand, Held, Site, check_folder, pack, unpack,
 };
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::listen::Listener;

@@ -4,16 +4,15 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::ioctl_fionbio;
 
-use super::control::{Command, Extent, Pulse};
+use super::control::{Control, Extent, FrontCommand};
 use super::gate::{Gate, GateEnd};
 use super::held::Held;
 use super::{Log, Site};
@@ -23,9 +22,8 @@ use crate::listen::Listener;
 #[derive(Debug)]
 pub struct Front {
     thread: JoinHandle<io::Result<GateEnd>>,
-    commands: Sender<Command>,
     bell: OwnedFd,
-    pulse: Arc<Pulse>,
+    control: Arc<Control>,
     started: Instant,
     /// Hung up when the thread ends, for whatever reason.
     life: UnixStream,
@@ -50,8 +48,7 @@ impl Front {
             ioctl_fionbio(listener, true)?;
         }
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let (commands, receiver) = channel();
-        let pulse = Arc::new(Pulse::default());
+        let control = Arc::new(Control::default());
         let (life, far_life) = UnixStream::pair()?;
         let started = Instant::now();
         let mut gate = Gate::new(
@@ -60,8 +57,7 @@ impl Front {
             extent,
             log,
             &bell,
-            receiver,
-            Arc::clone(&pulse),
+            Arc::clone(&control),
         )?;
         let thread = thread::Builder::new().name("gate".to_owned());
         let thread = thread.spawn(move || {
@@ -74,9 +70,8 @@ impl Front {
         })?;
         Ok(Front {
             thread,
-            commands,
             bell,
-            pulse,
+            control,
             started,
             life,
         })
@@ -96,16 +91,16 @@ impl Front {
             let age_ms = now_ms.saturating_sub(at_ms.load(Relaxed));
             Duration::from_millis(age_ms) < within
         };
-        is_recent(&self.pulse.turn_ms) && is_recent(&self.pulse.healthy_ms)
+        is_recent(&self.control.turn_ms) && is_recent(&self.control.healthy_ms)
     }
 
     /// Has the gate end, and gives what is left of it.
     ///
     /// # Errors
     /// When it has ended before, by an error or a panic.
-    pub fn end(self, command: Command) -> io::Result<GateEnd> {
-        // It may have ended by itself.
-        let _ = self.commands.send(command);
+    pub fn end(self, command: FrontCommand) -> io::Result<GateEnd> {
+        let told = self.control.command.lock();
+        *told.unwrap_or_else(PoisonError::into_inner) = Some(command);
         let _ = rustix::io::write(&self.bell, &1u64.to_ne_bytes());
         let panicked = |_| io::Error::other("the gate's thread panicked");
         self.thread.join().map_err(panicked)?

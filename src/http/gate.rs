@@ -25,9 +25,8 @@ mod timeouts;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use rustix::buffer::spare_capacity;
@@ -37,7 +36,7 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use super::answer::Answer;
 use super::backend::Backend;
 use super::connection::{Class, Connection, Phase, Token};
-use super::control::{Command, Extent, Pulse};
+use super::control::{Control, Extent, FrontCommand};
 use super::exchange::Exchanges;
 use super::held::Held;
 use super::pace::STEP_MS;
@@ -95,8 +94,7 @@ pub struct Gate {
     backend: Backend,
     epoll: OwnedFd,
     listeners: Vec<Listener>,
-    commands: Receiver<Command>,
-    pulse: Arc<Pulse>,
+    control: Arc<Control>,
     timeouts_ms: Timeouts,
     started: Instant,
     /// Since the start.
@@ -153,8 +151,7 @@ impl Gate {
         extent: Extent,
         log: Log,
         bell: &OwnedFd,
-        commands: Receiver<Command>,
-        pulse: Arc<Pulse>,
+        control: Arc<Control>,
     ) -> io::Result<Gate> {
         let exchanges = Arc::new(Exchanges::default());
         let backend = Backend::start(&site, &exchanges, extent.workers)?;
@@ -175,8 +172,7 @@ impl Gate {
             backend,
             epoll,
             listeners,
-            commands,
-            pulse,
+            control,
             timeouts_ms: Timeouts::of(&site.deadlines),
             started: Instant::now(),
             now_ms: 0,
@@ -274,7 +270,7 @@ impl Gate {
             return Err(error.into());
         }
         self.now_ms = milliseconds(self.started.elapsed());
-        self.pulse.turn_ms.store(self.now_ms, Relaxed);
+        self.control.turn_ms.store(self.now_ms, Relaxed);
         Ok(())
     }
 
@@ -473,10 +469,12 @@ impl Gate {
     }
 
     fn obey(&mut self) {
-        match self.commands.try_recv() {
-            Ok(Command::Hold) => self.hold(),
-            Ok(Command::Finish(patience)) => self.finish_all(patience),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => {}
+        let told = self.control.command.lock();
+        let command = told.unwrap_or_else(PoisonError::into_inner).take();
+        match command {
+            Some(FrontCommand::Hold) => self.hold(),
+            Some(FrontCommand::Finish(patience)) => self.finish_all(patience),
+            None => {}
         }
     }
 }

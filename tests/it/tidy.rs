@@ -183,7 +183,7 @@ const WORDS: &[(&str, &[&str])] = &[
     ("crc32fast", &["compression", "journal"]),
     ("miniz_oxide", &["compression"]),
     ("std::thread", &["handoff", "http", "main"]),
-    ("mpsc", &["http", "main", "schedule"]),
+    ("mpsc", &["main", "schedule"]),
     ("Instant", &["clock", "handoff", "http", "main", "status"]),
     ("SystemTime", &["clock", "status"]),
     (

@@ -213,7 +213,7 @@ impl Gate {
     fn on_response(&mut self, index: usize, waiter: Waiter, response: &Response<'_>) {
         let lane = self.backend.channels[index].lane;
         if lane == Lane::Health {
-            self.pulse.set_healthy(self.now_ms, response.code);
+            self.control.set_healthy(self.now_ms, response.code);
         }
         let Waiter::Client {
             token,
