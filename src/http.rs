@@ -51,7 +51,7 @@ use self::access::Access;
 pub use self::admin::AdminApi;
 use self::answer::Answer;
 pub use self::backend::{WORKERS_MIN, check_folder};
-pub use self::control::{Extent, FrontCommand};
+pub use self::control::{FrontCommand, FrontLimits};
 pub use self::front::{Front, pack, unpack};
 pub use self::gate::GateEnd;
 use self::head::Head;

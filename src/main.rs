@@ -40,7 +40,7 @@ use prometheus_aggregation_gateway::gateway::{Gateway, Limits, Start};
 use prometheus_aggregation_gateway::handoff::{self, Image};
 use prometheus_aggregation_gateway::http::access::Access;
 use prometheus_aggregation_gateway::http::{
-    AdminApi, Deadlines, Extent, Front, FrontCommand, Held, Site, check_folder, pack, unpack,
+    AdminApi, Deadlines, Front, FrontCommand, FrontLimits, Held, Site, check_folder, pack, unpack,
 };
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::listen::Listener;
@@ -135,7 +135,7 @@ fn main() -> ExitCode {
 fn check(config: &Config) -> Result<(), Failure> {
     handoff::is_announced().map_err(system)?;
     let plan = plan_of(config)?;
-    Bounds::of_this_process().extent(config)?;
+    Bounds::of_this_process().front_limits(config)?;
     TokenFiles::open(config, Unusable::Fail)?;
     check_folder().map_err(system)?;
     if let Some(path) = &config.journal {
@@ -175,7 +175,7 @@ fn run(config: Config) -> Result<(), Failure> {
         held,
     } = Received::from_image_before()?;
     let bounds = Bounds::of_this_process();
-    let extent = bounds.extent(&config)?;
+    let front_limits = bounds.front_limits(&config)?;
     check_folder().map_err(system)?;
     let source = Source::open(config.journal.as_deref(), sums)?;
     let listeners = match listeners {
@@ -190,7 +190,7 @@ fn run(config: Config) -> Result<(), Failure> {
     let gateway = gateway.with_limits(limits(&config));
     let mut plan = plan.map(|plan| plan.for_window(&gateway)).transpose()?;
     let status = page.as_deref().map_or_else(Status::new, Status::restored);
-    set_limits(&status, &config, &bounds, &extent);
+    set_limits(&status, &config, &bounds, &front_limits);
     let upkeep = Upkeep::of(&config);
     let site = Arc::new(site(config, access, gateway, status));
     panics::say_in_one_line(&site);
@@ -212,7 +212,7 @@ fn run(config: Config) -> Result<(), Failure> {
     let mut service = Service {
         tokens,
         listeners,
-        extent,
+        front_limits,
         site,
         image,
         upkeep,
@@ -275,16 +275,16 @@ fn site(config: Config, access: Access, gateway: Gateway, status: Status) -> Sit
 }
 
 /// Shows the limits on the page of the gateway's own metrics.
-fn set_limits(status: &Status, config: &Config, bounds: &Bounds, extent: &Extent) {
+fn set_limits(status: &Status, config: &Config, bounds: &Bounds, front_limits: &FrontLimits) {
     let limits = [
         (Resource::Series, config.series_max),
         (Resource::BodyBytes, config.body_bytes_max),
         (Resource::Labels, config.labels_max),
         (Resource::LabelBytes, config.label_bytes_max),
         (Resource::IdempotencyKeys, config.keys_max.saturating_mul(2)),
-        (Resource::Connections, extent.connections_max),
-        (Resource::Workers, extent.workers),
-        (Resource::BufferedBytes, extent.buffered_bytes_max),
+        (Resource::Connections, front_limits.connections_max),
+        (Resource::Workers, front_limits.workers),
+        (Resource::BufferedBytes, front_limits.buffered_bytes_max),
         (Resource::Descriptors, bounds.descriptors),
         (Resource::MemoryBytes, bounds.memory_bytes),
     ];
@@ -314,7 +314,7 @@ fn limits(config: &Config) -> Limits {
 struct Service {
     tokens: TokenFiles,
     listeners: Vec<Listener>,
-    extent: Extent,
+    front_limits: FrontLimits,
     site: Arc<Site>,
     image: Image,
     upkeep: Upkeep,
@@ -340,7 +340,13 @@ impl Service {
             let schedule = plan.as_ref().map(|plan| plan.keep(&self.site));
             let schedule = schedule.transpose()?;
             let background = keep::start(&self.site, self.upkeep)?;
-            let front = Front::start(&self.listeners, held, self.extent, &self.site, logger::log);
+            let front = Front::start(
+                &self.listeners,
+                held,
+                self.front_limits,
+                &self.site,
+                logger::log,
+            );
             let front = front.map_err(system)?;
             notify("READY=1");
             self.look_after(&front);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// Limits of the front end.
 #[derive(Clone, Copy, Debug)]
-pub struct Extent {
+pub struct FrontLimits {
     /// Threads that answer requests.
     pub workers: usize,
     /// Open connections.

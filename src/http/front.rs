@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::ioctl_fionbio;
 
-use super::control::{Control, Extent, FrontCommand};
+use super::control::{Control, FrontCommand, FrontLimits};
 use super::gate::{Gate, GateEnd};
 use super::held::Held;
 use super::{Log, Site};
@@ -38,7 +38,7 @@ impl Front {
     pub fn start(
         listeners: &[Listener],
         held: Vec<Held>,
-        extent: Extent,
+        limits: FrontLimits,
         site: &Arc<Site>,
         log: Log,
     ) -> io::Result<Front> {
@@ -54,7 +54,7 @@ impl Front {
         let mut gate = Gate::new(
             listeners,
             Arc::clone(site),
-            extent,
+            limits,
             log,
             &bell,
             Arc::clone(&control),

@@ -36,7 +36,7 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use super::answer::Answer;
 use super::backend::Backend;
 use super::connection::{Class, Connection, Phase, Token};
-use super::control::{Control, Extent, FrontCommand};
+use super::control::{Control, FrontCommand, FrontLimits};
 use super::exchange::Exchanges;
 use super::held::Held;
 use super::pace::STEP_MS;
@@ -88,7 +88,7 @@ enum Mode {
 /// See the module.
 pub struct Gate {
     site: Arc<Site>,
-    extent: Extent,
+    limits: FrontLimits,
     requests_log: RequestLog,
     exchanges: Arc<Exchanges>,
     backend: Backend,
@@ -148,13 +148,13 @@ impl Gate {
     pub fn new(
         listeners: Vec<Listener>,
         site: Arc<Site>,
-        extent: Extent,
+        limits: FrontLimits,
         log: Log,
         bell: &OwnedFd,
         control: Arc<Control>,
     ) -> io::Result<Gate> {
         let exchanges = Arc::new(Exchanges::default());
-        let backend = Backend::start(&site, &exchanges, extent.workers)?;
+        let backend = Backend::start(&site, &exchanges, limits.workers)?;
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(
             &epoll,
@@ -167,7 +167,7 @@ impl Gate {
         cross_origin
             .extend(listed.map(|one| cross_origin_fields(&site.cors, Some(one.as_bytes()))));
         let gate = Gate {
-            memory: Memory::new(extent.buffered_bytes_max, site.body_bytes_max),
+            memory: Memory::new(limits.buffered_bytes_max, site.body_bytes_max),
             exchanges,
             backend,
             epoll,
@@ -197,7 +197,7 @@ impl Gate {
             cross_origin_fields: cross_origin,
             requests_log: RequestLog::new(log),
             site,
-            extent,
+            limits,
         };
         gate.add_listeners()?;
         gate.watch_channels()?;

@@ -65,7 +65,7 @@ impl Gate {
         match self.mode {
             Mode::Holding { until_ms } => {
                 let has_time = self.now_ms + HOLD_MS < until_ms + STREAM_MS;
-                has_time && self.memory.bytes() < self.extent.buffered_bytes_max
+                has_time && self.memory.bytes() < self.limits.buffered_bytes_max
             }
             _ => false,
         }

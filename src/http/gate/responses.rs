@@ -409,7 +409,7 @@ impl Gate {
     fn replace_backend(&mut self) -> io::Result<()> {
         self.site.status.front.count_backend_failure();
         let exchanges = Arc::default();
-        let backend = Backend::start(&self.site, &exchanges, self.extent.workers)?;
+        let backend = Backend::start(&self.site, &exchanges, self.limits.workers)?;
         let failed = std::mem::replace(&mut self.backend, backend);
         let waiters = failed.channels.iter().flat_map(|channel| &channel.waiters);
         let waiters: Vec<Waiter> = waiters.copied().collect();
