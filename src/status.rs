@@ -122,15 +122,18 @@ impl PushResult {
 
 /// What is done to the journal beside appending to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Upkeep {
+pub enum JournalOperation {
     /// Waiting until what was appended is on the disk.
     Sync,
     /// Rewriting it.
     Compaction,
 }
 
-impl Upkeep {
-    const ALL: [(Upkeep, &str); 2] = [(Upkeep::Sync, "sync"), (Upkeep::Compaction, "compaction")];
+impl JournalOperation {
+    const ALL: [(JournalOperation, &str); 2] = [
+        (JournalOperation::Sync, "sync"),
+        (JournalOperation::Compaction, "compaction"),
+    ];
 }
 
 /// What is stored when the page is asked for; it is kept elsewhere.
@@ -221,8 +224,8 @@ pub struct Status {
     next_reset_timestamp_seconds: AtomicI64,
     hand_overs: AtomicU64,
     dropped_log_lines: AtomicU64,
-    upkeeps: [AtomicU64; Upkeep::ALL.len()],
-    upkeep_errors: [AtomicU64; Upkeep::ALL.len()],
+    journal_operations: [AtomicU64; JournalOperation::ALL.len()],
+    journal_errors: [AtomicU64; JournalOperation::ALL.len()],
     requests: Box<[[AtomicU64; CODES]]>,
     push_bytes: Histogram<7>,
     push_duration_nanoseconds: Histogram<8>,
@@ -263,8 +266,8 @@ impl Status {
             last_reset_timestamp_seconds: AtomicI64::new(NEVER),
             next_reset_timestamp_seconds: AtomicI64::new(NEVER),
             hand_overs: AtomicU64::new(0),
-            upkeeps: Default::default(),
-            upkeep_errors: Default::default(),
+            journal_operations: Default::default(),
+            journal_errors: Default::default(),
             requests: Handler::ALL.iter().map(|_| no_requests()).collect(),
             push_bytes: Histogram::new([
                 100,
@@ -366,13 +369,13 @@ impl Status {
     }
 
     /// Counts what was done to the journal.
-    pub fn count_upkeep(&self, upkeep: Upkeep) {
-        self.upkeeps[upkeep as usize].fetch_add(1, Relaxed);
+    pub fn count_journal_operation(&self, operation: JournalOperation) {
+        self.journal_operations[operation as usize].fetch_add(1, Relaxed);
     }
 
     /// Counts what could not be done to the journal.
-    pub fn count_upkeep_error(&self, upkeep: Upkeep) {
-        self.upkeep_errors[upkeep as usize].fetch_add(1, Relaxed);
+    pub fn count_journal_error(&self, operation: JournalOperation) {
+        self.journal_errors[operation as usize].fetch_add(1, Relaxed);
     }
 
     /// Announces the next reset, in unix seconds; `None`: there will be none.

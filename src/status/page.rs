@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::{
-    CountedBefore, Handler, Histogram, NEVER, PushResult, Status, Stored, StoredJournal,
-    StoredSenders, Upkeep,
+    CountedBefore, Handler, Histogram, JournalOperation, NEVER, PushResult, Status, Stored,
+    StoredJournal, StoredSenders,
 };
 
 /// The namespace of the gateway's own metrics.
@@ -105,8 +105,10 @@ impl Status {
             ("gauge_histogram", &self.skipped_gauge_histogram),
             ("created", &self.skipped_created),
         ];
-        let upkeeps = Upkeep::ALL.map(|(upkeep, word)| (word, &self.upkeeps[upkeep as usize]));
-        let errors = Upkeep::ALL.map(|(upkeep, word)| (word, &self.upkeep_errors[upkeep as usize]));
+        let journal_operations = JournalOperation::ALL
+            .map(|(operation, word)| (word, &self.journal_operations[operation as usize]));
+        let errors = JournalOperation::ALL
+            .map(|(operation, word)| (word, &self.journal_errors[operation as usize]));
         let help = "Samples of accepted pushes that were not merged, by reason.";
         let skipped = ("samples_skipped_total", help, labelled("reason", skipped));
         let help = "HELP texts of accepted pushes that were cut at -max-label-bytes.";
@@ -119,7 +121,11 @@ impl Status {
         let help = "Hand-overs to a new image of the process (SIGHUP).";
         let hand_overs = ("hand_overs_total", help, alone(&self.hand_overs));
         let help = "Completed syncs and rewrites of the journal, by operation.";
-        let upkeeps = ("journal_upkeep_total", help, labelled("operation", upkeeps));
+        let journal_operations = (
+            "journal_upkeep_total",
+            help,
+            labelled("operation", journal_operations),
+        );
         let help = "Failed syncs and rewrites of the journal, by operation.";
         let errors = (
             "journal_upkeep_errors_total",
@@ -145,7 +151,7 @@ impl Status {
             resets,
             hand_overs,
             dropped_lines,
-            upkeeps,
+            journal_operations,
             errors,
         ];
         counters.extend(self.front.counters());
