@@ -4,8 +4,6 @@
 //! it needs, such as the address, or the journal cannot be used; 2 for a wrong flag, schedule or
 //! time zone.
 
-#[path = "main/bounds.rs"]
-mod bounds;
 #[path = "main/events.rs"]
 mod events;
 #[path = "main/keep.rs"]
@@ -22,6 +20,8 @@ mod owned_thread;
 mod panics;
 #[path = "main/plan.rs"]
 mod plan;
+#[path = "main/system_limits.rs"]
+mod system_limits;
 #[path = "main/token_files.rs"]
 mod token_files;
 
@@ -47,11 +47,11 @@ use prometheus_aggregation_gateway::listen::Listener;
 use prometheus_aggregation_gateway::probe::probe;
 use prometheus_aggregation_gateway::status::{Resource, Status};
 
-use bounds::Bounds;
 use events::{Event, Events, StartWatch};
 use keep::{BackgroundThreads, Source, Upkeep};
 use notify::notify;
 use plan::{Plan, print_next};
+use system_limits::SystemLimits;
 use token_files::{TokenFiles, Unusable};
 
 /// musl's allocator maps memory anew for every long body: a quarter of the time of a bulk push.
@@ -135,7 +135,7 @@ fn main() -> ExitCode {
 fn check(config: &Config) -> Result<(), Failure> {
     handoff::is_announced().map_err(system)?;
     let plan = plan_of(config)?;
-    Bounds::of_this_process().front_limits(config)?;
+    SystemLimits::of_this_process().front_limits(config)?;
     TokenFiles::open(config, Unusable::Fail)?;
     check_folder().map_err(system)?;
     if let Some(path) = &config.journal {
@@ -174,8 +174,8 @@ fn run(config: Config) -> Result<(), Failure> {
         page,
         held,
     } = Received::from_image_before()?;
-    let bounds = Bounds::of_this_process();
-    let front_limits = bounds.front_limits(&config)?;
+    let system_limits = SystemLimits::of_this_process();
+    let front_limits = system_limits.front_limits(&config)?;
     check_folder().map_err(system)?;
     let source = Source::open(config.journal.as_deref(), sums)?;
     let listeners = match listeners {
@@ -190,7 +190,7 @@ fn run(config: Config) -> Result<(), Failure> {
     let gateway = gateway.with_limits(limits(&config));
     let mut plan = plan.map(|plan| plan.for_window(&gateway)).transpose()?;
     let status = page.as_deref().map_or_else(Status::new, Status::restored);
-    set_limits(&status, &config, &bounds, &front_limits);
+    set_limits(&status, &config, &system_limits, &front_limits);
     let upkeep = Upkeep::of(&config);
     let site = Arc::new(site(config, access, gateway, status));
     panics::say_in_one_line(&site);
@@ -275,7 +275,12 @@ fn site(config: Config, access: Access, gateway: Gateway, status: Status) -> Sit
 }
 
 /// Shows the limits on the page of the gateway's own metrics.
-fn set_limits(status: &Status, config: &Config, bounds: &Bounds, front_limits: &FrontLimits) {
+fn set_limits(
+    status: &Status,
+    config: &Config,
+    system_limits: &SystemLimits,
+    front_limits: &FrontLimits,
+) {
     let limits = [
         (Resource::Series, config.series_max),
         (Resource::BodyBytes, config.body_bytes_max),
@@ -285,8 +290,8 @@ fn set_limits(status: &Status, config: &Config, bounds: &Bounds, front_limits: &
         (Resource::Connections, front_limits.connections_max),
         (Resource::Workers, front_limits.workers),
         (Resource::BufferedBytes, front_limits.buffered_bytes_max),
-        (Resource::Descriptors, bounds.descriptors),
-        (Resource::MemoryBytes, bounds.memory_bytes),
+        (Resource::Descriptors, system_limits.descriptors),
+        (Resource::MemoryBytes, system_limits.memory_bytes),
     ];
     let of_senders = config.senders;
     let of_senders = of_senders.map(|senders| (Resource::SenderSeries, senders.series_max));
@@ -430,7 +435,7 @@ impl Service {
             clock.advance(leap_millis);
         }
         self.site.status.look_at_pushes(clock.now_millis());
-        bounds::count_use(&self.site.status.front);
+        system_limits::count_use(&self.site.status.front);
         let dropped_lines = logger::take_dropped_lines();
         self.site.status.count_dropped_log_lines(dropped_lines);
         if front.is_well(WELL_DURATION_MAX) {

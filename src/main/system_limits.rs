@@ -32,14 +32,14 @@ const BUFFERED_BYTES_MAX: usize = 512 << 20;
 
 /// What the system allows.
 #[derive(Clone, Copy, Debug)]
-pub struct Bounds {
+pub struct SystemLimits {
     pub descriptors: usize,
     pub memory_bytes: usize,
 }
 
-impl Bounds {
+impl SystemLimits {
     /// Takes as many descriptors as may be had, and finds out about the rest.
-    pub fn of_this_process() -> Bounds {
+    pub fn of_this_process() -> SystemLimits {
         let hard = getrlimit(SystemResource::Nofile).maximum;
         let descriptors = hard.unwrap_or(DESCRIPTORS_MAX).min(DESCRIPTORS_MAX);
         let limit = Rlimit {
@@ -53,7 +53,7 @@ impl Bounds {
             .unwrap_or(descriptors);
         make_room_for_descriptors(now);
         let memory = [control_group_memory_bytes(), machine_memory_bytes()];
-        Bounds {
+        SystemLimits {
             descriptors: size(now),
             memory_bytes: size(least(&memory)),
         }
