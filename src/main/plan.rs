@@ -9,7 +9,7 @@ use prometheus_aggregation_gateway::excerpt::Excerpt;
 use prometheus_aggregation_gateway::gateway::{Gateway, NotKept};
 use prometheus_aggregation_gateway::http::Site;
 use prometheus_aggregation_gateway::schedule::{
-    self, Clock, Due, LocalZone, Schedule, SystemClock, Wait, Zone,
+    self, Due, LocalZone, Schedule, SystemClock, Wait, WallClock, Zone,
 };
 
 use super::owned_thread::OwnedThread;
@@ -117,7 +117,7 @@ impl Plan {
 
     /// Makes a reset as soon as it can be kept, unless the thread is to end before: then the reset
     /// stays due, for the next image or for the thread that is started after a failed hand-over.
-    fn reset_in_the_end(&self, site: &Site, due: Due, clock: &impl Clock) {
+    fn reset_in_the_end(&self, site: &Site, due: Due, clock: &impl WallClock) {
         let mut has_said_why = false;
         while let Err(why @ NotKept::Journal(_)) = self.reset(site, due) {
             if !has_said_why {

@@ -17,7 +17,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(30);
 const STEP_BACK_MAX: TimeDelta = TimeDelta::hours(3);
 
 /// A wall clock to sleep by.
-pub trait Clock {
+pub trait WallClock {
     /// The wall time. It may go backwards and leap forwards.
     fn now(&self) -> DateTime<Utc>;
 
@@ -25,7 +25,7 @@ pub trait Clock {
     fn wait(&self, at_most: Duration) -> Wait;
 }
 
-/// Why [`Clock::wait`] came back.
+/// Why [`WallClock::wait`] came back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
     /// The time is over.
@@ -41,14 +41,14 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
-    /// A clock whose [`Clock::wait`] ends as soon as `stop` has a message or no sender any more.
+    /// A clock whose [`WallClock::wait`] ends as soon as `stop` has a message or no sender any more.
     #[must_use]
     pub fn new(stop: Receiver<()>) -> SystemClock {
         SystemClock { stop }
     }
 }
 
-impl Clock for SystemClock {
+impl WallClock for SystemClock {
     fn now(&self) -> DateTime<Utc> {
         Utc::now()
     }
@@ -88,7 +88,7 @@ pub struct Due {
 pub fn run<Z: Zone>(
     schedule: &Schedule,
     zone: impl Fn() -> Z,
-    clock: &impl Clock,
+    clock: &impl WallClock,
     since: DateTime<Utc>,
     mut announce: impl FnMut(Option<DateTime<Utc>>),
     mut reset: impl FnMut(Due),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use prometheus_aggregation_gateway::schedule::{
-    Clock, Due, Schedule, SystemClock, Wait, Zone, run,
+    Due, Schedule, SystemClock, Wait, WallClock, Zone, run,
 };
 
 use super::brute_force::local_minutes;
@@ -24,7 +24,7 @@ struct Simulation {
     looks: Cell<u32>,
 }
 
-impl Clock for Simulation {
+impl WallClock for Simulation {
     fn now(&self) -> DateTime<Utc> {
         self.wall.get()
     }
