@@ -23,7 +23,7 @@ use self::values::{
 };
 use crate::listen::{LISTENERS_MAX, ListenAddress};
 use crate::log::{Format, Level};
-use crate::probe::Page;
+use crate::probe::ProbeUrl;
 use crate::proxy::TrustedProxy;
 use crate::rules::{Ages, PushTimes, Rules, Summaries};
 
@@ -37,7 +37,7 @@ pub enum Command {
     /// Print the next resets of a schedule.
     Next(Preview),
     /// Ask for a page, and tell whether it is answered.
-    Probe(Page),
+    Probe(ProbeUrl),
     /// Print the help text.
     Help,
     /// Print the version.
