@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::str::FromStr;
 
 pub use self::limiter::{LINES_PER_SECOND_MAX, Limiter, Verdict};
-pub use self::line::{Format, Stamp, Style};
+pub use self::line::{LogFormat, Stamp, Style};
 pub use self::printable::printable;
 use crate::excerpt::Excerpt;
 

@@ -18,20 +18,20 @@ use crate::excerpt::Excerpt;
 
 /// For whom lines are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum LogFormat {
     /// For people, and for logfmt.
     Text,
     /// One object of JSON (RFC 8259) a line.
     Json,
 }
 
-impl FromStr for Format {
+impl FromStr for LogFormat {
     type Err = String;
 
-    fn from_str(word: &str) -> Result<Format, String> {
+    fn from_str(word: &str) -> Result<LogFormat, String> {
         match word {
-            "text" => Ok(Format::Text),
-            "json" => Ok(Format::Json),
+            "text" => Ok(LogFormat::Text),
+            "json" => Ok(LogFormat::Json),
             _ => Err(format!(
                 "expected text or json, found {}",
                 Excerpt::of(word)
@@ -53,7 +53,7 @@ pub enum Stamp {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
     /// Of all lines.
-    pub format: Format,
+    pub format: LogFormat,
     /// Of all lines.
     pub stamp: Stamp,
 }
@@ -65,8 +65,8 @@ impl Style {
         let mut line = String::new();
         // A String takes whatever is written.
         let _ = match self.format {
-            Format::Text => self.write_text(event, time_millis, &mut line),
-            Format::Json => self.write_json(event, time_millis, &mut line),
+            LogFormat::Text => self.write_text(event, time_millis, &mut line),
+            LogFormat::Json => self.write_json(event, time_millis, &mut line),
         };
         line
     }

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use prometheus_aggregation_gateway::clock::wall_millis;
-use prometheus_aggregation_gateway::log::{Event, Format, Level, Stamp, Style};
+use prometheus_aggregation_gateway::log::{Event, Level, LogFormat, Stamp, Style};
 use rustix::fs::fstat;
 
 use super::{Failure, system};
@@ -47,7 +47,7 @@ enum Entry {
 
 /// Starts the thread. To be called when the signals are blocked; before it, lines are written by
 /// whoever has them.
-pub fn start(format: Format, level: Level) -> Result<(), Failure> {
+pub fn start(format: LogFormat, level: Level) -> Result<(), Failure> {
     let (queue, entries) = sync_channel(QUEUED_LINES_MAX);
     let style = Style {
         format,
@@ -86,7 +86,7 @@ pub fn is_started() -> bool {
 pub fn log(event: Event) {
     let time_millis = wall_millis();
     let Some(logger) = LOGGER.get() else {
-        let (format, stamp) = (Format::Text, stamp());
+        let (format, stamp) = (LogFormat::Text, stamp());
         return write_line(&Style { format, stamp }.line(&event, time_millis));
     };
     if event.level > logger.level {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use prometheus_aggregation_gateway::log::{
-    Event, Format, LINES_PER_SECOND_MAX, Level, Limiter, Stamp, Style, Verdict, printable,
+    Event, LINES_PER_SECOND_MAX, Level, Limiter, LogFormat, Stamp, Style, Verdict, printable,
 };
 use prometheus_aggregation_gateway::overview::RefusedRequest;
 use prometheus_aggregation_gateway::process::Usage;
@@ -12,7 +12,7 @@ use prometheus_aggregation_gateway::status::{REFUSALS_MAX, Refusals};
 use crate::random::Random;
 
 const TEXT: Style = Style {
-    format: Format::Text,
+    format: LogFormat::Text,
     stamp: Stamp::Time,
 };
 
@@ -41,7 +41,7 @@ fn an_event_is_one_line() {
     let line = format!("<4>push refused {fields}");
     check(of_systemd, &event, millis, &line);
     let json = Style {
-        format: Format::Json,
+        format: LogFormat::Json,
         ..TEXT
     };
     let object = "\"level\":\"warn\",\"message\":\"push refused\",\"sender\":\"192.0.2.7\",\
@@ -107,7 +107,7 @@ fn lines_are_printable() {
         assert_eq!(printable(text.as_bytes(), usize::MAX), text);
         let event = Event::new(Level::Info, String::from_utf8_lossy(&bytes).into_owned());
         let event = event.with_text("text", String::from_utf8_lossy(&bytes));
-        for format in [Format::Text, Format::Json] {
+        for format in [LogFormat::Text, LogFormat::Json] {
             let line = Style { format, ..TEXT }.line(&event, 0);
             assert!(!line.contains(char::is_control), "{line}");
         }
