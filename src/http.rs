@@ -59,13 +59,13 @@ pub use self::held::Held;
 use self::route::Route;
 use crate::clock::Clock;
 use crate::gateway::{Gateway, JournalState};
-use crate::log::Event;
+use crate::log::LogEvent;
 use crate::process::Usage;
 use crate::proxy::TrustedProxy;
 use crate::status::{Resource, Status, Stored, StoredJournal, StoredSenders};
 
 /// Tells whoever runs the program. It must not wait.
-pub type Log = fn(Event);
+pub type Log = fn(LogEvent);
 
 /// What is served.
 #[derive(Debug)]

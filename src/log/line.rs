@@ -12,7 +12,7 @@
 use std::fmt::{self, Write};
 use std::str::FromStr;
 
-use super::{Event, Level, Value, printable};
+use super::{Level, LogEvent, Value, printable};
 use crate::calendar::Rfc3339Millis;
 use crate::excerpt::Excerpt;
 
@@ -61,7 +61,7 @@ pub struct Style {
 impl Style {
     /// The line of an event at a time in unix milliseconds, without a line feed.
     #[must_use]
-    pub fn line(self, event: &Event, time_millis: u64) -> String {
+    pub fn line(self, event: &LogEvent, time_millis: u64) -> String {
         let mut line = String::new();
         // A String takes whatever is written.
         let _ = match self.format {
@@ -71,7 +71,7 @@ impl Style {
         line
     }
 
-    fn write_text(self, event: &Event, time_millis: u64, to: &mut String) -> fmt::Result {
+    fn write_text(self, event: &LogEvent, time_millis: u64, to: &mut String) -> fmt::Result {
         match self.stamp {
             Stamp::Time => {
                 let level = match event.level {
@@ -103,7 +103,7 @@ impl Style {
         Ok(())
     }
 
-    fn write_json(self, event: &Event, time_millis: u64, to: &mut String) -> fmt::Result {
+    fn write_json(self, event: &LogEvent, time_millis: u64, to: &mut String) -> fmt::Result {
         match self.stamp {
             Stamp::Time => write!(to, "{{\"time\":\"{}\",", Rfc3339Millis(time_millis))?,
             Stamp::Priority => write!(to, "<{}>{{", event.level.priority())?,

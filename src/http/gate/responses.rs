@@ -11,7 +11,7 @@ use super::super::exchange::{EXCHANGE, Exchange};
 use super::super::head::Persistence;
 use super::super::response::{Delimiter, Malformed, Response, Wants, read_response, write_head};
 use super::{Gate, Mode, TURN_BYTES};
-use crate::log::{Event as LogEvent, Level};
+use crate::log::{Level, LogEvent};
 use crate::status::{CloseReason, Handler, PushResult};
 
 /// Bodies that do not go with short pushes are merged at once up to this length, or one of them.
