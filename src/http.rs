@@ -55,7 +55,7 @@ pub use self::control::{FrontCommand, FrontLimits};
 pub use self::front::{Front, pack, unpack};
 pub use self::gate::GateEnd;
 use self::head::Head;
-pub use self::held::Held;
+pub use self::held::HeldConnection;
 use self::route::Route;
 use crate::clock::Clock;
 use crate::gateway::{Gateway, JournalState};

@@ -40,7 +40,8 @@ use prometheus_aggregation_gateway::gateway::{Gateway, Limits, Start};
 use prometheus_aggregation_gateway::handoff::{self, Image};
 use prometheus_aggregation_gateway::http::access::Access;
 use prometheus_aggregation_gateway::http::{
-    AdminApi, Deadlines, Front, FrontCommand, FrontLimits, Held, Site, check_folder, pack, unpack,
+    AdminApi, Deadlines, Front, FrontCommand, FrontLimits, HeldConnection, Site, check_folder,
+    pack, unpack,
 };
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::listen::Listener;
@@ -226,7 +227,7 @@ struct Received {
     listeners: Option<Vec<OwnedFd>>,
     sums: Option<OwnedFd>,
     page: Option<String>,
-    held: Vec<Held>,
+    held: Vec<HeldConnection>,
 }
 
 impl Received {
@@ -336,7 +337,7 @@ impl Service {
     /// with the same connections.
     fn run(
         &mut self,
-        mut held: Vec<Held>,
+        mut held: Vec<HeldConnection>,
         events: &mut Events,
         mut plan: Option<Plan>,
     ) -> Result<(), Failure> {
@@ -391,7 +392,7 @@ impl Service {
     }
 
     /// Goes on as another image. Comes back with the connections if that is not possible.
-    fn hand_over(&self, front: Front) -> Result<Vec<Held>, Failure> {
+    fn hand_over(&self, front: Front) -> Result<Vec<HeldConnection>, Failure> {
         notify("RELOADING=1");
         let ended = front
             .end(FrontCommand::Hold)

@@ -14,7 +14,7 @@ use rustix::io::ioctl_fionbio;
 
 use super::control::{Control, FrontCommand, FrontLimits};
 use super::gate::{Gate, GateEnd};
-use super::held::Held;
+use super::held::HeldConnection;
 use super::{Log, Site};
 use crate::listen::Listener;
 
@@ -37,7 +37,7 @@ impl Front {
     /// When there is no thread, no descriptor or no folder to be had for it.
     pub fn start(
         listeners: &[Listener],
-        held: Vec<Held>,
+        held: Vec<HeldConnection>,
         limits: FrontLimits,
         site: &Arc<Site>,
         log: Log,
@@ -110,7 +110,7 @@ impl Front {
 /// Connections to what the next image is given: a file's content, and the sockets in the same
 /// order.
 #[must_use]
-pub fn pack(held: Vec<Held>) -> (Vec<u8>, Vec<OwnedFd>) {
+pub fn pack(held: Vec<HeldConnection>) -> (Vec<u8>, Vec<OwnedFd>) {
     let (mut states, mut sockets) = (Vec::new(), Vec::new());
     for connection in held {
         states.push(connection.state);
@@ -121,12 +121,12 @@ pub fn pack(held: Vec<Held>) -> (Vec<u8>, Vec<OwnedFd>) {
 
 /// What [`pack`] has packed; connections of which nothing can be read are closed.
 #[must_use]
-pub fn unpack(bytes: &[u8], sockets: Vec<OwnedFd>) -> Vec<Held> {
+pub fn unpack(bytes: &[u8], sockets: Vec<OwnedFd>) -> Vec<HeldConnection> {
     let states = super::held::decode(bytes);
     // Nobody may get what is another one's.
     let states = states.filter(|states| states.len() == sockets.len());
     let pairs = sockets.into_iter().zip(states.unwrap_or_default());
     pairs
-        .map(|(socket, state)| Held::new(socket, state))
+        .map(|(socket, state)| HeldConnection::new(socket, state))
         .collect()
 }

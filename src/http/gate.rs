@@ -38,7 +38,7 @@ use super::backend::Backend;
 use super::connection::{Class, Connection, Phase, Token};
 use super::control::{Control, FrontCommand, FrontLimits};
 use super::exchange::Exchanges;
-use super::held::Held;
+use super::held::HeldConnection;
 use super::pace::STEP_MS;
 use super::response::cross_origin_fields;
 use super::{Log, Site};
@@ -130,7 +130,7 @@ pub struct Gate {
 #[derive(Debug)]
 pub struct GateEnd {
     /// The connections, if the process is to be replaced.
-    pub held: Vec<Held>,
+    pub held: Vec<HeldConnection>,
     /// How many connections were cut off in the middle of something.
     pub cut_off: usize,
 }
