@@ -227,8 +227,8 @@ pub struct Status {
     journal_operations: [AtomicU64; JournalOperation::ALL.len()],
     journal_errors: [AtomicU64; JournalOperation::ALL.len()],
     requests: Box<[[AtomicU64; CODES]]>,
-    push_bytes: Histogram<7>,
-    push_duration_nanoseconds: Histogram<8>,
+    push_bytes: AtomicHistogram<7>,
+    push_duration_nanoseconds: AtomicHistogram<8>,
 }
 
 /// No instant: before 1970 nothing was reset.
@@ -269,7 +269,7 @@ impl Status {
             journal_operations: Default::default(),
             journal_errors: Default::default(),
             requests: Handler::ALL.iter().map(|_| no_requests()).collect(),
-            push_bytes: Histogram::new([
+            push_bytes: AtomicHistogram::new([
                 100,
                 1_000,
                 10_000,
@@ -278,7 +278,7 @@ impl Status {
                 10_000_000,
                 100_000_000,
             ]),
-            push_duration_nanoseconds: Histogram::new([
+            push_duration_nanoseconds: AtomicHistogram::new([
                 10_000,
                 100_000,
                 1_000_000,
@@ -399,17 +399,17 @@ impl Default for Status {
 
 /// A histogram of whole numbers that many threads add to.
 #[derive(Debug)]
-struct Histogram<const BUCKETS: usize> {
+struct AtomicHistogram<const BUCKETS: usize> {
     upper_bounds: [u64; BUCKETS],
     counts: [AtomicU64; BUCKETS],
     count_above: AtomicU64,
     sum: AtomicU64,
 }
 
-impl<const BUCKETS: usize> Histogram<BUCKETS> {
+impl<const BUCKETS: usize> AtomicHistogram<BUCKETS> {
     fn new(upper_bounds: [u64; BUCKETS]) -> Self {
         let counts = std::array::from_fn(|_| AtomicU64::new(0));
-        Histogram {
+        AtomicHistogram {
             upper_bounds,
             counts,
             count_above: AtomicU64::new(0),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::{
-    CountedBefore, Handler, Histogram, JournalOperation, NEVER, PushResult, Status, Stored,
+    AtomicHistogram, CountedBefore, Handler, JournalOperation, NEVER, PushResult, Status, Stored,
     StoredJournal, StoredSenders,
 };
 
@@ -334,7 +334,7 @@ fn read<T: FromStr>(values: &HashMap<&str, &str>, series: &str) -> Option<T> {
     values.get(series)?.parse().ok()
 }
 
-impl<const BUCKETS: usize> Histogram<BUCKETS> {
+impl<const BUCKETS: usize> AtomicHistogram<BUCKETS> {
     /// Writes it in a unit of which one is `per_unit` of the observed ones.
     #[allow(clippy::cast_precision_loss)] // the page shows floats
     pub(super) fn write(
