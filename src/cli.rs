@@ -22,8 +22,8 @@ use self::values::{
     cors, dropped_label, file, gauge_rule, number, push_path, silence, size, timeout, workers,
 };
 use crate::listen::{LISTENERS_MAX, ListenAddress};
-use crate::log::{Format, Level};
-use crate::probe::Page;
+use crate::log::{Level, LogFormat};
+use crate::probe::ProbeUrl;
 use crate::proxy::TrustedProxy;
 use crate::rules::{Ages, PushTimes, Rules, Summaries};
 
@@ -37,7 +37,7 @@ pub enum Command {
     /// Print the next resets of a schedule.
     Next(Preview),
     /// Ask for a page, and tell whether it is answered.
-    Probe(Page),
+    Probe(ProbeUrl),
     /// Print the help text.
     Help,
     /// Print the version.
@@ -71,7 +71,7 @@ pub struct Config {
     /// True if series can be deleted by requests.
     pub has_admin_api: bool,
     /// How lines of the log look.
-    pub log_format: Format,
+    pub log_format: LogFormat,
     /// Less serious events are not logged.
     pub log_level: Level,
     /// Proxies that say who has sent a request.

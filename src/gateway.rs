@@ -137,9 +137,13 @@ pub struct PushRequest<'a> {
 
 impl<'a> PushRequest<'a> {
     /// What the journal keeps of it.
-    fn record(&self, key: Option<(&'a [u8], KnownKey)>) -> PushRecord<'a> {
+    fn record(
+        &self,
+        key: Option<(&'a [u8], KnownKey)>,
+        sender: Option<StableHash>,
+    ) -> PushRecord<'a> {
         PushRecord {
-            is_whole: false,
+            is_whole: sender.is_some() && self.replaced == Replaced::Everything,
             format: self.format.code(),
             labels: self.labels,
             key: key.map(|(key, known)| KeyRecord {
@@ -211,21 +215,12 @@ impl Gateway {
         stored.check(self.limits.labels).map_err(Refusal::Path)?;
         let mut arena = Arena::default();
         let (mut push, sending) = self.parse(&mut arena, request, &stored, sender)?;
-        let frame = |is_time_left_out| {
-            let record = PushRecord {
-                is_whole: sender.is_some() && request.replaced == Replaced::Everything,
-                is_time_left_out,
-                ..request.record(key)
-            };
-            Framed::of(Record::Push(record))
-        };
         let push_time = PushTime::of(&self.rules, &stored);
-        let is_kept = self.has_journal
-            && (key.is_some()
-                || push_time.is_some()
-                || sender.is_some()
-                || !push.families.is_empty());
-        let mut framed = is_kept.then(|| frame(false));
+        let changes_something =
+            key.is_some() || push_time.is_some() || sender.is_some() || !push.families.is_empty();
+        let mut record = request.record(key, sender);
+        let is_kept = self.has_journal && changes_something;
+        let mut framed = is_kept.then(|| Framed::of(Record::Push(record)));
         let mut writers = self.open_writers().map_err(Refusal::NotKept)?;
         let time_millis = writers.advance(request.time_millis);
         if let Some((_, known)) = key
@@ -241,9 +236,9 @@ impl Gateway {
         let time_to_set = push_time
             .as_ref()
             .filter(|time| self.has_room_for_time(time, &checked));
-        let is_time_left_out = push_time.is_some() && time_to_set.is_none();
-        if is_time_left_out {
-            framed = is_kept.then(|| frame(is_time_left_out));
+        record.is_time_left_out = push_time.is_some() && time_to_set.is_none();
+        if record.is_time_left_out {
+            framed = is_kept.then(|| Framed::of(Record::Push(record)));
         }
         if let Some(framed) = framed {
             self.append(&mut writers, framed)
@@ -258,7 +253,7 @@ impl Gateway {
         let retired_keys = std::mem::take(&mut writers.retired_keys);
         drop(writers);
         drop(retired_keys);
-        let left_out_push_times = u64::from(is_time_left_out);
+        let left_out_push_times = u64::from(record.is_time_left_out);
         let merged = Merged::of(&push, discarded_samples, left_out_push_times);
         Ok(Accepted::Merged(merged))
     }

@@ -51,21 +51,21 @@ use self::access::Access;
 pub use self::admin::AdminApi;
 use self::answer::Answer;
 pub use self::backend::{WORKERS_MIN, check_folder};
-pub use self::control::{Command, Extent};
+pub use self::control::{FrontCommand, FrontLimits};
 pub use self::front::{Front, pack, unpack};
 pub use self::gate::GateEnd;
 use self::head::Head;
-pub use self::held::Held;
+pub use self::held::HeldConnection;
 use self::route::Route;
 use crate::clock::Clock;
 use crate::gateway::{Gateway, JournalState};
-use crate::log::Event;
+use crate::log::LogEvent;
 use crate::process::Usage;
 use crate::proxy::TrustedProxy;
 use crate::status::{Resource, Status, Stored, StoredJournal, StoredSenders};
 
 /// Tells whoever runs the program. It must not wait.
-pub type Log = fn(Event);
+pub type Log = fn(LogEvent);
 
 /// What is served.
 #[derive(Debug)]

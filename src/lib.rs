@@ -60,6 +60,7 @@
 //! | `miniz_oxide` | DEFLATE | std has none; 26 kB without unsafe code and without C |
 //! | `httparse` | the head of a request to its parts | a second opinion on what is valid there |
 //! | `nix` | blocked signals, `execve` that leaves them so | rustix has neither |
+//! | `tz-rs` | zone files and rules (`TZ`) | chrono's takes another zone where it cannot read one |
 //! | `rustix` | `epoll`, options of sockets, locks, handles to pass on | std has none of them |
 
 pub mod base64;

@@ -1,4 +1,4 @@
-//! What the log says: an [`Event`] to one line, and how many lines of a kind there may be.
+//! What the log says: an [`LogEvent`] to one line, and how many lines of a kind there may be.
 //!
 //! Invariant: a line is printable text whatever the event holds, so that nobody can write a second
 //! line, move the cursor of a terminal or turn the direction of its text.
@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::str::FromStr;
 
 pub use self::limiter::{LINES_PER_SECOND_MAX, Limiter, Verdict};
-pub use self::line::{Format, Stamp, Style};
+pub use self::line::{LogFormat, Stamp, Style};
 pub use self::printable::printable;
 use crate::excerpt::Excerpt;
 
@@ -76,7 +76,7 @@ pub enum Value {
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
+pub struct LogEvent {
     /// How serious it is.
     pub level: Level,
     /// What happened, for a person.
@@ -85,10 +85,10 @@ pub struct Event {
     pub fields: Vec<(&'static str, Value)>,
 }
 
-impl Event {
+impl LogEvent {
     /// An event that its message describes.
-    pub fn new(level: Level, message: impl Into<Cow<'static, str>>) -> Event {
-        Event {
+    pub fn new(level: Level, message: impl Into<Cow<'static, str>>) -> LogEvent {
+        LogEvent {
             level,
             message: message.into(),
             fields: Vec::new(),
@@ -97,14 +97,14 @@ impl Event {
 
     /// Adds a field.
     #[must_use]
-    pub fn with_text(mut self, name: &'static str, text: impl Into<String>) -> Event {
+    pub fn with_text(mut self, name: &'static str, text: impl Into<String>) -> LogEvent {
         self.fields.push((name, Value::Text(text.into())));
         self
     }
 
     /// Adds a field.
     #[must_use]
-    pub fn with_number(mut self, name: &'static str, number: u64) -> Event {
+    pub fn with_number(mut self, name: &'static str, number: u64) -> LogEvent {
         self.fields.push((name, Value::Number(number)));
         self
     }

@@ -4,8 +4,6 @@
 //! it needs, such as the address, or the journal cannot be used; 2 for a wrong flag, schedule or
 //! time zone.
 
-#[path = "main/bounds.rs"]
-mod bounds;
 #[path = "main/events.rs"]
 mod events;
 #[path = "main/keep.rs"]
@@ -22,11 +20,14 @@ mod owned_thread;
 mod panics;
 #[path = "main/plan.rs"]
 mod plan;
+#[path = "main/system_limits.rs"]
+mod system_limits;
 #[path = "main/token_files.rs"]
 mod token_files;
 
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,19 +40,19 @@ use prometheus_aggregation_gateway::gateway::{Gateway, Limits, Start};
 use prometheus_aggregation_gateway::handoff::{self, Image};
 use prometheus_aggregation_gateway::http::access::Access;
 use prometheus_aggregation_gateway::http::{
-    AdminApi, Command as FrontCommand, Deadlines, Extent, Front, Held, Site, check_folder, pack,
-    unpack,
+    AdminApi, Deadlines, Front, FrontCommand, FrontLimits, HeldConnection, Site, check_folder,
+    pack, unpack,
 };
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::listen::Listener;
 use prometheus_aggregation_gateway::probe::probe;
 use prometheus_aggregation_gateway::status::{Resource, Status};
 
-use bounds::Bounds;
 use events::{Event, Events, StartWatch};
 use keep::{BackgroundThreads, Source, Upkeep};
 use notify::notify;
 use plan::{Plan, print_next};
+use system_limits::SystemLimits;
 use token_files::{TokenFiles, Unusable};
 
 /// musl's allocator maps memory anew for every long body: a quarter of the time of a bulk push.
@@ -135,7 +136,7 @@ fn main() -> ExitCode {
 fn check(config: &Config) -> Result<(), Failure> {
     handoff::is_announced().map_err(system)?;
     let plan = plan_of(config)?;
-    Bounds::of_this_process().extent(config)?;
+    SystemLimits::of_this_process().front_limits(config)?;
     TokenFiles::open(config, Unusable::Fail)?;
     check_folder().map_err(system)?;
     if let Some(path) = &config.journal {
@@ -168,17 +169,14 @@ fn run(config: Config) -> Result<(), Failure> {
     };
     let start_watch = StartWatch::begin(grace).map_err(system)?;
     let (tokens, access) = TokenFiles::open(&config, unusable)?;
-    let (listeners, sums, page, held) = match handoff::receive().map_err(system)? {
-        Some(handoff) => (
-            Some(handoff.listeners),
-            Some(handoff.sums),
-            Some(handoff.page),
-            unpack(&handoff.states, handoff.sockets),
-        ),
-        None => (None, None, None, Vec::new()),
-    };
-    let bounds = Bounds::of_this_process();
-    let extent = bounds.extent(&config)?;
+    let Received {
+        listeners,
+        sums,
+        page,
+        held,
+    } = Received::from_image_before()?;
+    let system_limits = SystemLimits::of_this_process();
+    let front_limits = system_limits.front_limits(&config)?;
     check_folder().map_err(system)?;
     let source = Source::open(config.journal.as_deref(), sums)?;
     let listeners = match listeners {
@@ -193,7 +191,7 @@ fn run(config: Config) -> Result<(), Failure> {
     let gateway = gateway.with_limits(limits(&config));
     let mut plan = plan.map(|plan| plan.for_window(&gateway)).transpose()?;
     let status = page.as_deref().map_or_else(Status::new, Status::restored);
-    set_limits(&status, &config, &bounds, &extent);
+    set_limits(&status, &config, &system_limits, &front_limits);
     let upkeep = Upkeep::of(&config);
     let site = Arc::new(site(config, access, gateway, status));
     panics::say_in_one_line(&site);
@@ -215,12 +213,34 @@ fn run(config: Config) -> Result<(), Failure> {
     let mut service = Service {
         tokens,
         listeners,
-        extent,
+        front_limits,
         site,
         image,
         upkeep,
     };
     service.run(held, &mut events, plan)
+}
+
+/// What the image before this one has handed over; nothing where there was none.
+#[derive(Default)]
+struct Received {
+    listeners: Option<Vec<OwnedFd>>,
+    sums: Option<OwnedFd>,
+    page: Option<String>,
+    held: Vec<HeldConnection>,
+}
+
+impl Received {
+    fn from_image_before() -> Result<Received, Failure> {
+        let handoff = handoff::receive().map_err(system)?;
+        let received = handoff.map(|handoff| Received {
+            listeners: Some(handoff.listeners),
+            sums: Some(handoff.sums),
+            page: Some(handoff.page),
+            held: unpack(&handoff.states, handoff.sockets),
+        });
+        Ok(received.unwrap_or_default())
+    }
 }
 
 /// Says what the loss of the process would cost, if there are senders.
@@ -256,18 +276,23 @@ fn site(config: Config, access: Access, gateway: Gateway, status: Status) -> Sit
 }
 
 /// Shows the limits on the page of the gateway's own metrics.
-fn set_limits(status: &Status, config: &Config, bounds: &Bounds, extent: &Extent) {
+fn set_limits(
+    status: &Status,
+    config: &Config,
+    system_limits: &SystemLimits,
+    front_limits: &FrontLimits,
+) {
     let limits = [
         (Resource::Series, config.series_max),
         (Resource::BodyBytes, config.body_bytes_max),
         (Resource::Labels, config.labels_max),
         (Resource::LabelBytes, config.label_bytes_max),
         (Resource::IdempotencyKeys, config.keys_max.saturating_mul(2)),
-        (Resource::Connections, extent.connections_max),
-        (Resource::Workers, extent.workers),
-        (Resource::BufferedBytes, extent.buffered_bytes_max),
-        (Resource::Descriptors, bounds.descriptors),
-        (Resource::MemoryBytes, bounds.memory_bytes),
+        (Resource::Connections, front_limits.connections_max),
+        (Resource::Workers, front_limits.workers),
+        (Resource::BufferedBytes, front_limits.buffered_bytes_max),
+        (Resource::Descriptors, system_limits.descriptors),
+        (Resource::MemoryBytes, system_limits.memory_bytes),
     ];
     let of_senders = config.senders;
     let of_senders = of_senders.map(|senders| (Resource::SenderSeries, senders.series_max));
@@ -295,7 +320,7 @@ fn limits(config: &Config) -> Limits {
 struct Service {
     tokens: TokenFiles,
     listeners: Vec<Listener>,
-    extent: Extent,
+    front_limits: FrontLimits,
     site: Arc<Site>,
     image: Image,
     upkeep: Upkeep,
@@ -312,7 +337,7 @@ impl Service {
     /// with the same connections.
     fn run(
         &mut self,
-        mut held: Vec<Held>,
+        mut held: Vec<HeldConnection>,
         events: &mut Events,
         mut plan: Option<Plan>,
     ) -> Result<(), Failure> {
@@ -321,7 +346,13 @@ impl Service {
             let schedule = plan.as_ref().map(|plan| plan.keep(&self.site));
             let schedule = schedule.transpose()?;
             let background = keep::start(&self.site, self.upkeep)?;
-            let front = Front::start(&self.listeners, held, self.extent, &self.site, logger::log);
+            let front = Front::start(
+                &self.listeners,
+                held,
+                self.front_limits,
+                &self.site,
+                logger::log,
+            );
             let front = front.map_err(system)?;
             notify("READY=1");
             self.look_after(&front);
@@ -361,7 +392,7 @@ impl Service {
     }
 
     /// Goes on as another image. Comes back with the connections if that is not possible.
-    fn hand_over(&self, front: Front) -> Result<Vec<Held>, Failure> {
+    fn hand_over(&self, front: Front) -> Result<Vec<HeldConnection>, Failure> {
         notify("RELOADING=1");
         let ended = front
             .end(FrontCommand::Hold)
@@ -405,7 +436,7 @@ impl Service {
             clock.advance(leap_millis);
         }
         self.site.status.look_at_pushes(clock.now_millis());
-        bounds::count_use(&self.site.status.front);
+        system_limits::count_use(&self.site.status.front);
         let dropped_lines = logger::take_dropped_lines();
         self.site.status.count_dropped_log_lines(dropped_lines);
         if front.is_well(WELL_DURATION_MAX) {

@@ -19,7 +19,7 @@ const DEFAULT_PORT: u16 = 80;
 
 /// A page of some server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
+pub struct ProbeUrl {
     /// A name or an address; one of IPv6 without its brackets.
     host: String,
     port: u16,
@@ -27,10 +27,10 @@ pub struct Page {
     path: String,
 }
 
-impl FromStr for Page {
+impl FromStr for ProbeUrl {
     type Err = String;
 
-    fn from_str(url: &str) -> Result<Page, String> {
+    fn from_str(url: &str) -> Result<ProbeUrl, String> {
         let wrong = || {
             let found = Excerpt::of(url);
             format!("expected a URL such as http://127.0.0.1:9091{HEALTHY}, found {found}")
@@ -55,7 +55,7 @@ impl FromStr for Page {
         if host.is_empty() || host.contains(['@', '?', '#', '[', ']']) {
             return Err(wrong());
         }
-        Ok(Page {
+        Ok(ProbeUrl {
             host: host.to_owned(),
             port,
             path: if path.is_empty() { "/" } else { path }.to_owned(),
@@ -63,9 +63,9 @@ impl FromStr for Page {
     }
 }
 
-impl Display for Page {
+impl Display for ProbeUrl {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Page { host, port, path } = self;
+        let ProbeUrl { host, port, path } = self;
         if host.contains(':') {
             write!(f, "http://[{host}]:{port}{path}")
         } else {
@@ -78,7 +78,7 @@ impl Display for Page {
 ///
 /// # Errors
 /// When it is not answered with 200, or nothing comes for as long as `patience`: one line.
-pub fn probe(page: &Page, patience: Duration) -> Result<(), String> {
+pub fn probe(page: &ProbeUrl, patience: Duration) -> Result<(), String> {
     let status = || {
         let mut refused = ErrorKind::AddrNotAvailable.into();
         for address in (page.host.as_str(), page.port).to_socket_addrs()? {

@@ -11,7 +11,6 @@ mod crontab;
 mod error;
 mod field;
 mod local_zone;
-mod posix_rule;
 mod wait;
 mod zone;
 
@@ -25,7 +24,7 @@ use self::zone::first_change;
 pub use self::error::{CrontabError, FieldFault, LargeStep};
 pub use self::field::Field;
 pub use self::local_zone::{LocalZone, ZoneError};
-pub use self::wait::{Clock, Due, SystemClock, Wait, run};
+pub use self::wait::{Due, SystemClock, Wait, WallClock, run};
 pub use self::zone::Zone;
 
 /// No two offsets are further apart than this, since each is less than a day from UTC.

@@ -122,15 +122,18 @@ impl PushResult {
 
 /// What is done to the journal beside appending to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Upkeep {
+pub enum JournalOperation {
     /// Waiting until what was appended is on the disk.
     Sync,
     /// Rewriting it.
     Compaction,
 }
 
-impl Upkeep {
-    const ALL: [(Upkeep, &str); 2] = [(Upkeep::Sync, "sync"), (Upkeep::Compaction, "compaction")];
+impl JournalOperation {
+    const ALL: [(JournalOperation, &str); 2] = [
+        (JournalOperation::Sync, "sync"),
+        (JournalOperation::Compaction, "compaction"),
+    ];
 }
 
 /// What is stored when the page is asked for; it is kept elsewhere.
@@ -221,11 +224,11 @@ pub struct Status {
     next_reset_timestamp_seconds: AtomicI64,
     hand_overs: AtomicU64,
     dropped_log_lines: AtomicU64,
-    upkeeps: [AtomicU64; Upkeep::ALL.len()],
-    upkeep_errors: [AtomicU64; Upkeep::ALL.len()],
+    journal_operations: [AtomicU64; JournalOperation::ALL.len()],
+    journal_errors: [AtomicU64; JournalOperation::ALL.len()],
     requests: Box<[[AtomicU64; CODES]]>,
-    push_bytes: Histogram<7>,
-    push_duration_nanoseconds: Histogram<8>,
+    push_bytes: AtomicHistogram<7>,
+    push_duration_nanoseconds: AtomicHistogram<8>,
 }
 
 /// No instant: before 1970 nothing was reset.
@@ -263,10 +266,10 @@ impl Status {
             last_reset_timestamp_seconds: AtomicI64::new(NEVER),
             next_reset_timestamp_seconds: AtomicI64::new(NEVER),
             hand_overs: AtomicU64::new(0),
-            upkeeps: Default::default(),
-            upkeep_errors: Default::default(),
+            journal_operations: Default::default(),
+            journal_errors: Default::default(),
             requests: Handler::ALL.iter().map(|_| no_requests()).collect(),
-            push_bytes: Histogram::new([
+            push_bytes: AtomicHistogram::new([
                 100,
                 1_000,
                 10_000,
@@ -275,7 +278,7 @@ impl Status {
                 10_000_000,
                 100_000_000,
             ]),
-            push_duration_nanoseconds: Histogram::new([
+            push_duration_nanoseconds: AtomicHistogram::new([
                 10_000,
                 100_000,
                 1_000_000,
@@ -366,13 +369,13 @@ impl Status {
     }
 
     /// Counts what was done to the journal.
-    pub fn count_upkeep(&self, upkeep: Upkeep) {
-        self.upkeeps[upkeep as usize].fetch_add(1, Relaxed);
+    pub fn count_journal_operation(&self, operation: JournalOperation) {
+        self.journal_operations[operation as usize].fetch_add(1, Relaxed);
     }
 
     /// Counts what could not be done to the journal.
-    pub fn count_upkeep_error(&self, upkeep: Upkeep) {
-        self.upkeep_errors[upkeep as usize].fetch_add(1, Relaxed);
+    pub fn count_journal_error(&self, operation: JournalOperation) {
+        self.journal_errors[operation as usize].fetch_add(1, Relaxed);
     }
 
     /// Announces the next reset, in unix seconds; `None`: there will be none.
@@ -396,17 +399,17 @@ impl Default for Status {
 
 /// A histogram of whole numbers that many threads add to.
 #[derive(Debug)]
-struct Histogram<const BUCKETS: usize> {
+struct AtomicHistogram<const BUCKETS: usize> {
     upper_bounds: [u64; BUCKETS],
     counts: [AtomicU64; BUCKETS],
     count_above: AtomicU64,
     sum: AtomicU64,
 }
 
-impl<const BUCKETS: usize> Histogram<BUCKETS> {
+impl<const BUCKETS: usize> AtomicHistogram<BUCKETS> {
     fn new(upper_bounds: [u64; BUCKETS]) -> Self {
         let counts = std::array::from_fn(|_| AtomicU64::new(0));
-        Histogram {
+        AtomicHistogram {
             upper_bounds,
             counts,
             count_above: AtomicU64::new(0),

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::duration::{DurationFault, flag_seconds};
+use crate::duration::{DurationFault, whole_seconds};
 use crate::excerpt::Excerpt;
 use crate::metric::{GaugeMode, label_name_length};
 use crate::rules::{GaugeRule, NamePattern, PatternError};
@@ -102,10 +102,14 @@ fn bytes(text: &str) -> Option<usize> {
     whole_number(number)?.checked_mul(1_usize.checked_shl(bits)?)
 }
 
-/// A duration of flags: with units, or a number of seconds.
+/// A duration: with units, or a number of seconds.
 pub fn timeout(text: &str) -> Result<Duration, String> {
     let expected = |what| format!("expected {what}, found {}", Excerpt::of(text));
-    let seconds = flag_seconds(text).map_err(|fault| match fault {
+    let is_number = text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let unit = if is_number { "s" } else { "" };
+    let seconds = whole_seconds(&format!("{text}{unit}")).map_err(|fault| match fault {
         DurationFault::NotDuration => expected("a duration such as 90s, 2m, 1h30m, 1d or 90"),
         DurationFault::TooShort => expected("a duration of at least 1s"),
         DurationFault::TooLong => expected("a duration of at most 106751d"),

@@ -4,18 +4,17 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::ioctl_fionbio;
 
-use super::control::{Command, Extent, Pulse};
+use super::control::{Control, FrontCommand, FrontLimits};
 use super::gate::{Gate, GateEnd};
-use super::held::Held;
+use super::held::HeldConnection;
 use super::{Log, Site};
 use crate::listen::Listener;
 
@@ -23,9 +22,8 @@ use crate::listen::Listener;
 #[derive(Debug)]
 pub struct Front {
     thread: JoinHandle<io::Result<GateEnd>>,
-    commands: Sender<Command>,
     bell: OwnedFd,
-    pulse: Arc<Pulse>,
+    control: Arc<Control>,
     started: Instant,
     /// Hung up when the thread ends, for whatever reason.
     life: UnixStream,
@@ -39,8 +37,8 @@ impl Front {
     /// When there is no thread, no descriptor or no folder to be had for it.
     pub fn start(
         listeners: &[Listener],
-        held: Vec<Held>,
-        extent: Extent,
+        held: Vec<HeldConnection>,
+        limits: FrontLimits,
         site: &Arc<Site>,
         log: Log,
     ) -> io::Result<Front> {
@@ -50,18 +48,16 @@ impl Front {
             ioctl_fionbio(listener, true)?;
         }
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let (commands, receiver) = channel();
-        let pulse = Arc::new(Pulse::default());
+        let control = Arc::new(Control::default());
         let (life, far_life) = UnixStream::pair()?;
         let started = Instant::now();
         let mut gate = Gate::new(
             listeners,
             Arc::clone(site),
-            extent,
+            limits,
             log,
             &bell,
-            receiver,
-            Arc::clone(&pulse),
+            Arc::clone(&control),
         )?;
         let thread = thread::Builder::new().name("gate".to_owned());
         let thread = thread.spawn(move || {
@@ -74,9 +70,8 @@ impl Front {
         })?;
         Ok(Front {
             thread,
-            commands,
             bell,
-            pulse,
+            control,
             started,
             life,
         })
@@ -96,16 +91,16 @@ impl Front {
             let age_ms = now_ms.saturating_sub(at_ms.load(Relaxed));
             Duration::from_millis(age_ms) < within
         };
-        is_recent(&self.pulse.turn_ms) && is_recent(&self.pulse.healthy_ms)
+        is_recent(&self.control.turn_ms) && is_recent(&self.control.healthy_ms)
     }
 
     /// Has the gate end, and gives what is left of it.
     ///
     /// # Errors
     /// When it has ended before, by an error or a panic.
-    pub fn end(self, command: Command) -> io::Result<GateEnd> {
-        // It may have ended by itself.
-        let _ = self.commands.send(command);
+    pub fn end(self, command: FrontCommand) -> io::Result<GateEnd> {
+        let told = self.control.command.lock();
+        *told.unwrap_or_else(PoisonError::into_inner) = Some(command);
         let _ = rustix::io::write(&self.bell, &1u64.to_ne_bytes());
         let panicked = |_| io::Error::other("the gate's thread panicked");
         self.thread.join().map_err(panicked)?
@@ -115,7 +110,7 @@ impl Front {
 /// Connections to what the next image is given: a file's content, and the sockets in the same
 /// order.
 #[must_use]
-pub fn pack(held: Vec<Held>) -> (Vec<u8>, Vec<OwnedFd>) {
+pub fn pack(held: Vec<HeldConnection>) -> (Vec<u8>, Vec<OwnedFd>) {
     let (mut states, mut sockets) = (Vec::new(), Vec::new());
     for connection in held {
         states.push(connection.state);
@@ -126,12 +121,12 @@ pub fn pack(held: Vec<Held>) -> (Vec<u8>, Vec<OwnedFd>) {
 
 /// What [`pack`] has packed; connections of which nothing can be read are closed.
 #[must_use]
-pub fn unpack(bytes: &[u8], sockets: Vec<OwnedFd>) -> Vec<Held> {
+pub fn unpack(bytes: &[u8], sockets: Vec<OwnedFd>) -> Vec<HeldConnection> {
     let states = super::held::decode(bytes);
     // Nobody may get what is another one's.
     let states = states.filter(|states| states.len() == sockets.len());
     let pairs = sockets.into_iter().zip(states.unwrap_or_default());
     pairs
-        .map(|(socket, state)| Held::new(socket, state))
+        .map(|(socket, state)| HeldConnection::new(socket, state))
         .collect()
 }

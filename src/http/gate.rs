@@ -25,9 +25,8 @@ mod timeouts;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use rustix::buffer::spare_capacity;
@@ -37,9 +36,9 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use super::answer::Answer;
 use super::backend::Backend;
 use super::connection::{Class, Connection, Phase, Token};
-use super::control::{Command, Extent, Pulse};
+use super::control::{Control, FrontCommand, FrontLimits};
 use super::exchange::Exchanges;
-use super::held::Held;
+use super::held::HeldConnection;
 use super::pace::STEP_MS;
 use super::response::cross_origin_fields;
 use super::{Log, Site};
@@ -89,14 +88,13 @@ enum Mode {
 /// See the module.
 pub struct Gate {
     site: Arc<Site>,
-    extent: Extent,
+    limits: FrontLimits,
     requests_log: RequestLog,
     exchanges: Arc<Exchanges>,
     backend: Backend,
     epoll: OwnedFd,
     listeners: Vec<Listener>,
-    commands: Receiver<Command>,
-    pulse: Arc<Pulse>,
+    control: Arc<Control>,
     timeouts_ms: Timeouts,
     started: Instant,
     /// Since the start.
@@ -132,7 +130,7 @@ pub struct Gate {
 #[derive(Debug)]
 pub struct GateEnd {
     /// The connections, if the process is to be replaced.
-    pub held: Vec<Held>,
+    pub held: Vec<HeldConnection>,
     /// How many connections were cut off in the middle of something.
     pub cut_off: usize,
 }
@@ -150,14 +148,13 @@ impl Gate {
     pub fn new(
         listeners: Vec<Listener>,
         site: Arc<Site>,
-        extent: Extent,
+        limits: FrontLimits,
         log: Log,
         bell: &OwnedFd,
-        commands: Receiver<Command>,
-        pulse: Arc<Pulse>,
+        control: Arc<Control>,
     ) -> io::Result<Gate> {
         let exchanges = Arc::new(Exchanges::default());
-        let backend = Backend::start(&site, &exchanges, extent.workers)?;
+        let backend = Backend::start(&site, &exchanges, limits.workers)?;
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(
             &epoll,
@@ -170,13 +167,12 @@ impl Gate {
         cross_origin
             .extend(listed.map(|one| cross_origin_fields(&site.cors, Some(one.as_bytes()))));
         let gate = Gate {
-            memory: Memory::new(extent.buffered_bytes_max, site.body_bytes_max),
+            memory: Memory::new(limits.buffered_bytes_max, site.body_bytes_max),
             exchanges,
             backend,
             epoll,
             listeners,
-            commands,
-            pulse,
+            control,
             timeouts_ms: Timeouts::of(&site.deadlines),
             started: Instant::now(),
             now_ms: 0,
@@ -201,7 +197,7 @@ impl Gate {
             cross_origin_fields: cross_origin,
             requests_log: RequestLog::new(log),
             site,
-            extent,
+            limits,
         };
         gate.add_listeners()?;
         gate.watch_channels()?;
@@ -274,7 +270,7 @@ impl Gate {
             return Err(error.into());
         }
         self.now_ms = milliseconds(self.started.elapsed());
-        self.pulse.turn_ms.store(self.now_ms, Relaxed);
+        self.control.turn_ms.store(self.now_ms, Relaxed);
         Ok(())
     }
 
@@ -473,10 +469,12 @@ impl Gate {
     }
 
     fn obey(&mut self) {
-        match self.commands.try_recv() {
-            Ok(Command::Hold) => self.hold(),
-            Ok(Command::Finish(patience)) => self.finish_all(patience),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => {}
+        let told = self.control.command.lock();
+        let command = told.unwrap_or_else(PoisonError::into_inner).take();
+        match command {
+            Some(FrontCommand::Hold) => self.hold(),
+            Some(FrontCommand::Finish(patience)) => self.finish_all(patience),
+            None => {}
         }
     }
 }

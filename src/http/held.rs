@@ -55,7 +55,7 @@ pub enum Stage {
 
 /// A connection between two gates.
 #[derive(Debug)]
-pub struct Held {
+pub struct HeldConnection {
     /// Never blocks.
     pub socket: OwnedFd,
     /// Where it comes from.
@@ -64,11 +64,11 @@ pub struct Held {
     pub state: HeldState,
 }
 
-impl Held {
+impl HeldConnection {
     /// A connection of which nothing is known but its socket.
     #[must_use]
-    pub fn new(socket: OwnedFd, state: HeldState) -> Held {
-        Held {
+    pub fn new(socket: OwnedFd, state: HeldState) -> HeldConnection {
+        HeldConnection {
             peer: peer_address(getpeername(&socket).ok().flatten()),
             socket,
             state,

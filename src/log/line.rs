@@ -12,26 +12,26 @@
 use std::fmt::{self, Write};
 use std::str::FromStr;
 
-use super::{Event, Level, Value, printable};
+use super::{Level, LogEvent, Value, printable};
 use crate::calendar::Rfc3339Millis;
 use crate::excerpt::Excerpt;
 
 /// For whom lines are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum LogFormat {
     /// For people, and for logfmt.
     Text,
     /// One object of JSON (RFC 8259) a line.
     Json,
 }
 
-impl FromStr for Format {
+impl FromStr for LogFormat {
     type Err = String;
 
-    fn from_str(word: &str) -> Result<Format, String> {
+    fn from_str(word: &str) -> Result<LogFormat, String> {
         match word {
-            "text" => Ok(Format::Text),
-            "json" => Ok(Format::Json),
+            "text" => Ok(LogFormat::Text),
+            "json" => Ok(LogFormat::Json),
             _ => Err(format!(
                 "expected text or json, found {}",
                 Excerpt::of(word)
@@ -53,7 +53,7 @@ pub enum Stamp {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
     /// Of all lines.
-    pub format: Format,
+    pub format: LogFormat,
     /// Of all lines.
     pub stamp: Stamp,
 }
@@ -61,17 +61,17 @@ pub struct Style {
 impl Style {
     /// The line of an event at a time in unix milliseconds, without a line feed.
     #[must_use]
-    pub fn line(self, event: &Event, time_millis: u64) -> String {
+    pub fn line(self, event: &LogEvent, time_millis: u64) -> String {
         let mut line = String::new();
         // A String takes whatever is written.
         let _ = match self.format {
-            Format::Text => self.write_text(event, time_millis, &mut line),
-            Format::Json => self.write_json(event, time_millis, &mut line),
+            LogFormat::Text => self.write_text(event, time_millis, &mut line),
+            LogFormat::Json => self.write_json(event, time_millis, &mut line),
         };
         line
     }
 
-    fn write_text(self, event: &Event, time_millis: u64, to: &mut String) -> fmt::Result {
+    fn write_text(self, event: &LogEvent, time_millis: u64, to: &mut String) -> fmt::Result {
         match self.stamp {
             Stamp::Time => {
                 let level = match event.level {
@@ -103,7 +103,7 @@ impl Style {
         Ok(())
     }
 
-    fn write_json(self, event: &Event, time_millis: u64, to: &mut String) -> fmt::Result {
+    fn write_json(self, event: &LogEvent, time_millis: u64, to: &mut String) -> fmt::Result {
         match self.stamp {
             Stamp::Time => write!(to, "{{\"time\":\"{}\",", Rfc3339Millis(time_millis))?,
             Stamp::Priority => write!(to, "<{}>{{", event.level.priority())?,

@@ -18,7 +18,7 @@ use prometheus_aggregation_gateway::journal::{
 };
 use prometheus_aggregation_gateway::listen::Listener;
 use prometheus_aggregation_gateway::rules::Rules;
-use prometheus_aggregation_gateway::status::Upkeep as JournalUpkeep;
+use prometheus_aggregation_gateway::status::JournalOperation;
 
 use super::owned_thread::{OwnedThread, Sleep, sleep};
 use super::{Failure, logger, system};
@@ -269,12 +269,14 @@ fn keep_small(site: &Site, stopped: &Receiver<()>) {
                 } else if let Some(NotKept::Journal(Trouble::Overwritten)) = trouble {
                     logger::warn("the journal was overwritten; a new one is in its place");
                 }
-                site.status.count_upkeep(JournalUpkeep::Compaction);
+                site.status
+                    .count_journal_operation(JournalOperation::Compaction);
                 logger::debug("the journal was rewritten");
                 COMPACTION_LOOK_INTERVAL
             }
             Err(error) => {
-                site.status.count_upkeep_error(JournalUpkeep::Compaction);
+                site.status
+                    .count_journal_error(JournalOperation::Compaction);
                 logger::error(format!("the journal cannot be rewritten: {error}"));
                 COMPACTION_RETRY_INTERVAL
             }
@@ -286,9 +288,9 @@ fn keep_small(site: &Site, stopped: &Receiver<()>) {
 pub fn sync(site: &Site) {
     match site.gateway.sync_journal() {
         Ok(false) => {}
-        Ok(true) => site.status.count_upkeep(JournalUpkeep::Sync),
+        Ok(true) => site.status.count_journal_operation(JournalOperation::Sync),
         Err(error) => {
-            site.status.count_upkeep_error(JournalUpkeep::Sync);
+            site.status.count_journal_error(JournalOperation::Sync);
             logger::error(format!("the journal cannot be synced: {error}"));
         }
     }

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use prometheus_aggregation_gateway::clock::wall_millis;
-use prometheus_aggregation_gateway::log::{Event, Format, Level, Stamp, Style};
+use prometheus_aggregation_gateway::log::{Level, LogEvent, LogFormat, Stamp, Style};
 use rustix::fs::fstat;
 
 use super::{Failure, system};
@@ -38,7 +38,7 @@ struct Logger {
 
 enum Entry {
     Event {
-        event: Event,
+        event: LogEvent,
         time_millis: u64,
     },
     /// Whoever waits there is told that all before this has been written.
@@ -47,7 +47,7 @@ enum Entry {
 
 /// Starts the thread. To be called when the signals are blocked; before it, lines are written by
 /// whoever has them.
-pub fn start(format: Format, level: Level) -> Result<(), Failure> {
+pub fn start(format: LogFormat, level: Level) -> Result<(), Failure> {
     let (queue, entries) = sync_channel(QUEUED_LINES_MAX);
     let style = Style {
         format,
@@ -83,10 +83,10 @@ pub fn is_started() -> bool {
 }
 
 /// Has an event written, if its level is wanted. Never waits.
-pub fn log(event: Event) {
+pub fn log(event: LogEvent) {
     let time_millis = wall_millis();
     let Some(logger) = LOGGER.get() else {
-        let (format, stamp) = (Format::Text, stamp());
+        let (format, stamp) = (LogFormat::Text, stamp());
         return write_line(&Style { format, stamp }.line(&event, time_millis));
     };
     if event.level > logger.level {
@@ -103,19 +103,19 @@ pub fn log(event: Event) {
 }
 
 pub fn error(message: impl Into<Cow<'static, str>>) {
-    log(Event::new(Level::Error, message));
+    log(LogEvent::new(Level::Error, message));
 }
 
 pub fn warn(message: impl Into<Cow<'static, str>>) {
-    log(Event::new(Level::Warn, message));
+    log(LogEvent::new(Level::Warn, message));
 }
 
 pub fn info(message: impl Into<Cow<'static, str>>) {
-    log(Event::new(Level::Info, message));
+    log(LogEvent::new(Level::Info, message));
 }
 
 pub fn debug(message: impl Into<Cow<'static, str>>) {
-    log(Event::new(Level::Debug, message));
+    log(LogEvent::new(Level::Debug, message));
 }
 
 /// How many lines were dropped since this was last asked.
@@ -146,7 +146,7 @@ fn write_all(logger: &Logger, entries: &Receiver<Entry>) {
         }
         let dropped = logger.dropped_lines.swap(0, Relaxed);
         if dropped > 0 {
-            let event = Event::new(Level::Warn, "lines of the log dropped: stderr is not read");
+            let event = LogEvent::new(Level::Warn, "lines of the log dropped: stderr is not read");
             let event = event.with_number("count", dropped);
             write_line(&logger.style.line(&event, wall_millis()));
         }

@@ -9,7 +9,7 @@ use prometheus_aggregation_gateway::excerpt::Excerpt;
 use prometheus_aggregation_gateway::gateway::{Gateway, NotKept};
 use prometheus_aggregation_gateway::http::Site;
 use prometheus_aggregation_gateway::schedule::{
-    self, Clock, Due, LocalZone, Schedule, SystemClock, Wait, Zone,
+    self, Due, LocalZone, Schedule, SystemClock, Wait, WallClock, Zone,
 };
 
 use super::owned_thread::OwnedThread;
@@ -48,15 +48,21 @@ impl Plan {
         Plan::new(&self.expression, start.unwrap_or(self.since))
     }
 
+    /// The zone as it is set now: a new `/etc/localtime` or tzdata counts without a restart. One
+    /// that cannot be read does not.
+    fn zone(&self) -> LocalZone {
+        LocalZone::from_environment().unwrap_or_else(|_| self.zone.clone())
+    }
+
     fn next(&self) -> Option<DateTime<Utc>> {
-        self.schedule.next_after(self.since, &self.zone)
+        self.schedule.next_after(self.since, &self.zone())
     }
 
     fn describe(&self, next: Option<DateTime<Utc>>) -> String {
         match next {
             Some(next) => {
-                let (next, zone) = (local_time(next, &self.zone), self.zone.name());
-                format!("next reset {next} ({zone})")
+                let zone = self.zone();
+                format!("next reset {} ({})", local_time(next, &zone), zone.name())
             }
             None => format!("warning: {NEVER_FIRES}"),
         }
@@ -100,7 +106,7 @@ impl Plan {
             let due = Due {
                 occurrence,
                 now,
-                next: self.schedule.next_after(now, &self.zone),
+                next: self.schedule.next_after(now, &self.zone()),
             };
             // Else it stays due, and is what the schedule begins with.
             if self.reset(site, due).is_ok() {
@@ -111,7 +117,7 @@ impl Plan {
 
     /// Makes a reset as soon as it can be kept, unless the thread is to end before: then the reset
     /// stays due, for the next image or for the thread that is started after a failed hand-over.
-    fn reset_in_the_end(&self, site: &Site, due: Due, clock: &impl Clock) {
+    fn reset_in_the_end(&self, site: &Site, due: Due, clock: &impl WallClock) {
         let mut has_said_why = false;
         while let Err(why @ NotKept::Journal(_)) = self.reset(site, due) {
             if !has_said_why {
@@ -144,14 +150,8 @@ impl Plan {
             let clock = SystemClock::new(stopped);
             let announce = |next| say_next_reset(&site, next);
             let reset = |due| plan.reset_in_the_end(&site, due, &clock);
-            schedule::run(
-                &plan.schedule,
-                &plan.zone,
-                &clock,
-                plan.since,
-                announce,
-                reset,
-            );
+            let zone = || plan.zone();
+            schedule::run(&plan.schedule, zone, &clock, plan.since, announce, reset);
         })
     }
 }

@@ -417,8 +417,9 @@ impl<'a> Builder<'a> {
             // It is left out with those that were sent so.
             self.numbers.at(place).value = f64::NAN;
         }
-        self.number_starts.sort_by_key(|start| start.place);
-        self.histogram_starts.sort_by_key(|start| start.place);
+        let place = |start: &Start| start.place;
+        self.number_starts.sort_by_key(place);
+        self.histogram_starts.sort_by_key(place);
     }
 
     /// All is read; an error gives the position that it is about.

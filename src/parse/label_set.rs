@@ -12,14 +12,20 @@ use crate::grouping_key::GroupingKey;
 /// # Errors
 /// A label that comes twice, and one that is reserved, such as `__name__`.
 pub fn sort_and_check(labels: &mut [Label<'_>]) -> Result<(), MeaningError> {
-    labels.sort_unstable_by_key(|label| label.name);
-    if let Some(pair) = labels.windows(2).find(|pair| pair[0].name == pair[1].name) {
-        return Err(MeaningError::SecondLabel(Excerpt::of(pair[0].name)));
+    if let Some(name) = sort(labels) {
+        return Err(MeaningError::SecondLabel(Excerpt::of(name)));
     }
     match labels.iter().find(|label| is_reserved(label.name)) {
         Some(label) => Err(MeaningError::ReservedLabel(Excerpt::of(label.name))),
         None => Ok(()),
     }
+}
+
+/// Sorts labels by name; gives one that comes twice.
+pub fn sort<'a>(labels: &mut [Label<'a>]) -> Option<&'a str> {
+    labels.sort_unstable_by_key(|label| label.name);
+    let pair = labels.windows(2).find(|pair| pair[0].name == pair[1].name);
+    pair.map(|pair| pair[0].name)
 }
 
 /// True of a label name, with its quotes if it has them, that Prometheus keeps for itself.

@@ -14,6 +14,7 @@
 
 use std::ops::Range;
 
+use super::label_set;
 use super::line::{Label, number};
 use crate::metric::{label_name_length, metric_name_length};
 
@@ -130,11 +131,8 @@ impl<'a> Shape<'a> {
                 _ => return None,
             }
         }
-        if !are_in_order {
-            labels.sort_unstable_by_key(|label| label.name);
-            if labels.windows(2).any(|pair| pair[0].name == pair[1].name) {
-                return None;
-            }
+        if !are_in_order && label_set::sort(labels).is_some() {
+            return None;
         }
         let canonical = match &bound {
             None => Some(start..at),

@@ -70,7 +70,9 @@ fn without(labels: &LabelSet<'_>, dropped: &[NamePattern]) -> Option<LabelSet<'s
 }
 
 /// The places of each series that comes more than once, in the order of the body.
-fn repeated<K: Ord>(length: usize, key: impl Fn(usize) -> K) -> Vec<Vec<usize>> {
+///
+/// Not generic: each closure would make a sort of its own in the binary.
+fn repeated<'a>(length: usize, key: &dyn Fn(usize) -> (usize, &'a str)) -> Vec<Vec<usize>> {
     let mut places: Vec<usize> = (0..length).collect();
     // Stable: places of one series stay in their order.
     places.sort_by_key(|&place| key(place));
@@ -100,7 +102,7 @@ fn fold_numbers(push: &mut Push<'_>) -> Folded {
     let series = |place: usize| (numbers[place].family, numbers[place].labels.as_str());
     let mut is_kept = vec![true; numbers.len()];
     let mut first_of: Vec<usize> = (0..numbers.len()).collect();
-    for places in repeated(numbers.len(), series) {
+    for places in repeated(numbers.len(), &series) {
         let (first, others) = (places[0], &places[1..]);
         let mode = push.families[push.numbers[first].family].mode;
         keep_latest(&mut push.number_seconds, &places);
@@ -145,7 +147,7 @@ fn fold_histograms(push: &mut Push<'_>) {
     let histograms = &push.histograms;
     let series = |place: usize| (histograms[place].family, histograms[place].labels.as_str());
     let mut is_kept = vec![true; histograms.len()];
-    for places in repeated(histograms.len(), series) {
+    for places in repeated(histograms.len(), &series) {
         let (first, others) = (places[0], &places[1..]);
         keep_latest(&mut push.histogram_seconds, &places);
         let buckets = united_buckets(push, &places);

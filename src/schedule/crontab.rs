@@ -71,13 +71,19 @@ pub(super) fn parse(expression: &str, start: DateTime<Utc>) -> Result<Crontab, C
     }
 }
 
-/// A whole number of seconds, at least one.
+/// A whole number of seconds, at least one; without days and weeks, as in robfig/cron.
 fn interval(text: &str) -> Result<TimeDelta, CrontabError> {
-    let seconds = whole_seconds(text).and_then(|seconds| {
-        TimeDelta::try_seconds(i64::try_from(seconds).unwrap_or(i64::MAX))
-            .ok_or(DurationFault::TooLong)
+    let seconds = if text.contains(['d', 'w']) {
+        Err(DurationFault::NotDuration)
+    } else {
+        whole_seconds(text)
+    };
+    let interval = seconds.and_then(|seconds| {
+        let seconds = i64::try_from(seconds).ok();
+        let interval = seconds.and_then(TimeDelta::try_seconds);
+        interval.ok_or(DurationFault::TooLong)
     });
-    seconds.map_err(|fault| CrontabError::Duration {
+    interval.map_err(|fault| CrontabError::Duration {
         text: text.to_owned(),
         fault,
     })

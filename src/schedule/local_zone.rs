@@ -8,28 +8,17 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
-use chrono::{DateTime, FixedOffset, Local, Offset, TimeZone, Utc};
+use chrono::{DateTime, FixedOffset, Offset, Utc};
+use tz::timezone::{TimeZone, TimeZoneSettings, Transition};
 
 use super::error::Quoted;
-use super::posix_rule::is_posix_rule;
 use super::zone::Zone;
 
 /// The zone of the process by `TZ` or `/etc/localtime`, as tzset(3) has it.
-///
-/// If it began with an `/etc/localtime`, a change of that link is followed; the name stays.
 #[derive(Clone, Debug)]
 pub struct LocalZone {
     name: String,
-    source: Source,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
-    /// No zone is set, or UTC is. `chrono` is not asked: it needs files that may not be there, and
-    /// looks into others (`/etc/timezone`) that libc does not look into.
-    Utc,
-    /// `chrono::Local`, for a setting that it was found to understand.
-    Chrono,
+    zone: TimeZone,
 }
 
 /// Why the zone of the process is not known. Displayed as one line that says what to change.
@@ -79,7 +68,7 @@ impl Display for ZoneError {
     }
 }
 
-/// Where `chrono` looks for a zone by its name, in this order.
+/// Where a zone is looked for by its name, in this order.
 const ZONE_DIRECTORIES: [&str; 4] = [
     "/usr/share/zoneinfo",
     "/share/zoneinfo",
@@ -99,7 +88,7 @@ impl LocalZone {
     ///
     /// # Errors
     ///
-    /// Refuses what `chrono` would not understand, since that takes some other zone then.
+    /// Refuses what is none of these; libc would take UTC without a word.
     pub fn from_environment() -> Result<LocalZone, ZoneError> {
         match env::var_os("TZ") {
             None => from_localtime(),
@@ -113,27 +102,32 @@ impl LocalZone {
         &self.name
     }
 
-    fn utc() -> LocalZone {
+    fn new(name: &str, zone: TimeZone) -> LocalZone {
         LocalZone {
-            name: "UTC".to_owned(),
-            source: Source::Utc,
+            name: name.to_owned(),
+            zone,
         }
     }
 
-    fn chrono(name: &str) -> LocalZone {
-        LocalZone {
-            name: name.to_owned(),
-            source: Source::Chrono,
-        }
+    fn utc() -> LocalZone {
+        LocalZone::new("UTC", TimeZone::utc())
     }
 }
 
 impl Zone for LocalZone {
     fn offset_at(&self, instant: DateTime<Utc>) -> FixedOffset {
-        match self.source {
-            Source::Utc => Utc.fix(),
-            Source::Chrono => Local.offset_from_utc_datetime(&instant.naive_utc()),
-        }
+        let zone = self.zone.as_ref();
+        let last = || {
+            let change = zone.transitions().last();
+            let index = change.map_or(0, Transition::local_time_type_index);
+            zone.local_time_types().get(index)
+        };
+        // A file without a rule says nothing of the time after its last change.
+        let found = zone.find_local_time_type(instant.timestamp()).ok();
+        let offset = found.or_else(last).map(tz::LocalTimeType::ut_offset);
+        offset
+            .and_then(FixedOffset::east_opt)
+            .unwrap_or_else(|| Utc.fix())
     }
 }
 
@@ -149,15 +143,11 @@ fn from_value(value: &OsStr) -> Result<LocalZone, ZoneError> {
         "localtime" => return from_localtime(),
         _ => {}
     }
-    if let Some(file) = open_zone_file(name) {
-        check_zone_file(file, &format!("TZ {}", Quoted(value)))?;
-        return Ok(LocalZone::chrono(name));
-    }
-    // After a colon chrono looks for a file only.
-    if name == value && is_posix_rule(value) {
-        return Ok(LocalZone::chrono(name));
-    }
-    Err(unknown())
+    let zone = match open_zone_file(name) {
+        Some(file) => read_zone_file(file, &format!("TZ {}", Quoted(value)))?,
+        None => rule(value).ok_or_else(unknown)?,
+    };
+    Ok(LocalZone::new(name, zone))
 }
 
 fn is_utc(name: &str) -> bool {
@@ -174,6 +164,13 @@ fn open_zone_file(name: &str) -> Option<File> {
         .find_map(|directory| File::open(Path::new(directory).join(name)).ok())
 }
 
+/// A rule as POSIX has it (Base Definitions 8.3), with both days of the change to summer time.
+fn rule(value: &str) -> Option<TimeZone> {
+    let no_files = TimeZoneSettings::new(&[], |_| Err("not a file".into()));
+    let zone = no_files.parse_posix_tz(value).ok()?;
+    is_within_a_day(&zone).then_some(zone)
+}
+
 fn from_localtime() -> Result<LocalZone, ZoneError> {
     let link = fs::read_link(LOCALTIME).ok();
     let target = link.as_deref().and_then(Path::to_str);
@@ -182,59 +179,30 @@ fn from_localtime() -> Result<LocalZone, ZoneError> {
     let means_utc = link.is_none() || name.is_some_and(is_utc);
     match File::open(LOCALTIME) {
         Ok(file) => {
-            check_zone_file(file, LOCALTIME)?;
-            Ok(LocalZone::chrono(name.unwrap_or(LOCALTIME)))
+            let zone = read_zone_file(file, LOCALTIME)?;
+            Ok(LocalZone::new(name.unwrap_or(LOCALTIME), zone))
         }
         Err(error) if error.kind() == ErrorKind::NotFound && means_utc => Ok(LocalZone::utc()),
         Err(error) => Err(unreadable(LOCALTIME, &error)),
     }
 }
 
-fn check_zone_file(file: File, setting: &str) -> Result<(), ZoneError> {
+fn read_zone_file(file: File, setting: &str) -> Result<TimeZone, ZoneError> {
     let mut bytes = Vec::new();
     file.take(ZONE_FILE_BYTES_MAX)
         .read_to_end(&mut bytes)
         .map_err(|error| unreadable(setting, &error))?;
-    if is_zone_file(&bytes) {
-        return Ok(());
-    }
-    Err(ZoneError::NotZoneFile {
-        setting: setting.to_owned(),
-    })
+    let zone = TimeZone::from_tz_data(&bytes).ok();
+    zone.filter(is_within_a_day)
+        .ok_or_else(|| ZoneError::NotZoneFile {
+            setting: setting.to_owned(),
+        })
 }
 
-/// Tells whether a file has all parts that tzfile(5) prescribes, for the versions that `chrono`
-/// reads. The values in them are not looked at.
-//
-// file  = block                        ; version NUL
-//       / block block LF rule LF       ; version "2" or "3", with times of 4 and of 8 bytes
-// block = "TZif" version 15OCTET 6count data
-fn is_zone_file(bytes: &[u8]) -> bool {
-    match block(bytes, 4) {
-        Some((0, rest)) => rest.is_empty(),
-        Some((b'2' | b'3', rest)) => match block(rest, 8) {
-            Some((_, [b'\n', .., b'\n'])) => true,
-            Some(_) | None => false,
-        },
-        Some(_) | None => false,
-    }
-}
-
-/// Reads a block; gives its version and what is left.
-fn block(input: &[u8], time_bytes: u64) -> Option<(u8, &[u8])> {
-    let (&version, input) = input.strip_prefix(b"TZif")?.split_first()?;
-    let (counts, input) = input.get(15..)?.split_first_chunk::<24>()?;
-    let number = |digits: &[u8]| {
-        digits
-            .iter()
-            .fold(0, |high, &low| high << 8 | u64::from(low))
-    };
-    let counts = counts.chunks_exact(4).map(number);
-    // Indicators of UT and of standard time, leap seconds, changes, offsets, bytes of names.
-    let item_bytes = [1, 1, time_bytes + 4, time_bytes + 1, 6, 1];
-    let data_bytes = counts.zip(item_bytes).map(|(count, bytes)| count * bytes);
-    let data_bytes = usize::try_from(data_bytes.sum::<u64>()).ok()?;
-    Some((version, input.get(data_bytes..)?))
+/// Offsets of a day and more are no [`FixedOffset`].
+fn is_within_a_day(zone: &TimeZone) -> bool {
+    let mut kinds = zone.as_ref().local_time_types().iter();
+    kinds.all(|kind| FixedOffset::east_opt(kind.ut_offset()).is_some())
 }
 
 fn unreadable(setting: &str, error: &io::Error) -> ZoneError {

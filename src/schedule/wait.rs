@@ -17,7 +17,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(30);
 const STEP_BACK_MAX: TimeDelta = TimeDelta::hours(3);
 
 /// A wall clock to sleep by.
-pub trait Clock {
+pub trait WallClock {
     /// The wall time. It may go backwards and leap forwards.
     fn now(&self) -> DateTime<Utc>;
 
@@ -25,7 +25,7 @@ pub trait Clock {
     fn wait(&self, at_most: Duration) -> Wait;
 }
 
-/// Why [`Clock::wait`] came back.
+/// Why [`WallClock::wait`] came back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
     /// The time is over.
@@ -41,14 +41,14 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
-    /// A clock whose [`Clock::wait`] ends as soon as `stop` has a message or no sender any more.
+    /// A clock whose [`WallClock::wait`] ends as soon as `stop` has a message or no sender any more.
     #[must_use]
     pub fn new(stop: Receiver<()>) -> SystemClock {
         SystemClock { stop }
     }
 }
 
-impl Clock for SystemClock {
+impl WallClock for SystemClock {
     fn now(&self) -> DateTime<Utc> {
         Utc::now()
     }
@@ -83,10 +83,12 @@ pub struct Due {
 ///   was ever seen;
 /// - after a larger step back the next occurrence is the next by the new time;
 /// - without a next occurrence it waits until stopped.
-pub fn run(
+///
+/// `zone` is asked for at each look, so that a process follows a change of its zone.
+pub fn run<Z: Zone>(
     schedule: &Schedule,
-    zone: &impl Zone,
-    clock: &impl Clock,
+    zone: impl Fn() -> Z,
+    clock: &impl WallClock,
     since: DateTime<Utc>,
     mut announce: impl FnMut(Option<DateTime<Utc>>),
     mut reset: impl FnMut(Due),
@@ -99,11 +101,11 @@ pub fn run(
         if served - now > STEP_BACK_MAX {
             served = now;
         }
-        // Asked anew at each look, so that a change of /etc/localtime is seen as well.
-        let mut next = schedule.next_after(served, zone);
+        let zone = zone();
+        let mut next = schedule.next_after(served, &zone);
         served = served.max(now);
         if let Some(occurrence) = next.filter(|occurrence| *occurrence <= now) {
-            next = schedule.next_after(served, zone);
+            next = schedule.next_after(served, &zone);
             reset(Due {
                 occurrence,
                 now,

@@ -15,6 +15,12 @@ pub trait Zone {
     }
 }
 
+impl<Z: Zone> Zone for &Z {
+    fn offset_at(&self, instant: DateTime<Utc>) -> FixedOffset {
+        Z::offset_at(self, instant)
+    }
+}
+
 /// The longest time in which a zone changes its offset at most once.
 const PROBE_INTERVAL: TimeDelta = TimeDelta::hours(1);
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::Histogram;
+use super::AtomicHistogram;
 use super::page::{Counters, PREFIX, head, labelled};
 use crate::overview::Limit;
 
@@ -148,7 +148,7 @@ pub struct FrontStatus {
     used: [AtomicU64; Resource::ALL.len()],
     connections: [AtomicU64; ConnectionState::COUNT],
     closes: [AtomicU64; CloseReason::ALL.len()],
-    queue_duration_milliseconds: Histogram<6>,
+    queue_duration_milliseconds: AtomicHistogram<6>,
     backend_failures: AtomicU64,
     panics: AtomicU64,
 }
@@ -161,7 +161,7 @@ impl FrontStatus {
             used: unknown(),
             connections: Default::default(),
             closes: Default::default(),
-            queue_duration_milliseconds: Histogram::new([1, 10, 100, 1_000, 10_000, 100_000]),
+            queue_duration_milliseconds: AtomicHistogram::new([1, 10, 100, 1_000, 10_000, 100_000]),
             backend_failures: AtomicU64::new(0),
             panics: AtomicU64::new(0),
         }

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::{
-    CountedBefore, Handler, Histogram, NEVER, PushResult, Status, Stored, StoredJournal,
-    StoredSenders, Upkeep,
+    AtomicHistogram, CountedBefore, Handler, JournalOperation, NEVER, PushResult, Status, Stored,
+    StoredJournal, StoredSenders,
 };
 
 /// The namespace of the gateway's own metrics.
@@ -105,13 +105,15 @@ impl Status {
             ("gauge_histogram", &self.skipped_gauge_histogram),
             ("created", &self.skipped_created),
         ];
-        let upkeeps = Upkeep::ALL.map(|(upkeep, word)| (word, &self.upkeeps[upkeep as usize]));
-        let errors = Upkeep::ALL.map(|(upkeep, word)| (word, &self.upkeep_errors[upkeep as usize]));
+        let journal_operations = JournalOperation::ALL
+            .map(|(operation, word)| (word, &self.journal_operations[operation as usize]));
+        let errors = JournalOperation::ALL
+            .map(|(operation, word)| (word, &self.journal_errors[operation as usize]));
         let help = "Samples of accepted pushes that were not merged, by reason.";
         let skipped = ("samples_skipped_total", help, labelled("reason", skipped));
         let help = "HELP texts of accepted pushes that were cut at -max-label-bytes.";
         let cut_help = ("help_texts_cut_total", help, alone(&self.cut_help_texts));
-        let help = "Push times not set because -max-series was reached (-push-times).";
+        let help = "Push times (-push-times) not set because -max-series was reached.";
         let push_times = alone(&self.left_out_push_times);
         let push_times = ("push_times_left_out_total", help, push_times);
         let help = "Series removed because no push touched them for -expire-after.";
@@ -119,7 +121,11 @@ impl Status {
         let help = "Hand-overs to a new image of the process (SIGHUP).";
         let hand_overs = ("hand_overs_total", help, alone(&self.hand_overs));
         let help = "Completed syncs and rewrites of the journal, by operation.";
-        let upkeeps = ("journal_upkeep_total", help, labelled("operation", upkeeps));
+        let journal_operations = (
+            "journal_upkeep_total",
+            help,
+            labelled("operation", journal_operations),
+        );
         let help = "Failed syncs and rewrites of the journal, by operation.";
         let errors = (
             "journal_upkeep_errors_total",
@@ -145,7 +151,7 @@ impl Status {
             resets,
             hand_overs,
             dropped_lines,
-            upkeeps,
+            journal_operations,
             errors,
         ];
         counters.extend(self.front.counters());
@@ -184,14 +190,14 @@ impl Status {
             series,
         )?;
         let omitted = self.omitted_families.load(Relaxed);
-        let help = "Families that the last scrape with escaped names left out.";
+        let help = "Families omitted from the last scrape with escaped names.";
         sample(to, "scrape_omitted_families", "gauge", help, omitted)?;
         let omitted = self.omitted_series.load(Relaxed);
-        let help = "Series that the last scrape with escaped names left out.";
+        let help = "Series omitted from the last scrape with escaped names.";
         sample(to, "scrape_omitted_series", "gauge", help, omitted)?;
         let before = &self.counted_before;
         let swaps = before.early_key_swaps + stored.early_key_swaps;
-        let help = "Times that idempotency keys younger than 10 minutes were dropped to make room.";
+        let help = "Times that idempotency keys were dropped before 10 minutes, to make room.";
         sample(to, EARLY_KEY_SWAPS, "counter", help, swaps)?;
         if let Some(senders) = &stored.senders {
             write_senders(senders, before, to)?;
@@ -233,7 +239,7 @@ impl Status {
         Ok(())
     }
 
-    /// Of those that never were, nothing is said: there are thousands.
+    /// Only pairs of handler and code that have occurred: there are thousands of others.
     fn write_requests(&self, to: &mut String) -> fmt::Result {
         head(
             to,
@@ -281,15 +287,15 @@ fn write_senders(senders: &StoredSenders, before: &CountedBefore, to: &mut Strin
     for (state, count) in [("live", senders.live), ("withdrawn", senders.withdrawn)] {
         writeln!(to, "{PREFIX}senders{{state=\"{state}\"}} {count}")?;
     }
-    let help = "Numbers remembered of senders; each sender is one of them.";
+    let help = "Values remembered of all senders; each sender itself counts as one.";
     sample(to, "sender_numbers", "gauge", help, senders.numbers)?;
-    let help = "Senders forgotten after -sender-memory, or for the room of others.";
+    let help = "Senders forgotten after -sender-memory, or to make room for others.";
     let forgotten = before.forgotten_senders + senders.forgotten;
     sample(to, FORGOTTEN_SENDERS, "counter", help, forgotten)?;
     let help = "Series of senders that began again at zero.";
     let restarted = before.restarted_series + senders.restarted_series;
     sample(to, RESTARTED_SERIES, "counter", help, restarted)?;
-    let help = "Series of senders that were ignored, since they came behind a later push.";
+    let help = "Series of senders ignored because a later push was already merged.";
     let late = before.late_series + senders.late_series;
     sample(to, LATE_SERIES, "counter", help, late)
 }
@@ -328,7 +334,7 @@ fn read<T: FromStr>(values: &HashMap<&str, &str>, series: &str) -> Option<T> {
     values.get(series)?.parse().ok()
 }
 
-impl<const BUCKETS: usize> Histogram<BUCKETS> {
+impl<const BUCKETS: usize> AtomicHistogram<BUCKETS> {
     /// Writes it in a unit of which one is `per_unit` of the observed ones.
     #[allow(clippy::cast_precision_loss)] // the page shows floats
     pub(super) fn write(

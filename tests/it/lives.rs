@@ -264,14 +264,10 @@ impl World {
         let mut random = Random::new(seed);
         let disk = random.percent(80).then(|| MemoryDisk::with(b""));
         let flags = Flags::random(&mut random);
-        let gateway = match &disk {
-            Some(disk) => open(disk, flags),
-            None => Gateway::in_memory(flags.rules(), START),
-        };
         World {
             random,
+            gateway: begin(disk.as_ref(), flags.rules()),
             disk,
-            gateway,
             model: Model::new(flags),
             now_millis: 1_000_000,
         }
@@ -331,13 +327,9 @@ impl World {
             true => Flags::random(&mut self.random),
             false => self.model.flags,
         };
-        let memory = MemoryDisk::with(b"");
-        if is_hand_over {
-            self.gateway.close(|| Ok(memory.file())).unwrap();
-        }
         self.gateway = match &self.disk {
-            Some(disk) => open(disk, flags),
-            None => Gateway::take_over(&memory.file(), flags.rules()).unwrap(),
+            Some(disk) if !is_hand_over => open(disk, flags.rules()),
+            disk => handed_over(&self.gateway, disk.as_ref(), flags.rules()),
         };
         // Without a record since, that is the time of the journal.
         let second = self.gateway.time_millis() / 1000;
@@ -374,12 +366,30 @@ fn label_value(value: usize) -> String {
     }
 }
 
-fn open(disk: &MemoryDisk, flags: Flags) -> Gateway {
+/// Without a disk, the sums are in memory.
+pub fn begin(disk: Option<&MemoryDisk>, rules: Rules) -> Gateway {
+    match disk {
+        Some(disk) => open(disk, rules),
+        None => Gateway::in_memory(rules, START),
+    }
+}
+
+pub fn open(disk: &MemoryDisk, rules: Rules) -> Gateway {
     let storage = Arc::new(disk.clone());
-    let (gateway, _) = Gateway::open(storage, &disk.file(), flags.rules(), START).unwrap();
+    let (gateway, _) = Gateway::open(storage, &disk.file(), rules, START).unwrap();
     // A flag that has changed is in the file before anything is pushed.
     gateway.compact_journal().unwrap();
     gateway
+}
+
+/// The gateway of the image after the one that this gateway is of.
+pub fn handed_over(gateway: &Gateway, disk: Option<&MemoryDisk>, rules: Rules) -> Gateway {
+    let memory = MemoryDisk::with(b"");
+    gateway.close(|| Ok(memory.file())).unwrap();
+    match disk {
+        Some(disk) => open(disk, rules),
+        None => Gateway::take_over(&memory.file(), rules).unwrap(),
+    }
 }
 
 #[test]
@@ -398,7 +408,7 @@ fn sums_are_the_models_in_any_life() {
             if let Some(disk) = &world.disk
                 && step % 10 == 0
             {
-                let again = open(&MemoryDisk::with(&disk.bytes()), world.model.flags);
+                let again = open(&MemoryDisk::with(&disk.bytes()), world.model.flags.rules());
                 assert_eq!(
                     scrape(&again),
                     expected,

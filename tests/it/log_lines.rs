@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use prometheus_aggregation_gateway::log::{
-    Event, Format, LINES_PER_SECOND_MAX, Level, Limiter, Stamp, Style, Verdict, printable,
+    LINES_PER_SECOND_MAX, Level, Limiter, LogEvent, LogFormat, Stamp, Style, Verdict, printable,
 };
 use prometheus_aggregation_gateway::overview::RefusedRequest;
 use prometheus_aggregation_gateway::process::Usage;
@@ -12,18 +12,18 @@ use prometheus_aggregation_gateway::status::{REFUSALS_MAX, Refusals};
 use crate::random::Random;
 
 const TEXT: Style = Style {
-    format: Format::Text,
+    format: LogFormat::Text,
     stamp: Stamp::Time,
 };
 
 #[track_caller]
-fn check(style: Style, event: &Event, time_millis: u64, line: &str) {
+fn check(style: Style, event: &LogEvent, time_millis: u64, line: &str) {
     assert_eq!(style.line(event, time_millis), line);
 }
 
 #[test]
 fn an_event_is_one_line() {
-    let event = Event::new(Level::Warn, "push refused")
+    let event = LogEvent::new(Level::Warn, "push refused")
         .with_text("sender", "192.0.2.7")
         .with_text("path", "/metrics/job/a b")
         .with_number("status", 400)
@@ -41,7 +41,7 @@ fn an_event_is_one_line() {
     let line = format!("<4>push refused {fields}");
     check(of_systemd, &event, millis, &line);
     let json = Style {
-        format: Format::Json,
+        format: LogFormat::Json,
         ..TEXT
     };
     let object = "\"level\":\"warn\",\"message\":\"push refused\",\"sender\":\"192.0.2.7\",\
@@ -59,7 +59,7 @@ fn an_event_is_one_line() {
         (Level::Info, "1970-01-01T00:00:00.000Z INFO x"),
         (Level::Debug, "1970-01-01T00:00:00.000Z DEBUG x"),
     ] {
-        check(TEXT, &Event::new(level, "x"), 0, line);
+        check(TEXT, &LogEvent::new(level, "x"), 0, line);
     }
 }
 
@@ -72,7 +72,10 @@ fn times_are_those_of_the_calendar() {
     for millis in days.chain(others) {
         let time = chrono::DateTime::from_timestamp_millis(millis.cast_signed()).unwrap();
         let expected = time.format("%Y-%m-%dT%H:%M:%S%.3fZ INFO x").to_string();
-        assert_eq!(TEXT.line(&Event::new(Level::Info, "x"), millis), expected);
+        assert_eq!(
+            TEXT.line(&LogEvent::new(Level::Info, "x"), millis),
+            expected
+        );
     }
 }
 
@@ -105,9 +108,9 @@ fn lines_are_printable() {
         let text = printable(&bytes, bytes_max);
         assert!(text.len() <= bytes_max, "{text}");
         assert_eq!(printable(text.as_bytes(), usize::MAX), text);
-        let event = Event::new(Level::Info, String::from_utf8_lossy(&bytes).into_owned());
+        let event = LogEvent::new(Level::Info, String::from_utf8_lossy(&bytes).into_owned());
         let event = event.with_text("text", String::from_utf8_lossy(&bytes));
-        for format in [Format::Text, Format::Json] {
+        for format in [LogFormat::Text, LogFormat::Json] {
             let line = Style { format, ..TEXT }.line(&event, 0);
             assert!(!line.contains(char::is_control), "{line}");
         }

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus_aggregation_gateway::listen::ListenAddress;
-use prometheus_aggregation_gateway::probe::{self, Page};
+use prometheus_aggregation_gateway::probe::{self, ProbeUrl};
 use rustix::process::Signal;
 
 use crate::running_gateway::{PATIENCE, RunningGateway, command, said, wait_until};
@@ -42,7 +42,7 @@ fn a_page_is_probed() {
     assert!(wrong.1.contains(expected), "{}", wrong.1);
     let silent = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
     let silent = format!("http://{}/", silent.local_addr().expect("it is bound"));
-    assert!(silent.parse::<Page>().is_ok_and(|page| {
+    assert!(silent.parse::<ProbeUrl>().is_ok_and(|page| {
         let line = format!("{silent}: no answer within 100ms");
         probe::probe(&page, Duration::from_millis(100)) == Err(line)
     }));
@@ -62,11 +62,11 @@ fn what_is_a_page_to_probe() {
         "http://a b/",
         "http://u@a/",
     ] {
-        assert!(url.parse::<Page>().is_err(), "{url}");
+        assert!(url.parse::<ProbeUrl>().is_err(), "{url}");
     }
     for url in ["http://a:80/", "http://[::1]:1/x:y", "http://a:65535/?b=c"] {
         assert_eq!(
-            url.parse::<Page>().map(|page| page.to_string()),
+            url.parse::<ProbeUrl>().map(|page| page.to_string()),
             Ok(url.to_owned())
         );
     }

@@ -4,14 +4,14 @@
 mod model;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use prometheus_aggregation_gateway::aggregate::Ages;
 use prometheus_aggregation_gateway::gateway::{Accepted, Gateway, Limits, PushRequest, Refusal};
 use prometheus_aggregation_gateway::parse::Format;
 use prometheus_aggregation_gateway::senders::{Replaced, SenderSizes};
 
-use crate::journal::{START, scrape};
+use crate::journal::scrape;
+use crate::lives::{begin, handed_over, open};
 use crate::memory_disk::MemoryDisk;
 use crate::random::Random;
 use model::{
@@ -176,10 +176,7 @@ impl World {
             ..Flags::random(&mut random)
         };
         let numbers_max = *random.pick(&[1_000_000, 1_000_000, 60, 30]);
-        let gateway = match &disk {
-            Some(disk) => open(disk, flags),
-            None => Gateway::in_memory(flags.rules(), START),
-        };
+        let gateway = begin(disk.as_ref(), flags.rules());
         World {
             random,
             disk,
@@ -304,13 +301,9 @@ impl World {
             true => Flags::random(&mut self.random),
             false => self.model.flags,
         };
-        let memory = MemoryDisk::with(b"");
-        if is_hand_over {
-            self.gateway.close(|| Ok(memory.file())).unwrap();
-        }
         let gateway = match &self.disk {
-            Some(disk) => open(disk, flags),
-            None => Gateway::take_over(&memory.file(), flags.rules()).unwrap(),
+            Some(disk) if !is_hand_over => open(disk, flags.rules()),
+            disk => handed_over(&self.gateway, disk.as_ref(), flags.rules()),
         };
         self.gateway = limited(gateway, self.numbers_max);
         // Without a record since, that is the time of the journal.
@@ -373,14 +366,6 @@ fn limited(gateway: Gateway, numbers_max: usize) -> Gateway {
     })
 }
 
-fn open(disk: &MemoryDisk, flags: Flags) -> Gateway {
-    let storage = Arc::new(disk.clone());
-    let (gateway, _) = Gateway::open(storage, &disk.file(), flags.rules(), START).unwrap();
-    // A flag that has changed is in the file before anything is pushed.
-    gateway.compact_journal().unwrap();
-    gateway
-}
-
 #[test]
 fn senders_are_the_models_in_any_life() {
     let (mut refused, mut restarted, mut late) = (0, 0, 0);
@@ -393,7 +378,7 @@ fn senders_are_the_models_in_any_life() {
             if let Some(disk) = &world.disk
                 && step % 10 == 0
             {
-                let again = open(&MemoryDisk::with(&disk.bytes()), world.model.flags);
+                let again = open(&MemoryDisk::with(&disk.bytes()), world.model.flags.rules());
                 world.assert_is_model(&again, &format!("{what}, replayed"));
                 assert_eq!(again.size(), world.gateway.size());
             }

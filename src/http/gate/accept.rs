@@ -41,7 +41,7 @@ impl Gate {
                     let open = self.connections.len() - self.free.len();
                     self.admit(socket, peer_address(peer));
                     // What has just come is read before it may have to make room.
-                    if open >= self.extent.connections_max {
+                    if open >= self.limits.connections_max {
                         return;
                     }
                 }
@@ -77,7 +77,7 @@ impl Gate {
 
     fn admit(&mut self, socket: OwnedFd, peer: IpAddr) {
         let open = self.connections.len() - self.free.len();
-        if open >= self.extent.connections_max && !self.close_oldest_idle() {
+        if open >= self.limits.connections_max && !self.close_oldest_idle() {
             return self.site.status.front.count_close(CloseReason::Crowded);
         }
         if let Some(token) = self.add(socket, peer) {

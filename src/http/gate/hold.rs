@@ -8,7 +8,7 @@ use rustix::net::{Shutdown, shutdown};
 
 use super::super::connection::{Connection, Phase, Rest};
 use super::super::head::Persistence;
-use super::super::held::{Held, HeldState, Stage, Then};
+use super::super::held::{HeldConnection, HeldState, Stage, Then};
 use super::{Gate, GateEnd, Mode, NEVER, milliseconds};
 use crate::listen::{BACKLOG_CONNECTIONS, is_shared};
 use crate::status::{CloseReason, ConnectionState};
@@ -65,7 +65,7 @@ impl Gate {
         match self.mode {
             Mode::Holding { until_ms } => {
                 let has_time = self.now_ms + HOLD_MS < until_ms + STREAM_MS;
-                has_time && self.memory.bytes() < self.extent.buffered_bytes_max
+                has_time && self.memory.bytes() < self.limits.buffered_bytes_max
             }
             _ => false,
         }
@@ -121,8 +121,8 @@ impl Gate {
     }
 
     /// Goes on with a connection of the image before this one.
-    pub fn adopt(&mut self, held: Held) {
-        let Held {
+    pub fn adopt(&mut self, held: HeldConnection) {
+        let HeldConnection {
             socket,
             peer,
             state,
@@ -161,7 +161,7 @@ impl Gate {
 }
 
 /// A connection for the next image; `None` if it is at something that cannot be handed over.
-fn held(connection: Connection, left_ms: u64) -> Option<Held> {
+fn held(connection: Connection, left_ms: u64) -> Option<HeldConnection> {
     let mut input = Vec::new();
     let then = match connection.client.persistence {
         Persistence::Close => Then::Close,
@@ -190,7 +190,7 @@ fn held(connection: Connection, left_ms: u64) -> Option<Held> {
     };
     input.extend_from_slice(&connection.input);
     let output = connection.output.get(connection.written..);
-    Some(Held {
+    Some(HeldConnection {
         socket: connection.socket,
         peer: connection.peer,
         state: HeldState {

@@ -11,7 +11,7 @@ use super::super::response::{REMOVED, Response, reason};
 use super::super::{Log, query};
 use super::Gate;
 use crate::clock::wall_millis;
-use crate::log::{Event, Level, Limiter, Verdict, printable};
+use crate::log::{Level, Limiter, LogEvent, Verdict, printable};
 use crate::overview::RefusedRequest;
 use crate::proxy;
 use crate::status::Handler;
@@ -53,11 +53,11 @@ impl RequestLog {
 
     fn say(&self, [refusals, deletions]: [Option<u64>; 2]) {
         if let Some(count) = refusals {
-            let event = Event::new(Level::Warn, "more requests refused");
+            let event = LogEvent::new(Level::Warn, "more requests refused");
             (self.log)(event.with_number("count", count));
         }
         if let Some(count) = deletions {
-            let event = Event::new(Level::Info, "more deletions");
+            let event = LogEvent::new(Level::Info, "more deletions");
             (self.log)(event.with_number("count", count));
         }
     }
@@ -133,7 +133,7 @@ fn reason_line(response: &Response<'_>) -> String {
     }
 }
 
-fn refusal(handler: Handler, refused: &RefusedRequest) -> Event {
+fn refusal(handler: Handler, refused: &RefusedRequest) -> LogEvent {
     let message = match handler {
         Handler::Push => "push refused",
         _ => "request refused",
@@ -143,7 +143,7 @@ fn refusal(handler: Handler, refused: &RefusedRequest) -> Event {
         (Handler::None, 404 | 405) => Level::Info,
         _ => Level::Warn,
     };
-    let mut event = Event::new(level, message).with_text("sender", &refused.sender);
+    let mut event = LogEvent::new(level, message).with_text("sender", &refused.sender);
     for (name, text) in [("method", &refused.method), ("path", &refused.path)] {
         if !text.is_empty() {
             event = event.with_text(name, text);
@@ -155,7 +155,7 @@ fn refusal(handler: Handler, refused: &RefusedRequest) -> Event {
 }
 
 /// `response` says how much was deleted, if it was not a sender that left.
-fn deletion(sender: IpAddr, head: &[u8], response: &Response<'_>) -> Event {
+fn deletion(sender: IpAddr, head: &[u8], response: &Response<'_>) -> LogEvent {
     let (method, path) = method_and_path(head);
     let family = query::parameter(target(head), "family").ok().flatten();
     let removed = response.field(REMOVED);
@@ -165,7 +165,7 @@ fn deletion(sender: IpAddr, head: &[u8], response: &Response<'_>) -> Event {
         (_, Some(_)) => "family deleted",
         (_, None) => "everything deleted",
     };
-    let event = Event::new(Level::Info, message).with_text("sender", proxy::name(sender));
+    let event = LogEvent::new(Level::Info, message).with_text("sender", proxy::name(sender));
     let event = event.with_text("path", path);
     let mut event = match family {
         Some(name) => event.with_text("family", printable(&name, REASON_BYTES_MAX)),

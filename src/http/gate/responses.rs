@@ -11,7 +11,7 @@ use super::super::exchange::{EXCHANGE, Exchange};
 use super::super::head::Persistence;
 use super::super::response::{Delimiter, Malformed, Response, Wants, read_response, write_head};
 use super::{Gate, Mode, TURN_BYTES};
-use crate::log::{Event as LogEvent, Level};
+use crate::log::{Level, LogEvent};
 use crate::status::{CloseReason, Handler, PushResult};
 
 /// Bodies that do not go with short pushes are merged at once up to this length, or one of them.
@@ -213,7 +213,7 @@ impl Gate {
     fn on_response(&mut self, index: usize, waiter: Waiter, response: &Response<'_>) {
         let lane = self.backend.channels[index].lane;
         if lane == Lane::Health {
-            self.pulse.set_healthy(self.now_ms, response.code);
+            self.control.set_healthy(self.now_ms, response.code);
         }
         let Waiter::Client {
             token,
@@ -409,7 +409,7 @@ impl Gate {
     fn replace_backend(&mut self) -> io::Result<()> {
         self.site.status.front.count_backend_failure();
         let exchanges = Arc::default();
-        let backend = Backend::start(&self.site, &exchanges, self.extent.workers)?;
+        let backend = Backend::start(&self.site, &exchanges, self.limits.workers)?;
         let failed = std::mem::replace(&mut self.backend, backend);
         let waiters = failed.channels.iter().flat_map(|channel| &channel.waiters);
         let waiters: Vec<Waiter> = waiters.copied().collect();

@@ -116,7 +116,7 @@ impl Gate {
     /// How many more scrapes may be under way; none if there may be no other view.
     fn readers_left(&self) -> usize {
         let readers: usize = self.scrapes.views.iter().map(|view| view.readers).sum();
-        let readers_max = self.extent.buffered_bytes_max / READERS_SHARE / PIECE_BYTES;
+        let readers_max = self.limits.buffered_bytes_max / READERS_SHARE / PIECE_BYTES;
         match self.scrapes.views.len() {
             VIEWS_MAX.. => 0,
             _ => readers_max.max(VIEWS_MAX).saturating_sub(readers),

@@ -2,6 +2,10 @@
 
 use std::fs;
 
+use chrono::TimeDelta;
+use prometheus_aggregation_gateway::schedule::Zone;
+
+use super::zones::{instant, named};
 use crate::running_gateway::{command, scratch_folder};
 
 /// The offsets of a winter and a summer day under this `TZ`, or what is wrong with it.
@@ -53,6 +57,33 @@ fn rules_need_no_files() {
     }
 }
 
+/// A rule shows the same clocks as the zone that it describes, each hour of two years.
+#[test]
+fn a_rule_is_as_exact_as_a_table() {
+    for (rule, name) in [
+        ("CET-1CEST,M3.5.0,M10.5.0/3", "Europe/Berlin"),
+        ("EST5EDT,M3.2.0,M11.1.0", "America/New_York"),
+        (
+            "<+1030>-10:30<+11>-11,M10.1.0,M4.1.0",
+            "Australia/Lord_Howe",
+        ),
+        ("NST3:30NDT,M3.2.0,M11.1.0", "America/St_Johns"),
+    ] {
+        let output = command(&["-crontab", "*/30 * * * *", "-next", "35040"])
+            .args(["-after", "2023-12-31T23:59:59Z"])
+            .env("TZ", rule)
+            .output()
+            .unwrap();
+        let zone = named(name);
+        let mut next = instant("2024-01-01T00:00:00Z");
+        for line in String::from_utf8(output.stdout).unwrap().lines() {
+            assert_eq!(line, zone.local_time(next).to_rfc3339(), "{name}");
+            next += TimeDelta::minutes(30);
+        }
+        assert_eq!(next, instant("2025-12-31T00:00:00Z"), "{name}");
+    }
+}
+
 #[test]
 fn an_unknown_zone_is_an_error() {
     for value in [
@@ -65,7 +96,7 @@ fn an_unknown_zone_is_an_error() {
         "CET-1CEST,M13.5.0,M10.5.0/3",
         "CET-1CEST,M3.5.0,M10.5.0/25",
         "CET-24",
-        "CE-1",
+        "1-1",
         "ABCDEFGH-1",
         "XYZ-3:60",
         "XYZ-3:00:60",
@@ -92,8 +123,8 @@ fn a_file_that_is_no_zone_is_an_error() {
     );
 }
 
-/// `chrono` would take UTC, or the zone of `/etc/localtime`, or none of the rules at the end of the
-/// file, without a word. A byte more is an error as well.
+/// A byte more is an error as well. Where the line of the rule would begin, a line feed may end the
+/// file: then it has no rule.
 #[test]
 fn a_truncated_zone_file_is_an_error() {
     let folder = scratch_folder();
@@ -104,7 +135,8 @@ fn a_truncated_zone_file_is_an_error() {
         let longer = [&file[..], b"x"].concat();
         for length in 0..=longer.len() {
             fs::write(&path, &longer[..length]).unwrap();
-            let expected = if length == file.len() {
+            let is_whole = length == file.len() || longer[..length].ends_with(b"\n");
+            let expected = if is_whole {
                 "+01:00 +01:00".to_owned()
             } else {
                 format!("TZ \"{value}\" is not a time zone file (tzfile(5))")

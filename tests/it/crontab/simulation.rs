@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use prometheus_aggregation_gateway::schedule::{
-    Clock, Due, Schedule, SystemClock, Wait, Zone, run,
+    Due, Schedule, SystemClock, Wait, WallClock, Zone, run,
 };
 
 use super::brute_force::local_minutes;
@@ -24,7 +24,7 @@ struct Simulation {
     looks: Cell<u32>,
 }
 
-impl Clock for Simulation {
+impl WallClock for Simulation {
     fn now(&self) -> DateTime<Utc> {
         self.wall.get()
     }
@@ -80,7 +80,7 @@ fn simulate(
     let did = RefCell::new(Vec::new());
     let announce = |next| did.borrow_mut().push(Did::Announce(next));
     let reset = |due| did.borrow_mut().push(Did::Reset(due));
-    run(&schedule, zone, &clock, start, announce, reset);
+    run(&schedule, || zone, &clock, start, announce, reset);
     did.into_inner()
 }
 
@@ -276,11 +276,33 @@ fn a_slow_reset_does_not_keep_it_from_stopping() {
             .set(clock.ran.get() + TimeDelta::milliseconds(500));
     };
     let since = clock.now();
-    run(&schedule, &named("UTC"), &clock, since, |_| (), reset);
+    run(&schedule, || named("UTC"), &clock, since, |_| (), reset);
     assert_eq!(resets, 4);
 }
 
 /// What was announced before the loop began is not skipped when it begins late.
+#[test]
+fn a_change_of_the_zone_is_followed() {
+    let start = instant("2026-06-17T00:00:00Z");
+    let schedule = Schedule::parse("0 12 * * *", start).unwrap();
+    let clock = Simulation {
+        wall: Cell::new(start),
+        ran: Cell::new(TimeDelta::zero()),
+        steps: vec![],
+        runs_for: TimeDelta::hours(48),
+        looks: Cell::new(0),
+    };
+    let zone = || match clock.ran.get() < TimeDelta::hours(24) {
+        true => named("UTC"),
+        false => named("Europe/Berlin"),
+    };
+    let mut resets = Vec::new();
+    let reset = |due: Due| resets.push(due.occurrence);
+    run(&schedule, zone, &clock, start, |_| (), reset);
+    let expected = ["2026-06-17T12:00:00Z", "2026-06-18T10:00:00Z"];
+    assert_eq!(resets, expected.map(instant));
+}
+
 #[test]
 fn an_occurrence_before_the_first_look_is_due() {
     let clock = Simulation {
@@ -294,7 +316,7 @@ fn an_occurrence_before_the_first_look_is_due() {
     let mut resets = Vec::new();
     let reset = |due: Due| resets.push(due.occurrence);
     let since = instant("2026-06-17T10:49:59Z");
-    run(&schedule, &named("UTC"), &clock, since, |_| (), reset);
+    run(&schedule, || named("UTC"), &clock, since, |_| (), reset);
     assert_eq!(resets, [instant("2026-06-17T10:50:00Z")]);
 }
 
@@ -304,10 +326,11 @@ fn check_stop(say_stop: impl FnOnce(mpsc::Sender<()>)) {
     let schedule = Schedule::parse("0 0 31 2 *", Utc::now()).unwrap();
     let began = Instant::now();
     let thread = thread::spawn(move || {
+        let clock = SystemClock::new(stopped);
         run(
             &schedule,
-            &named("UTC"),
-            &SystemClock::new(stopped),
+            || named("UTC"),
+            &clock,
             Utc::now(),
             |_| (),
             |_| (),

@@ -6,7 +6,7 @@ use std::os::fd::RawFd;
 use std::path::Path;
 
 use prometheus_aggregation_gateway::cli::Config;
-use prometheus_aggregation_gateway::http::{Extent, WORKERS_MIN};
+use prometheus_aggregation_gateway::http::{FrontLimits, WORKERS_MIN};
 use prometheus_aggregation_gateway::process::{Usage, kilobytes};
 use prometheus_aggregation_gateway::status::{FrontStatus, Resource};
 use rustix::io::fcntl_dupfd_cloexec;
@@ -32,14 +32,14 @@ const BUFFERED_BYTES_MAX: usize = 512 << 20;
 
 /// What the system allows.
 #[derive(Clone, Copy, Debug)]
-pub struct Bounds {
+pub struct SystemLimits {
     pub descriptors: usize,
     pub memory_bytes: usize,
 }
 
-impl Bounds {
+impl SystemLimits {
     /// Takes as many descriptors as may be had, and finds out about the rest.
-    pub fn of_this_process() -> Bounds {
+    pub fn of_this_process() -> SystemLimits {
         let hard = getrlimit(SystemResource::Nofile).maximum;
         let descriptors = hard.unwrap_or(DESCRIPTORS_MAX).min(DESCRIPTORS_MAX);
         let limit = Rlimit {
@@ -53,14 +53,14 @@ impl Bounds {
             .unwrap_or(descriptors);
         make_room_for_descriptors(now);
         let memory = [control_group_memory_bytes(), machine_memory_bytes()];
-        Bounds {
+        SystemLimits {
             descriptors: size(now),
             memory_bytes: size(least(&memory)),
         }
     }
 
     /// What the front end may take.
-    pub fn extent(&self, config: &Config) -> Result<Extent, Failure> {
+    pub fn front_limits(&self, config: &Config) -> Result<FrontLimits, Failure> {
         let by_descriptors = self.descriptors.saturating_sub(OWN_DESCRIPTORS);
         let connections_max = config.connections_max.unwrap_or(CONNECTIONS_MAX);
         let body_bytes_max = config.body_bytes_max;
@@ -74,7 +74,7 @@ impl Bounds {
                  -max-body-bytes, which is {body_bytes_max}"
             )));
         }
-        Ok(Extent {
+        Ok(FrontLimits {
             workers: config.workers.get().max(WORKERS_MIN),
             connections_max: connections_max.min(by_descriptors).max(1),
             buffered_bytes_max,
