@@ -110,12 +110,13 @@ impl<T> Sorted<T> {
         self.leaves.len()
     }
 
-    /// Gives texts and values in order from a position on, until one of them breaks. That one's
-    /// position comes back: it is the first for the next call. `None` after the last.
+    /// Gives texts and values in order from a position on, with the second in which each was last
+    /// pushed, where that is kept; until one of them breaks. That one's position comes back: it is
+    /// the first for the next call. `None` after the last.
     pub fn visit_from(
         &self,
         from: Position,
-        mut visit: impl FnMut(&str, &T) -> ControlFlow<()>,
+        mut visit: impl FnMut(&str, &T, Option<u32>) -> ControlFlow<()>,
     ) -> Option<Position> {
         let mut first_slot = from.slot;
         for (leaf, &number) in self.order.iter().enumerate().skip(from.leaf) {
@@ -125,7 +126,7 @@ impl<T> Sorted<T> {
                 .iter_from(first_slot)
                 .zip(&entries.values[first_slot..]);
             for (slot, (key, value)) in (first_slot..).zip(slots) {
-                if visit(key, value).is_break() {
+                if visit(key, value, entries.second(slot)).is_break() {
                     return Some(Position { leaf, slot });
                 }
             }

@@ -41,7 +41,7 @@ impl View {
         from: Position,
         mut visit: impl FnMut(&str, &Family) -> ControlFlow<()>,
     ) -> Option<Position> {
-        self.families.visit_from(from, |name, family| {
+        self.families.visit_from(from, |name, family, _| {
             if family.is_absent() {
                 return ControlFlow::Continue(());
             }
