@@ -390,6 +390,10 @@ fn sizes() {
                     );
                     function = None;
                 }
+                // It was a declaration, without a body.
+                Some((_, of_function)) if trimmed.ends_with(';') && indent == of_function => {
+                    function = None;
+                }
                 _ => {}
             }
         }
