@@ -21,6 +21,33 @@
 //! | `backend` | `tiny_http`, and the channels to it |
 //! | `gate` | all clients: one thread |
 //! | `front` | the gate, for the rest of the program |
+//!
+//! # Hostile clients
+//!
+//! No worker ever waits for a client, and the number of threads is constant: it does not matter how
+//! many clients are slow. `scripts/abuse` does what follows, and measures honest clients meanwhile.
+//!
+//! - **Deadlines** are totals, however much arrives meanwhile.
+//! - **Framing**: what two readers could understand differently is refused with 400: both
+//!   `Content-Length` and `Transfer-Encoding`, either of them twice, two `Host` fields, folded
+//!   lines, lone CRs or LFs, control characters, white space before a colon, odd chunk sizes. 411,
+//!   414, 417, 431, 501 and 505 are as HTTP has them. Each refusal gets a response before its
+//!   connection is closed, and what stands behind such a message is never taken for a request.
+//! - **Connections**: beyond the limit, the connections that have been idle for longest are closed;
+//!   if there are none, new ones are.
+//! - **Memory** for requests and unread responses has one budget. A quarter of it is kept for short
+//!   requests, which never wait for long ones. When the rest is used up, the long body that misses
+//!   least goes on, the others wait, and the slow ones are closed with 408.
+//! - **Workers**: one for short pushes, one for health checks, one for pages; the rest merge long
+//!   bodies, up to 32 MiB at once.
+//! - **Scrapes** are rendered piece by piece as they are read. There are at most four views; when
+//!   all are held and others wait, readers slower than 256 KiB/s are closed.
+//!
+//! What an attacker can still do: keep a core busy by pushing or connecting; use up the connections
+//! with requests that are never finished, for the deadline of a head each; hold all four views just
+//! above the pace that is asked for, so that other scrapes get 503; fill the limits of series and
+//! senders with names of their own. The gateway knows nobody but by tokens: a reverse proxy has to
+//! limit each client.
 
 pub mod access;
 mod admin;

@@ -1,6 +1,15 @@
 //! Whether a start would find the journal at its path: others may move or remove its file, put
 //! another one there, or write over it in place (`cp`, a shell's `>`, `logrotate` with
 //! `copytruncate`), which leaves device and inode as they are.
+//!
+//! The path is looked at several times a second, and whenever a new file is to take its place.
+//!
+//! - Nothing is there (`mv`, `rm`): pushes are refused, and a new journal with all sums is written
+//!   there at once. What was acknowledged in the second before that was noticed is in it, too, but
+//!   is lost if the process is killed before it is written.
+//! - Another file is there, such as the journal of another gateway or a copy that was restored: it
+//!   is left alone, and pushes and resets are refused until it is moved away or the journal is put
+//!   back. A link that leads to another file by now counts as one.
 
 use std::io;
 use std::sync::Arc;

@@ -18,6 +18,7 @@ PACKAGES = {
     "go": "golang-go",
     "chromium": "chromium",
     "node": "nodejs",
+    "javac": "default-jdk-headless",
     "npm": "npm",
     "nginx": "nginx-light",
     "openssl": "openssl",
@@ -32,6 +33,12 @@ PACKAGES = {
 }
 # Debian has it in a folder that is called after the version of perl.
 PERL_PACKAGE = "libnet-prometheus-perl"
+
+# Go takes its packages from where Debian puts them.
+GO_ENVIRONMENT = os.environ | {
+    "GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOCACHE": str(CACHE / "go"),
+    "CGO_ENABLED": "0",
+}
 
 
 def install_all(gateway):
@@ -78,7 +85,7 @@ def install_node_clients():
     folder, wanted = CACHE / "node", CLIENTS / "package.json"
     installed = folder / "installed.json"
     folder.mkdir(parents=True, exist_ok=True)
-    for program in ["node_client.mjs", "browser.mjs", "page.html", "status_page.mjs"]:
+    for program in ["node_client.mjs", "browser.mjs", "page.html", "readme_page.mjs", "status_page.mjs"]:
         shutil.copy(CLIENTS / program, folder)
     if installed.exists() and installed.read_bytes() == wanted.read_bytes():
         return
@@ -94,18 +101,19 @@ def build_go_client():
     set_up(
         "clients/go_client.go",
         ["go", "build", "-o", str(CACHE / "go_client"), str(CLIENTS / "go_client.go")],
-        env=os.environ | {
-            "GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOCACHE": str(CACHE / "go"),
-            "CGO_ENABLED": "0",
-        },
+        env=GO_ENVIRONMENT,
     )
 
 
 def build_rust_clients():
-    set_up("clients/rust", [
-        "cargo", "build", "--locked", "--manifest-path", str(CLIENTS / "rust/Cargo.toml"),
+    set_up("clients/rust", cargo_of_clients("build"))
+
+
+def cargo_of_clients(command):
+    return [
+        "cargo", command, "--locked", "--manifest-path", str(CLIENTS / "rust/Cargo.toml"),
         "--target-dir", str(CACHE / "rust"),
-    ])
+    ]
 
 
 def build_cpp_client():

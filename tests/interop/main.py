@@ -16,6 +16,7 @@ import check_names
 import check_nginx
 import check_page
 import check_promtool
+import check_readme
 import check_reset
 import check_shards
 import check_workers
@@ -47,6 +48,7 @@ def check_all(program, scratch):
     check_shards.check_all(servers, scratch, program)
     check_reset.check_all(servers)
     check_deployments.check_all(servers)
+    check_readme.check_all(servers, scratch, program)
     check_workers.check_all(workers)
     sequences = check_promtool.check_sequences(scratch)
     compare = starts.command("differential.py")

@@ -40,7 +40,7 @@ def start_all(program, scratch):
 
 
 def find_addresses():
-    names = [*GATEWAYS, *NGINXES, "prometheus"]
+    names = [*GATEWAYS, *NGINXES, "prometheus", "readme", "readme_prometheus"]
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in names]
     servers = {}
     for name, one in zip(names, sockets):
@@ -89,12 +89,12 @@ def start_nginx(scratch, name, configuration):
     processes.start(name, ["nginx", "-e", "stderr", "-p", f"{folder}/", "-c", "nginx.conf"])
 
 
-def start_prometheus(scratch, url, configuration):
-    (scratch / "prometheus.yml").write_text(configuration)
-    shutil.copy(DEPLOY / "alerts.yml", scratch)
-    processes.start("prometheus", [
-        "prometheus", f"--config.file={scratch}/prometheus.yml",
-        f"--storage.tsdb.path={scratch}/tsdb", f"--web.listen-address={urlsplit(url).netloc}",
+def start_prometheus(folder, url, configuration, name="prometheus"):
+    (folder / "prometheus.yml").write_text(configuration)
+    shutil.copy(DEPLOY / "alerts.yml", folder)
+    processes.start(name, [
+        "prometheus", f"--config.file={folder}/prometheus.yml",
+        f"--storage.tsdb.path={folder}/tsdb", f"--web.listen-address={urlsplit(url).netloc}",
     ])
 
 

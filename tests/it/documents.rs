@@ -1,5 +1,6 @@
-//! The manual page, the completion and the README's table are made from the one table of flags.
-//! What is in the repository is compared with that, or, with WRITE_DOCUMENTS=1, written.
+//! The manual page, the completion and the README say what the one table of flags says. What is in
+//! the repository is compared with that, or, with WRITE_DOCUMENTS=1, written. scripts/interop runs
+//! the blocks of the README.
 
 use std::fmt::Write;
 use std::fs;
@@ -11,41 +12,125 @@ use crate::running_gateway::command;
 
 const PROGRAM: &str = "prometheus-aggregation-gateway";
 
+const FOLDER: &str = "scripts/deploy";
+
+/// More belongs into the manual page, or beside the code.
+const README_LINES_MAX: usize = 350;
+
+/// Where the options of the manual page begin; they end where the next section begins.
+const OPTIONS: &str = ".SH OPTIONS\n.\\\" Made from the table of flags in src/cli/flags.rs.";
+
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
 #[track_caller]
 fn check_file(path: &str, expected: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-    if std::env::var_os("WRITE_DOCUMENTS").is_some() {
-        fs::write(&path, expected).expect("the repository can be written");
+    if std::env::var_os("WRITE_DOCUMENTS").is_some() && read(path) != expected {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        fs::write(path, expected).expect("the repository can be written");
     }
-    let found = fs::read_to_string(&path).unwrap_or_default();
-    let path = path.display();
     assert!(
-        found == expected,
+        read(path) == expected,
         "{path} is not what the flags say; try: WRITE_DOCUMENTS=1 cargo test documents"
     );
 }
 
 #[test]
-fn the_manual_page_is_of_these_flags() {
-    check_file(&format!("scripts/deploy/{PROGRAM}.1"), &manual_page());
-}
-
-#[test]
 fn the_completion_is_of_these_flags() {
-    check_file(&format!("scripts/deploy/{PROGRAM}.bash"), &completion());
+    check_file(&format!("{FOLDER}/{PROGRAM}.bash"), &completion());
 }
 
 #[test]
-fn the_readme_is_of_these_flags() {
-    const FIRST: &str = "| flag | default | |\n|---|---|---|\n";
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = fs::read_to_string(path).expect("there is one");
-    let (before, rest) = readme.split_once(FIRST).expect("it has the table");
-    let (_, after) = rest.split_once("\n\n").expect("more follows");
-    let table = FLAGS
-        .iter()
-        .fold(String::new(), |table, flag| table + &row(flag));
-    check_file("README.md", &format!("{before}{FIRST}{table}\n{after}"));
+fn the_manual_page_has_these_flags() {
+    let path = format!("{FOLDER}/{PROGRAM}.1");
+    let page = read(&path);
+    let (head, rest) = page.split_once("\n").expect("it has lines");
+    let (before, rest) = rest.split_once(OPTIONS).expect("it has options");
+    let (_, after) = rest.split_once("\n.SH ").expect("more follows");
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(
+        head.contains(&format!("{} {version}\"", roff(PROGRAM))),
+        "{head}"
+    );
+    check_file(
+        &path,
+        &format!("{head}\n{before}{OPTIONS}{}\n.SH {after}", options()),
+    );
+}
+
+#[test]
+fn the_readme_has_rows_of_these_flags() {
+    let readme = read("README.md");
+    let lines = readme.lines().map(|line| {
+        let is_named = |flag: &&Flag| line.starts_with(&format!("| `{}` |", name_and_value(flag)));
+        FLAGS.iter().find(is_named).map_or(format!("{line}\n"), row)
+    });
+    check_file("README.md", &lines.collect::<String>());
+}
+
+/// A row and a flag in backticks have to be of a flag that there is.
+#[test]
+fn the_readme_and_the_manual_page_name_flags_that_there_are() {
+    let readme = read("README.md");
+    let spans = readme.split('`').skip(1).step_by(2);
+    let manual = read(&format!("{FOLDER}/{PROGRAM}.1")).replace("\\-", "-");
+    let bold = manual.split("\\fB").skip(1);
+    let bold = bold.filter_map(|text| text.split_once("\\fR"));
+    let named: Vec<&str> = spans
+        .chain(bold.map(|(text, _)| text))
+        .filter(|text| text.starts_with('-') && !text.starts_with("--"))
+        .map(|text| text.split([' ', '=']).next().expect("split gives one"))
+        .filter(|name| !["-", "-max-"].contains(name))
+        .collect();
+    assert!(named.len() > 50, "{named:?}");
+    for name in named {
+        assert!(
+            FLAGS.iter().any(|flag| name[1..] == *flag.name),
+            "there is no flag {name}"
+        );
+    }
+}
+
+#[test]
+fn the_readme_is_short_and_leads_to_files_that_there_are() {
+    let readme = read("README.md");
+    let lines = readme.lines().count();
+    assert!(lines <= README_LINES_MAX, "it has {lines} lines");
+    let links = readme.split("](").skip(1);
+    let links = links.filter_map(|text| text.split_once(')'));
+    let links = links.map(|(link, _)| link);
+    let links: Vec<&str> = links.filter(|link| !link.starts_with("http")).collect();
+    let spans = readme.split(|letter: char| " `\n,;".contains(letter));
+    let scripts = spans.filter(|word| word.starts_with("scripts/"));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    assert!(!links.is_empty());
+    for path in links.into_iter().chain(scripts) {
+        assert!(folder.join(path).exists(), "there is no {path}");
+    }
+}
+
+/// What a developer meets first is what CI runs first.
+#[test]
+fn ci_begins_with_the_first_block_of_the_readme() {
+    let readme = read("README.md");
+    let (_, block) = readme.split_once("```sh\n").expect("it has a block");
+    let (block, _) = block.split_once("```").expect("it has an end");
+    let without_comment = |line: &str| line.split('#').next().unwrap_or_default().trim().to_owned();
+    let first: Vec<String> = block.lines().map(without_comment).collect();
+    let run = read(".ci/run");
+    let commands = run.lines().filter(|line| line.starts_with("cargo "));
+    let commands: Vec<&str> = commands.take(first.len()).collect();
+    assert_eq!(commands, first);
+}
+
+#[test]
+fn the_changelog_has_this_version_first() {
+    let changelog = read("CHANGELOG.md");
+    let mut titles = changelog.lines().filter(|line| line.starts_with("## "));
+    let newest = titles.find(|line| *line != "## Unreleased");
+    assert_eq!(newest, Some(concat!("## ", env!("CARGO_PKG_VERSION"))));
 }
 
 #[test]
@@ -80,8 +165,7 @@ fn the_help_text_is_of_these_flags() {
 }
 
 fn deployed(file: &str) -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/deploy");
-    fs::read_to_string(folder.join(file)).expect("it is there")
+    read(&format!("{FOLDER}/{file}"))
 }
 
 /// What scripts/image makes is what the examples run; where it listens is where they ask.
@@ -150,28 +234,8 @@ fn roff(text: &str) -> String {
 }
 
 /// man(7)
-fn manual_page() -> String {
-    let (program, version) = (roff(PROGRAM), env!("CARGO_PKG_VERSION"));
-    let upper = roff(&PROGRAM.to_uppercase());
-    let mut page = format!(
-        r#".\" Made from the table of flags in src/cli.rs.
-.TH {upper} 1 "" "{program} {version}" "User Commands"
-.SH NAME
-{program} \- add up pushed Prometheus metrics for a scrape
-.SH SYNOPSIS
-.B {program}
-.RI [ \-FLAG " " VALUE " | " \-FLAG=VALUE ]...
-.SH DESCRIPTION
-Browser pages, lambdas, cron jobs, CI steps and forked workers push their metrics in the Prometheus
-text format to /metrics; they are summed per series, and Prometheus scrapes the sums at /metrics.
-A cron schedule may clear the sums, and the answer to every push says when.
-Its own metrics are at /\-/metrics, its health at /\-/healthy and /\-/ready.
-.SH OPTIONS
-With one dash or two.
-Durations are 90s, 2m, 1h30m, 1d or a number of seconds, cut to whole seconds.
-Sizes in bytes are 65536, 64K, 64KiB or 16M, powers of 1024, and numbers 5000 or 1e6.
-"#
-    );
+fn options() -> String {
+    let mut text = String::new();
     for flag in FLAGS {
         let (name, value) = (roff(flag.name), roff(flag.value));
         let tag = match flag.value {
@@ -182,67 +246,10 @@ Sizes in bytes are 65536, 64K, 64KiB or 16M, powers of 1024, and numbers 5000 or
             "" => String::new(),
             default => format!(" (default {})", roff(default)),
         };
-        writeln!(page, ".TP\n{tag}\n{}{default}", roff(flag.help)).expect("a String takes it");
+        write!(text, "\n.TP\n{tag}\n{}{default}", roff(flag.help)).expect("a String takes it");
     }
-    page + MANUAL_PAGE_END
+    text
 }
-
-const MANUAL_PAGE_END: &str = r#".SH SIGNALS
-.TP
-.BR SIGTERM ", " SIGINT
-No more connections are accepted, requests in flight are finished, and the status is 0.
-.TP
-.B SIGHUP
-A new image of the program goes on in the same process, with the same socket and sums: that is how
-it is upgraded.
-.SH EXIT STATUS
-.TP
-.B 0
-Ended by a signal, or all was printed, or
-.B \-probe
-was answered.
-.TP
-.B 1
-The system refuses what is needed, the journal cannot be used, or
-.B \-probe
-was not answered.
-.TP
-.B 2
-A flag, the schedule or the time zone is wrong.
-.SH ENVIRONMENT
-.TP
-.BR PAG_LISTEN ", " PAG_MAX_BODY_BYTES " and so on"
-Each flag that is a setting, in capitals and with underscores. The flag overrides it, and an empty
-one counts as not set. Where the flag may be repeated, commas or line feeds stand between the
-values; where it takes none, the variable is true or false. Not for
-.BR \-check ", " \-probe ", " \-next ", " \-after ", " \-version " and " \-help .
-.TP
-.B CREDENTIALS_DIRECTORY
-The folder of a token file that is named without a slash (systemd's LoadCredential).
-.TP
-.B TZ
-The time zone of the schedule; without it, that of /etc/localtime.
-.TP
-.BR LISTEN_FDS ", " LISTEN_PID
-The sockets that systemd passes, which are taken instead of
-.BR \-listen .
-.TP
-.B JOURNAL_STREAM
-By this, systemd says that stderr is its journal: lines of the log begin with their priority then.
-.TP
-.B NOTIFY_SOCKET
-Where systemd is told of the state, and that the gateway answers.
-.SH FILES
-.TP
-.I /etc/default/prometheus-aggregation-gateway
-The flags that the service is started with.
-.TP
-.I /var/lib/prometheus-aggregation-gateway/journal
-The journal of the service.
-.SH SEE ALSO
-.BR crontab (5),
-.BR systemd.service (5)
-"#;
 
 /// bash(1), "Programmable Completion": flags, files, and what is a value of nothing known.
 fn completion() -> String {

@@ -363,8 +363,9 @@ fn the_process_is_measured() {
         gateway.threads() as f64
     );
     let page = gateway.get("/-/metrics").body;
-    let build = "\naggregation_gateway_build_info{version=\"0.1.0\",commit=\"";
-    assert!(page.contains(build), "{page}");
+    let version = env!("CARGO_PKG_VERSION");
+    let build = format!("\naggregation_gateway_build_info{{version=\"{version}\",commit=\"");
+    assert!(page.contains(&build), "{page}");
     let helps = page.lines().filter_map(|line| line.strip_prefix("# HELP "));
     for help in helps.filter_map(|line| line.split_once(' ')) {
         assert!(help.1.ends_with('.'), "{help:?}");

@@ -1,4 +1,7 @@
 //! The one integration test crate. Cases are files under `data`; adding a case is adding a file.
+//!
+//! `GATEWAY=FILE cargo test --test it` tests another binary, such as the static one. After a change
+//! of the flags, `WRITE_DOCUMENTS=1 cargo test documents` writes what is made of them.
 
 // Its lints are about interfaces and casts of code that others build on.
 #![allow(clippy::pedantic)]
