@@ -1,4 +1,4 @@
-//! What the log says: an [`LogEvent`] to one line, and how many lines of a kind there may be.
+//! What the log says: a [`LogEvent`] to one line, and how many lines of a kind there may be.
 //!
 //! Invariant: a line is printable text whatever the event holds, so that nobody can write a second
 //! line, move the cursor of a terminal or turn the direction of its text.

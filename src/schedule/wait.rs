@@ -41,7 +41,7 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
-    /// A clock whose [`WallClock::wait`] ends as soon as `stop` has a message or no sender any more.
+    /// A clock whose [`WallClock::wait`] ends when `stop` has a message, or no sender any more.
     #[must_use]
     pub fn new(stop: Receiver<()>) -> SystemClock {
         SystemClock { stop }
