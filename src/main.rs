@@ -6,8 +6,8 @@
 
 #[path = "main/events.rs"]
 mod events;
-#[path = "main/keep.rs"]
-mod keep;
+#[path = "main/hand_over.rs"]
+mod hand_over;
 #[path = "main/listeners.rs"]
 mod listeners;
 #[path = "main/logger.rs"]
@@ -20,10 +20,14 @@ mod owned_thread;
 mod panics;
 #[path = "main/plan.rs"]
 mod plan;
+#[path = "main/source.rs"]
+mod source;
 #[path = "main/system_limits.rs"]
 mod system_limits;
 #[path = "main/token_files.rs"]
 mod token_files;
+#[path = "main/upkeep.rs"]
+mod upkeep;
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -49,11 +53,12 @@ use prometheus_aggregation_gateway::probe::probe;
 use prometheus_aggregation_gateway::status::{Resource, Status};
 
 use events::{Event, Events, StartWatch};
-use keep::{BackgroundThreads, Source, Upkeep};
 use notify::notify;
 use plan::{Plan, print_next};
+use source::Source;
 use system_limits::SystemLimits;
 use token_files::{TokenFiles, Unusable};
+use upkeep::{BackgroundThreads, Upkeep};
 
 /// musl's allocator maps memory anew for every long body: a quarter of the time of a bulk push.
 /// glibc's keeps what each of many threads has freed: a gigabyte, after hundreds of slow uploads.
@@ -140,7 +145,7 @@ fn check(config: &Config) -> Result<(), Failure> {
     TokenFiles::open(config, Unusable::Fail)?;
     check_folder().map_err(system)?;
     if let Some(path) = &config.journal {
-        keep::check_journal(path)?;
+        source::check_journal(path)?;
     }
     for warning in plan.iter().flat_map(Plan::warnings) {
         say(&format!("warning: {warning}"));
@@ -308,7 +313,7 @@ fn limits(config: &Config) -> Limits {
         sender_series_max: config.senders.map_or(0, |senders| senders.series_max),
         sender_timeout_seconds: config
             .senders
-            .map_or(u32::MAX, |senders| keep::whole_seconds(senders.timeout)),
+            .map_or(u32::MAX, |senders| upkeep::whole_seconds(senders.timeout)),
         labels: LabelLimits {
             labels_max: config.labels_max,
             bytes_max: config.label_bytes_max,
@@ -345,7 +350,7 @@ impl Service {
             // First, so that the first response says when the next reset is.
             let schedule = plan.as_ref().map(|plan| plan.keep(&self.site));
             let schedule = schedule.transpose()?;
-            let background = keep::start(&self.site, self.upkeep)?;
+            let background = upkeep::start(&self.site, self.upkeep)?;
             let front = Front::start(
                 &self.listeners,
                 held,
@@ -387,7 +392,7 @@ impl Service {
             ));
         }
         drop(background);
-        keep::sync(&self.site);
+        upkeep::sync(&self.site);
         Ok(())
     }
 
@@ -399,7 +404,7 @@ impl Service {
             .map_err(|error| gate_ended(&error))?;
         let (states, sockets) = pack(ended.held);
         let (why, states, sockets) =
-            keep::hand_over(&self.image, &self.listeners, states, sockets, &self.site);
+            hand_over::hand_over(&self.image, &self.listeners, states, sockets, &self.site);
         logger::warn(format!("SIGHUP: not handed over, going on: {why}"));
         Ok(unpack(&states, sockets))
     }
@@ -413,7 +418,7 @@ impl Service {
                 }
                 Event::HandOver => {
                     self.tokens.look(&self.site.access);
-                    match keep::may_hand_over(&self.image, &self.site) {
+                    match hand_over::may_hand_over(&self.image, &self.site) {
                         Ok(()) => return Ok(End::HandOver),
                         Err(why) => {
                             logger::warn(format!("SIGHUP: not handed over, going on: {why}"));
