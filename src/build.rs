@@ -5,7 +5,7 @@ use std::env::consts::{ARCH, OS};
 /// Of `Cargo.toml`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The commit of the sources, if whoever built it has said so.
+/// The commit of the sources, if the build was told.
 pub const COMMIT: &str = match option_env!("GATEWAY_COMMIT") {
     Some(commit) => commit,
     None => "unknown",

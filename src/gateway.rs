@@ -89,7 +89,7 @@ pub struct Gateway {
     sender_counters: SenderCounters,
     /// Held by the one thread that rewrites the journal.
     compaction: Mutex<()>,
-    /// Held by whoever removes series.
+    /// Held while series are removed.
     removal: Mutex<()>,
 }
 

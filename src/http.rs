@@ -91,7 +91,7 @@ use crate::process::Usage;
 use crate::proxy::TrustedProxy;
 use crate::status::{Resource, Status, Stored, StoredJournal, StoredSenders};
 
-/// Tells whoever runs the program. It must not wait.
+/// Writes an event to the log. It must not wait.
 pub type Log = fn(LogEvent);
 
 /// What is served.

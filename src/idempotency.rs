@@ -204,7 +204,7 @@ impl Generation {
     }
 
     fn note(&mut self, key: KnownKey) {
-        // So many are more than any memory holds.
+        // No memory holds 2^32 of them.
         let place = u32::try_from(self.len()).unwrap_or(u32::MAX);
         match self.pieces.last_mut() {
             Some(last) if last.len() < PIECE_KEYS => Arc::make_mut(last).push(key),

@@ -14,35 +14,35 @@
 //! | [`calendar`] | unix times and durations to text | the same everywhere: UTC |
 //! | [`duration`] | a duration to seconds | at least one |
 //! | [`excerpt`] | input quoted in messages | one short line, whatever the input |
-//! | [`keyed_hash`] | the hash of a text | nobody outside can foretell it |
-//! | [`label_limits`] | how much of a series is read | what is within them is not refused |
-//! | [`log`] | an event to a line, and how many there may be | one line of printable text |
-//! | [`metric`] | the vocabulary | a value of these types is valid |
-//! | [`number`] | a number to text | one way for each, read back as the same |
+//! | [`keyed_hash`] | the hash of a text | no client can predict it |
+//! | [`label_limits`] | limits on the labels of a series | a series within them is accepted |
+//! | [`log`] | log events to lines, at a limited rate | one line of printable text |
+//! | [`metric`] | names, label sets, numbers, a push | a value of these types is valid |
+//! | [`number`] | a number to text | one text for each, read back as the same number |
 //! | [`percent_encoding`] | text of a URL to bytes | all of it, or nothing |
-//! | [`stable_hash`] | the hash of what is kept | the same in the next process |
-//! | [`tokens`] | a file of tokens, and who shows one | constant time; they are in no message |
-//! | [`compression`] | a compressed body to its contents | checked, and bounded while it is made |
+//! | [`stable_hash`] | the hash of what is stored in the journal | the same in the next process |
+//! | [`tokens`] | token files, and requests that show one | constant time; never in a message |
+//! | [`compression`] | a compressed body to its contents | checksums verified, size bounded |
 //! | [`grouping_key`] | the labels of a path | valid names, escaped values |
 //! | [`parse`] | bytes to a push | no panic, linear time; its result is valid |
-//! | [`rules`] | what flags decide about merging | its text says all of it |
+//! | [`rules`] | the merge rules that flags set | their text is complete |
 //! | [`aggregate`] | the merge rules, the store | what is stored can be exposed |
-//! | [`idempotency`] | the keys of pushes | a push is found again for ten minutes |
+//! | [`idempotency`] | idempotency keys | a key is remembered for ten minutes or more |
 //! | [`overview`] | the status page | no pushed text becomes markup; bounded |
 //! | [`render`] | an aggregate to text | same aggregate, same bytes; `parse` reads them back |
-//! | [`senders`] | what each sender has pushed last | a sender's gauges stand in the sums, once |
+//! | [`senders`] | what each sender has pushed last | a live sender's gauges are in the sums once |
 //! | [`clock`] | the time of changes | it never goes back |
-//! | [`journal`] | what was accepted, in a file | what it took is found again, once; bytes only |
+//! | [`journal`] | accepted changes, in a file | what was appended is read back once; bytes only |
 //! | [`gateway`] | push, scrape, clear | the only locks of the sums; no scrape waits for the disk |
-//! | [`process`] | what the system says of this process | unknown is not zero |
+//! | [`process`] | memory and descriptors of this process | unknown is not zero |
 //! | [`schedule`] | crontab to the next instant | each occurrence once, whatever the clock does |
-//! | [`status`] | what the gateway says of itself | nobody waits for anybody |
+//! | [`status`] | the gateway's own metrics | counting never waits |
 //! | [`listen`] | an address to a socket | bound with the options that connections inherit |
-//! | [`probe`] | a page of a server to whether it answers | as anyone else would ask |
-//! | [`proxy`] | who has sent what a proxy forwards | only trusted proxies are believed |
+//! | [`probe`] | whether a URL answers 200 | asked as any client asks |
+//! | [`proxy`] | the client of a request behind a proxy | only trusted proxies are believed |
 //! | [`http`] | requests to responses | the only HTTP, the only status codes |
-//! | [`handoff`] | socket and sums to a fresh image | tried out before; bytes only |
-//! | [`cli`] | flags to a configuration | what is in a configuration can be used |
+//! | [`handoff`] | sockets and sums to a new image of the process | tried out before; bytes only |
+//! | [`cli`] | flags to a configuration | a configuration is valid |
 //!
 //! The dependencies, and why each is here:
 //!
@@ -54,7 +54,7 @@
 //! | `pico-args` | flags | named by the owner |
 //! | `constant_time_eq` | comparing tokens | a compiler may undo what is written for that |
 //! | `crc32fast` | checksums of journal and gzip | std has none, and a table of our own is slower |
-//! | `foldhash` | the keyed hash of a name, a label set | std's takes 2.7 times as long |
+//! | `foldhash` | the keyed hash of names and label sets | std's takes 2.7 times as long |
 //! | `hashbrown` | tables of places in lists | std keeps each key a second time |
 //! | `dlmalloc` | the allocator of static builds | musl's takes a third longer for bulk pushes |
 //! | `miniz_oxide` | DEFLATE | std has none; 26 kB without unsafe code and without C |

@@ -60,7 +60,7 @@ use system_limits::SystemLimits;
 use token_files::{TokenFiles, Unusable};
 use upkeep::{BackgroundThreads, Upkeep};
 
-/// musl's allocator maps memory anew for every long body: a quarter of the time of a bulk push.
+/// musl's allocator maps and unmaps memory for every long body, a quarter of a bulk push's time.
 /// glibc's keeps what each of many threads has freed: a gigabyte, after hundreds of slow uploads.
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
@@ -455,8 +455,7 @@ fn gate_ended(error: &io::Error) -> Failure {
     system(format!("the gate's thread has ended: {error}"))
 }
 
-/// One line on stderr for whoever has typed the flags, before there is a log. Nobody is left to
-/// tell when that is closed.
+/// Writes one line to stderr, before the log is started. If stderr is closed, nobody can be told.
 fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{PROGRAM}: {line}");
 }

@@ -348,7 +348,7 @@ pub struct Push<'a> {
 /// Who pushes, as far as that decides about gauges and untyped series.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PushedBy {
-    /// Whoever it is: their numbers are merged, and stay.
+    /// No sender in particular: the numbers are merged, and stay.
     #[default]
     Anyone,
     /// A sender whose numbers are its contribution, as long as it is live: where they are added up,

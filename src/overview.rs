@@ -1,4 +1,4 @@
-//! The state of the gateway for whoever looks: one page of HTML5, and the same as JSON.
+//! The status page: the state of the gateway as one page of HTML5, and the same as JSON.
 //!
 //! Data in, bytes out. Invariants: no text of a client becomes markup, since markup is written
 //! from constants only ([`html`]), and each text is escaped and cut where it is written. A page is

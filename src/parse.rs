@@ -34,8 +34,8 @@ pub use error::{Location, MeaningError, ParseError, SyntaxError};
 pub use format::{Format, UnsupportedFormat};
 pub use plain_metric::Arena;
 
-/// The labels of the path are put on every sample: so many times the length of the body, and so
-/// many bytes beyond, may come of it. A short body with a long path costs what they carry.
+/// The labels of the path are put on every sample. All copies together may have this number of
+/// times the bytes of the body, and [`PATH_LABELS_BYTES_FREE`] more.
 const PATH_LABELS_RATIO_MAX: usize = 16;
 const PATH_LABELS_BYTES_FREE: usize = 1 << 20;
 

@@ -23,7 +23,7 @@ pub struct Given {
 }
 
 impl Given {
-    /// Takes the arguments behind the program's name, and of the variables those that are ours.
+    /// Takes the arguments after the program's name, and the variables whose names are ours.
     pub fn new(
         arguments: impl IntoIterator<Item = OsString>,
         variables: impl IntoIterator<Item = (OsString, OsString)>,

@@ -55,7 +55,7 @@ pub fn file(path: &str) -> Result<PathBuf, String> {
     }
 }
 
-/// Digits, or digits, `e` and the number of zeros behind them.
+/// Digits, or digits, `e` and the number of zeros that follow.
 pub fn number(text: &str) -> Result<NonZeroUsize, String> {
     let number = whole_number(text).and_then(NonZeroUsize::new);
     number.ok_or_else(|| {

@@ -241,8 +241,8 @@ impl Chunked {
         }
     }
 
-    /// Bytes that bring a new decoder to the same state, with the same data: for whoever goes on
-    /// reading this body in another process.
+    /// Bytes that bring a new decoder to the same state, with the same data, so that another
+    /// process can go on reading this body.
     #[must_use]
     pub fn encoded(&self, data: &[u8]) -> Vec<u8> {
         let length = data.len();

@@ -117,7 +117,7 @@ pub struct Upload {
 /// What is still to come of a body.
 #[derive(Debug)]
 pub enum Rest {
-    /// So many bytes.
+    /// This number of bytes.
     Length(usize),
     /// The length is not known in advance.
     Chunked(Chunked),

@@ -29,7 +29,7 @@ pub enum Exchange {
 /// A scrape that is under way.
 #[derive(Debug)]
 pub struct Scrape {
-    /// What is scraped; several scrapes share it. Whoever renders first takes it.
+    /// What is scraped; several scrapes share it. The first worker that renders takes it.
     pub view: Arc<OnceLock<ScrapedView>>,
     /// The form in which it is.
     pub exposition: Exposition,

@@ -86,7 +86,7 @@ pub struct Head<'a> {
     pub accept: Option<&'a [u8]>,
     /// Of the page that sends the request (Fetch standard, section 3.2).
     pub origin: Option<&'a [u8]>,
-    /// Of whoever sends it (RFC 9110 section 11.6.2). Only the gate sees them.
+    /// The client's (RFC 9110 section 11.6.2). Only the gate sees them.
     pub credentials: Credentials<'a>,
     /// Length of the head with its empty lines.
     pub bytes: usize,

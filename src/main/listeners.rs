@@ -26,7 +26,7 @@ pub fn bind(addresses: &[ListenAddress]) -> Result<Vec<Listener>, Failure> {
     bound.collect()
 }
 
-/// Takes over those of another image of the program.
+/// Takes over the listening sockets of another image of the program.
 pub fn adopt(sockets: Vec<OwnedFd>) -> Result<Vec<Listener>, Failure> {
     let adopted = sockets.into_iter().map(listen::adopt);
     adopted.collect::<io::Result<_>>().map_err(system)
@@ -75,7 +75,7 @@ pub fn announce(listeners: &[Listener], push_path: &str, plan: Option<&Plan>) {
     logger::info(format!("scrape: curl {url}/metrics"));
 }
 
-/// An address for the eye, and how curl is told of it.
+/// An address as a person reads it, and as curl takes it.
 fn described(listener: &Listener) -> (String, String) {
     match listener.local_address() {
         Ok(LocalAddress::Internet(address)) if address.ip().is_unspecified() => {

@@ -1,6 +1,6 @@
 //! The log on stderr: a queue of bounded length, and the one thread that writes.
 //!
-//! Nobody who logs waits for whoever reads stderr. When the queue is full, lines are dropped and
+//! Logging never waits for the reader of stderr. When the queue is full, lines are dropped and
 //! counted; the next line that is written says how many.
 
 use std::borrow::Cow;
@@ -30,9 +30,9 @@ struct Logger {
     level: Level,
     style: Style,
     queue: SyncSender<Entry>,
-    /// Of those, the log says how many there were.
+    /// Lines dropped since the last line about dropped lines in the log.
     dropped_lines: AtomicU64,
-    /// Of those, the gateway's metrics do.
+    /// Lines dropped since the metrics were last told.
     uncounted_lines: AtomicU64,
 }
 
@@ -41,7 +41,7 @@ enum Entry {
         event: LogEvent,
         time_millis: u64,
     },
-    /// Whoever waits there is told that all before this has been written.
+    /// The receiver of this channel is told when all entries before this one are written.
     Flush(SyncSender<()>),
 }
 

@@ -20,6 +20,6 @@ pub fn notify(state: &str) {
         socket.set_nonblocking(true)?;
         socket.send_to_addr(state.as_bytes(), &address)
     };
-    // It has gone, or does not read: there is nobody to tell.
+    // If systemd does not read, the message is lost.
     let _ = address.and_then(send);
 }

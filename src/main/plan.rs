@@ -156,7 +156,7 @@ impl Plan {
     }
 }
 
-/// To whoever pushes, and to whoever reads the gateway's own metrics.
+/// Sets the next reset in responses to pushes and in the gateway's own metrics.
 fn say_next_reset(site: &Site, next: Option<DateTime<Utc>>) {
     site.status
         .set_next_reset(next.map(|next| next.timestamp()));

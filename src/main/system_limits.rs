@@ -17,7 +17,7 @@ use super::{Failure, usage};
 /// No more descriptors than that are asked for, or counted on.
 const DESCRIPTORS_MAX: u64 = 1 << 20;
 
-/// There is room for so many from the start: 32 KiB.
+/// Room for this number of descriptors is made at the start: 32 KiB.
 const DESCRIPTORS_AT_ONCE: u64 = 4096;
 
 /// What the process needs for itself, a compaction of the journal included.

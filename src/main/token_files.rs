@@ -25,8 +25,8 @@ const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 pub enum Unusable {
     /// Do not start.
     Fail,
-    /// Let nobody pass until it can be: clients are connected already, and the image before this
-    /// one had found it usable a moment ago.
+    /// Refuse all tokens until it can be used. After a hand-over clients are connected already, and
+    /// the previous image found the file usable a moment ago.
     Close,
 }
 

@@ -52,7 +52,7 @@ impl Upkeep {
 /// still writes is synced.
 pub type BackgroundThreads = Vec<OwnedThread>;
 
-/// Starts those that there is something to do for.
+/// Starts the threads that have something to do.
 pub fn start(site: &Arc<Site>, upkeep: Upkeep) -> Result<BackgroundThreads, Failure> {
     let mut background = Vec::new();
     if let Some(memory) = upkeep.sender_memory {
@@ -82,7 +82,7 @@ pub fn start(site: &Arc<Site>, upkeep: Upkeep) -> Result<BackgroundThreads, Fail
     Ok(background)
 }
 
-/// Forgets series that were silent for `silence`, at most an eighth of it or a second later.
+/// Deletes series that were silent for `silence`, at most an eighth of it or a second later.
 fn expire(site: &Site, silence: Duration, stopped: &Receiver<()>) {
     // Series are known by whole seconds, which cost one.
     let interval = (silence / 8).saturating_sub(EXPIRY_INTERVAL_MIN);

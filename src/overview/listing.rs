@@ -12,7 +12,7 @@ use crate::aggregate::{Family, View};
 /// Families on a page.
 pub const PAGE_FAMILIES: usize = 50;
 
-/// So many families can be paged through in another order than that of their names.
+/// Families that can be paged through in another order than by name.
 pub const RANKED_MAX: usize = 5_000;
 
 /// Only the beginning of a HELP text is searched.

@@ -6,7 +6,7 @@ use super::query::Query;
 use crate::aggregate::{Shown, View};
 use crate::metric::escaped_name;
 
-/// So many label sets are shown.
+/// Label sets shown of an opened family.
 pub const SERIES_SHOWN_MAX: usize = 100;
 
 /// See the module.

@@ -243,7 +243,7 @@ fn page(number: &str) -> Result<usize, QueryError> {
 
 /// The query as it stands behind the `?` of a link, without what is as in the default. It is safe
 /// in a quoted attribute of HTML: only letters, digits and `-._~%&=` are in it, where `&` is
-/// written as `&amp;` by whoever writes HTML.
+/// written as `&amp;` by people who write HTML.
 impl fmt::Display for Query {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = "";

@@ -89,9 +89,8 @@ pub struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    /// Nothing read yet of a body of about so many samples. The labels of the key will be put on
-    /// every sample, as long as they take no more than so many bytes in all; each series is held to
-    /// the limits.
+    /// A builder for a body of about `expected_samples`. The labels of the key are put on every
+    /// sample, up to `path_label_bytes_max` in all; each series is held to the limits.
     pub fn new(
         dialect: Dialect,
         grouping_key: &GroupingKey,

@@ -29,7 +29,7 @@ pub struct Distinct<T> {
 }
 
 impl<T: Distinguishable> Distinct<T> {
-    /// Nothing yet. If anything comes, it will be about so many things.
+    /// An empty list with room for about `expected` things once the first one comes.
     pub fn expecting(expected: usize) -> Distinct<T> {
         Distinct {
             list: Vec::new(),
@@ -75,7 +75,7 @@ impl<T: Distinguishable> Distinct<T> {
             Entry::Occupied(entry) => Err(*entry.get() as usize),
             Entry::Vacant(entry) => {
                 let place = self.list.len();
-                // So many are more than any body holds.
+                // No body holds 2^32 of them.
                 entry.insert(u32::try_from(place).unwrap_or(u32::MAX));
                 self.list.push(thing);
                 Ok(place)

@@ -234,7 +234,7 @@ fn special_bytes(word: u64) -> u64 {
 
 /// The number at the beginning of `text`, and what is behind its line feed.
 fn value(text: &str) -> Option<(f64, Option<&str>)> {
-    /// So many digits are a float exactly.
+    /// A number of up to 15 digits is a float exactly.
     const DIGITS_MAX: usize = 15;
     let mut whole = 0_u64;
     let mut digits = 0;

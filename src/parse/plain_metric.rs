@@ -25,7 +25,7 @@ use crate::metric::label_name_length;
 pub struct Arena(Vec<u8>);
 
 impl Arena {
-    /// So many bytes of it.
+    /// Makes it new, of this length.
     pub(super) fn of_length(&mut self, bytes: usize) -> &mut [u8] {
         self.0 = vec![0; bytes];
         &mut self.0
@@ -93,7 +93,7 @@ struct LabelHead<'a> {
 /// A metric with more labels is not plain: what is kept of one is small.
 const LABELS_MAX: usize = 64;
 
-/// So many bytes are checked together, whatever stands behind the text.
+/// UTF-8 is checked in blocks of this length; the bytes after the text do not matter.
 const BLOCK_BYTES: usize = 16;
 
 /// What is known when the label set of a metric is written.

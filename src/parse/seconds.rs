@@ -3,7 +3,7 @@
 /// Splits the timestamp off a line that would be plain without it: digits behind a value. What is
 /// no such line is left whole, or is not plain in any case.
 pub fn timestamp_split_off(line: &str) -> (&str, Option<i64>) {
-    /// So many digits are in the range.
+    /// Any number of 18 digits is in the range of an `i64`.
     const DIGITS_MAX: usize = 18;
     let whole = (line, None);
     let Some((sample, word)) = line.rsplit_once(' ') else {

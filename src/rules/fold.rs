@@ -43,7 +43,7 @@ pub fn drop_labels(push: &mut Push<'_>, dropped: &[NamePattern]) -> Folded {
     if !has_dropped {
         return Folded::default();
     }
-    // A series that was folded has no start of its own; whoever needs starts has read them before.
+    // A series that was folded has no start of its own; the starts have been read before.
     push.number_starts.clear();
     push.histogram_starts.clear();
     fold_histograms(push);

@@ -5,10 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::overview::RefusedRequest;
 
-/// So many are remembered.
+/// Refused requests that are remembered.
 pub const REFUSALS_MAX: usize = 20;
 
-/// The last of them, as far as they were logged. Only the gate adds; whoever reads copies.
+/// The last refused requests that were logged. Only the gate adds; readers get a copy.
 #[derive(Debug, Default)]
 pub struct Refusals(Mutex<VecDeque<RefusedRequest>>);
 

@@ -415,8 +415,8 @@ fn begin_body(
     }
 }
 
-/// Whether the gateway itself asks, by `-probe`. Whoever says so, too, is not counted either: that
-/// is why only pages can be asked for so.
+/// Whether this is a request of `-probe`, which is not counted. Anyone can claim to be one, so only
+/// requests for pages can.
 fn is_probe(route: Route<'_>, head: &[u8]) -> bool {
     let is_page = matches!(
         route,

@@ -404,8 +404,8 @@ impl Gate {
         }
     }
 
-    /// Replaces servers and channels that have failed. Whoever waits for a response of theirs is
-    /// cut off.
+    /// Replaces servers and channels that have failed. Clients that wait for a response from them
+    /// are disconnected.
     fn replace_backend(&mut self) -> io::Result<()> {
         self.site.status.front.count_backend_failure();
         let exchanges = Arc::default();

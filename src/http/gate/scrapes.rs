@@ -18,7 +18,7 @@ use super::responses::Waiting;
 use crate::render::Cursor;
 use crate::status::CloseReason;
 
-/// So many views are alive at once.
+/// Views that may exist at once.
 const VIEWS_MAX: usize = 4;
 
 /// The pieces of all scrapes take no more than this part of the memory for requests and responses.

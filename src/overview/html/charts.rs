@@ -11,7 +11,7 @@ use crate::calendar::HourMinute;
 const MINUTE_WIDTH: usize = 10;
 const HEIGHT: f64 = 100.0;
 
-/// So many reasons of refusals have a colour of their own; the others share one.
+/// Reasons of refusals with a colour of their own; the others share one.
 const REASONS_MAX: usize = 4;
 
 /// The classes of their colours, and the one that is shared.
