@@ -48,13 +48,13 @@ pub const FLAGS: &[Flag] = &[
         name: "push-token-file",
         value: "FILE",
         default: "",
-        help: "a push must show a token of this file, one a line (else 401); read again on change",
+        help: "tokens, one a line; a push without one of them gets 401; read again when it changes",
     },
     Flag {
         name: "scrape-token-file",
         value: "FILE",
         default: "",
-        help: "the same for scrapes, /, /-/metrics, /api/v1/*, DELETE: all but pushes and health",
+        help: "the same for all but pushes and health: scrapes, /, /-/metrics, /api/v1/*, DELETE",
     },
     Flag {
         name: "gauge",
@@ -84,37 +84,37 @@ pub const FLAGS: &[Flag] = &[
         name: "sender-label",
         value: "NAME",
         default: "",
-        help: "a push whose path has this label is the state of a cumulative sender",
+        help: "path label that names a sender: its pushes are totals; their increase is added",
     },
     Flag {
         name: "sender-timeout",
         value: "DURATION",
         default: "5m",
-        help: "withdraw the gauges of senders that are silent for so long",
+        help: "remove the gauges of senders that have not pushed for this long",
     },
     Flag {
         name: "sender-memory",
         value: "DURATION",
         default: "7d",
-        help: "forget senders that are silent for so long; their next push counts whole",
+        help: "forget senders that have not pushed for this long; their next push is added in full",
     },
     Flag {
         name: "max-sender-series",
         value: "NUMBER",
         default: "1000000",
-        help: "numbers remembered of senders; if none is silent, a push that needs more gets 429",
+        help: "values remembered of all senders; if none is silent, a push beyond it gets 429",
     },
     Flag {
         name: "expire-after",
         value: "DURATION",
         default: "",
-        help: "forget series that no push has touched for so long; at least 10s",
+        help: "delete series that no push has updated for this long; at least 10s",
     },
     Flag {
         name: "enable-admin-api",
         value: "",
         default: "",
-        help: "let DELETE forget series, and PUT /api/v1/admin/wipe everything or one family",
+        help: "let DELETE remove series, and PUT /api/v1/admin/wipe everything or one family",
     },
     Flag {
         name: "push-path",
@@ -126,7 +126,7 @@ pub const FLAGS: &[Flag] = &[
         name: "cors",
         value: "ORIGINS",
         default: "*",
-        help: "whose pages may see responses to pushes: *, none, or origins with commas",
+        help: "web pages that may read responses to pushes: *, none, or origins with commas",
     },
     Flag {
         name: "max-body-bytes",
@@ -192,7 +192,7 @@ pub const FLAGS: &[Flag] = &[
         name: "answer-timeout",
         value: "DURATION",
         default: "30s",
-        help: "how long an answer may take to be read, as a whole",
+        help: "how long a client may take to read a response, as a whole",
     },
     Flag {
         name: "idle-timeout",
@@ -244,7 +244,7 @@ pub const FLAGS: &[Flag] = &[
     },
 ];
 
-/// What the help text says before and behind the table.
+/// The help text before and after the table.
 const USAGE: &str = "\
 Adds up pushed Prometheus metrics until the next scheduled reset; Prometheus scrapes the sums at
 /metrics.
