@@ -24,7 +24,7 @@ class Workers:
     def __init__(self, servers, scratch, program):
         self.servers = servers
         self.thread = threading.Thread(target=self.run, args=(scratch, program))
-        self.succeeded, self.line, self.kills = False, "", 0
+        self.succeeded, self.line, self.level, self.kills = False, "", "", 0
         self.thread.start()
 
     def run(self, scratch, program):
@@ -36,6 +36,9 @@ class Workers:
             time.sleep(max(0, began + seconds - time.monotonic()))
             self.kill(scratch, program)
         status = process.wait(RUN_SECONDS + processes.CLIENT_SECONDS_MAX)
+        # At once, since their gauges go when they have been silent for a while.
+        web.wait_for_scrapes(self.servers["prometheus"])
+        self.level = web.ask(self.servers["prometheus"], "workers_level")
         lines = processes.log_of("python_workers").splitlines() or [""]
         self.succeeded, self.line = status == 0, lines[-1]
         processes.running.pop("python_workers")
@@ -66,8 +69,8 @@ def check_all(workers):
         check_increase(prometheus, series, wanted)
     resets = int(web.ask(prometheus, f"resets(workers_jobs_total[{RANGE}])"))
     check(f"workers: {resets} reset of the gateway in between", resets >= 1)
-    found = web.ask(prometheus, "workers_level")
-    expect("workers: the sum of the levels of those who live", str(counted["level"]), found)
+    level = str(counted["level"])
+    expect("workers: the sum of the levels of those who live", level, workers.level)
     check_silence(prometheus)
 
 

@@ -8,7 +8,7 @@ import configurations
 import processes
 import results
 import web
-from folders import CACHE, DEPLOY
+from folders import CACHE, DEPLOY, ROOT
 from processes import wait_until
 
 WINDOW_SECONDS = 8
@@ -109,4 +109,4 @@ def check_targets(servers):
 
 def command(program):
     """A Python program of this folder, run by the Python that has prometheus_client."""
-    return [CACHE / "venv/bin/python", configurations.ROOT / "tests/interop" / program]
+    return [CACHE / "venv/bin/python", ROOT / "tests/interop" / program]
