@@ -5,6 +5,7 @@
 //! finite, no counter, bucket or count is negative. Knows nothing of text layout, HTTP or time.
 
 mod name;
+mod native;
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -15,6 +16,11 @@ use std::ops::Range;
 pub use name::{
     escaped_name, has_quoted_label, is_plain_metric_name, raw_label_name, raw_name,
     written_label_name,
+};
+
+pub use native::{
+    NATIVE_SCHEMA_MAX, NATIVE_SCHEMA_MIN, NativeBuckets, NativeError, NativeHistogram, NativeParts,
+    native_bound,
 };
 
 use crate::keyed_hash::KeyedHash;

@@ -38,6 +38,7 @@ mod log_text;
 mod logging;
 mod memory_disk;
 mod moved_journal;
+mod native_histograms;
 mod overview;
 mod overview_laws;
 mod overview_numbers;
