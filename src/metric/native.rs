@@ -39,6 +39,18 @@ const BOUND_NOISE: f64 = 1e-6;
 /// The largest whole number up to which floats have all of them.
 const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 
+/// The most buckets that a native histogram has: where it would have more, its schema becomes
+/// coarser, until it is the coarsest. That has a few hundred for all floats together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NativeBucketLimit(pub usize);
+
+impl Default for NativeBucketLimit {
+    /// None.
+    fn default() -> NativeBucketLimit {
+        NativeBucketLimit(usize::MAX)
+    }
+}
+
 /// The sums of one native histogram, or an increment of them.
 ///
 /// Invariant: all numbers are finite and all counts above zero, but for those of the zero bucket
@@ -105,6 +117,27 @@ impl NativeHistogram {
                 0.0
             },
         };
+        histogram.absorb();
+        Ok(histogram)
+    }
+
+    /// Puts one together again: the parts as its methods gave them, with the bound that is its zero
+    /// threshold.
+    ///
+    /// # Errors
+    /// As [`NativeHistogram::new`].
+    pub fn restored(
+        parts: &NativeParts,
+        zero_bound: Option<i32>,
+    ) -> Result<NativeHistogram, NativeError> {
+        let mut histogram = NativeHistogram::new(parts)?;
+        let (first, last) = indexes_of(histogram.schema());
+        let is_bound = |bound: &i32| (first..last).contains(&i64::from(*bound));
+        if let Some(bound) = zero_bound.filter(|bound| !is_bound(bound)) {
+            let (index, schema) = (bound.into(), histogram.schema());
+            return Err(NativeError::Index { index, schema });
+        }
+        histogram.zero_bound = zero_bound;
         histogram.absorb();
         Ok(histogram)
     }
@@ -189,9 +222,8 @@ impl NativeHistogram {
         self.positive.len() + self.negative.len()
     }
 
-    /// Adds another one. Then the schema is made coarser until there are no more than so many
-    /// buckets, or it is the coarsest: that has a few hundred for all floats together.
-    pub fn merge(&mut self, other: &NativeHistogram, buckets_max: usize) {
+    /// Adds another one, and holds the sum to a limit.
+    pub fn merge(&mut self, other: &NativeHistogram, limit: NativeBucketLimit) {
         self.align(other);
         let other = &*other.aligned(self);
         self.zero_count = add(self.zero_count, other.zero_count);
@@ -199,11 +231,11 @@ impl NativeHistogram {
         self.negative.merge(&other.negative);
         self.count = add(self.count, other.count);
         self.sum = add(self.sum, other.sum);
-        self.limit(buckets_max);
+        self.limit(limit);
     }
 
-    /// Makes the schema coarser until there are no more than so many buckets, or it is the coarsest.
-    pub fn limit(&mut self, buckets_max: usize) {
+    /// Makes the schema coarser as a limit demands it.
+    pub fn limit(&mut self, NativeBucketLimit(buckets_max): NativeBucketLimit) {
         while self.buckets() > buckets_max && self.schema() > NATIVE_SCHEMA_MIN {
             self.coarsen(self.schema() - 1);
         }
@@ -219,6 +251,36 @@ impl NativeHistogram {
         let mut aligned = self.clone();
         aligned.align(other);
         Cow::Owned(aligned)
+    }
+
+    /// What it has grown by since an earlier state of the same histogram: both are brought to the
+    /// resolution of their merge. `None` if a bucket has become smaller, as `is_smaller` says of
+    /// the counts now and before.
+    #[must_use]
+    pub fn grown_since(
+        &self,
+        before: &NativeHistogram,
+        is_smaller: impl Fn(f64, f64) -> bool,
+    ) -> Option<NativeHistogram> {
+        let now = self.aligned(before);
+        let before = before.aligned(&now);
+        let grown =
+            |now: f64, before: f64| (!is_smaller(now, before)).then_some((now - before).max(0.0));
+        Some(NativeHistogram {
+            schema: now.schema,
+            zero_bound: now.zero_bound,
+            zero_count: grown(now.zero_count, before.zero_count)?,
+            positive: now.positive.grown_since(&before.positive, grown)?,
+            negative: now.negative.grown_since(&before.negative, grown)?,
+            count: grown(now.count, before.count)?,
+            sum: add(now.sum, -before.sum),
+        })
+    }
+
+    /// The same with this count and this sum, which are finite; the count is not negative.
+    #[must_use]
+    pub fn with_totals(self, count: f64, sum: f64) -> NativeHistogram {
+        NativeHistogram { count, sum, ..self }
     }
 
     fn align(&mut self, other: &NativeHistogram) {

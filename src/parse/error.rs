@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use super::native::NativeFault;
 use crate::excerpt::Excerpt;
 use crate::label_limits::BeyondLimit;
 use crate::number::written;
@@ -263,6 +264,10 @@ pub enum MeaningError {
         below: String,
         found: String,
     },
+    Native {
+        name: Excerpt,
+        fault: NativeFault,
+    },
     LongPathLabels,
     Beyond {
         name: Excerpt,
@@ -317,6 +322,7 @@ impl fmt::Display for MeaningError {
                 )
             }
             E::Beyond { name, limit } => write!(to, "{name} has {limit}"),
+            E::Native { name, fault } => write!(to, "the native histogram {name}: {fault}"),
             E::SecondSeries(series) => write!(to, "the series {series} is in this push twice"),
             E::NoUpperBound(name) => write!(to, "the bucket {name} has no label `le`"),
             E::UpperBound(found) => {

@@ -39,6 +39,8 @@ mod logging;
 mod memory_disk;
 mod moved_journal;
 mod native_histograms;
+mod native_pushes;
+mod native_senders;
 mod overview;
 mod overview_laws;
 mod overview_numbers;

@@ -1,9 +1,10 @@
 //! Native histograms by themselves: what one can be, and what the merge of two is.
 
+pub mod encoded;
 pub mod model;
 
 use prometheus_aggregation_gateway::metric::{
-    NativeError, NativeHistogram, NativeParts, native_bound,
+    NativeBucketLimit, NativeError, NativeHistogram, NativeParts, native_bound,
 };
 
 use crate::random::Random;
@@ -55,7 +56,7 @@ fn native(text: &Text) -> NativeHistogram {
 fn check_merge(one: &Text, other: &Text, expected: &Text) {
     for (first, second) in [(one, other), (other, one)] {
         let mut merged = native(first);
-        merged.merge(&native(second), usize::MAX);
+        merged.merge(&native(second), NativeBucketLimit::default());
         assert_eq!(merged, native(expected));
         assert_eq!(merged.zero_threshold(), expected.zero_threshold);
         assert_eq!(merged.sum(), expected.count * 2.0);
@@ -230,7 +231,7 @@ fn merging_is_what_the_model_says_in_every_order() {
         let [a, b, c] = models.each_ref().map(Model::native);
         let merge = |one: &NativeHistogram, other: &NativeHistogram| {
             let mut merged = one.clone();
-            merged.merge(other, usize::MAX);
+            merged.merge(other, NativeBucketLimit::default());
             merged
         };
         let merged = merge(&merge(&a, &b), &c);
@@ -260,8 +261,8 @@ fn a_limit_of_buckets_does_not_depend_on_the_order() {
         let [a, b, c] = models.each_ref().map(Model::native);
         let merged = [[&a, &b, &c], [&c, &a, &b], [&b, &c, &a]].map(|order| {
             let mut merged = order[0].clone();
-            merged.merge(order[1], buckets_max);
-            merged.merge(order[2], buckets_max);
+            merged.merge(order[1], NativeBucketLimit(buckets_max));
+            merged.merge(order[2], NativeBucketLimit(buckets_max));
             merged
         });
         assert_eq!(merged[0], merged[1], "{models:?}");
@@ -313,7 +314,7 @@ fn the_merge_of_a_split_stream_is_the_whole() {
         (whole.sum, whole.count) = (0.0, whole.count);
         let mut merged = parts[0].native();
         for part in &parts[1..] {
-            merged.merge(&part.native(), usize::MAX);
+            merged.merge(&part.native(), NativeBucketLimit::default());
         }
         let mut merged = Model::of(&merged);
         merged.sum = 0.0;

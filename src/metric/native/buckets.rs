@@ -78,19 +78,36 @@ impl NativeBuckets {
             return;
         }
         let mut lists = Lists::with_capacity(self.len() + other.len());
-        let (mut own, mut others) = (self.iter().peekable(), other.iter().peekable());
-        while let (Some(&one), Some(&another)) = (own.peek(), others.peek()) {
-            let (index, count) = if one.0 <= another.0 { one } else { another };
-            lists.push(index, count);
-            if one.0 <= another.0 {
-                own.next();
-            } else {
-                others.next();
-            }
+        for (index, own, others) in self.beside(other) {
+            lists.push(index, add(own, others));
         }
-        own.chain(others)
-            .for_each(|(index, count)| lists.push(index, count));
         *self = lists.into_buckets();
+    }
+
+    /// What the buckets have grown by, as `grown` says of the counts now and before.
+    pub(super) fn grown_since(
+        &self,
+        before: &NativeBuckets,
+        grown: impl Fn(f64, f64) -> Option<f64>,
+    ) -> Option<NativeBuckets> {
+        let mut lists = Lists::with_capacity(self.len());
+        for (index, now, before) in self.beside(before) {
+            lists.push(index, grown(now, before)?);
+        }
+        Some(lists.into_buckets())
+    }
+
+    /// The indexes of both, in order, with the counts here and there.
+    fn beside(&self, other: &NativeBuckets) -> impl Iterator<Item = (i32, f64, f64)> {
+        let (mut own, mut others) = (self.iter().peekable(), other.iter().peekable());
+        std::iter::from_fn(move || {
+            let indexes = [own.peek(), others.peek()].map(|next| next.map(|next| next.0));
+            let index = indexes.into_iter().flatten().min()?;
+            let own = own.next_if(|next| next.0 == index);
+            let others = others.next_if(|next| next.0 == index);
+            let count = |bucket: Option<(i32, f64)>| bucket.map_or(0.0, |bucket| bucket.1);
+            Some((index, count(own), count(others)))
+        })
     }
 
     /// Adds buckets that are all here; false, with nothing added, if one is not.
