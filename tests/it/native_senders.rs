@@ -143,7 +143,7 @@ fn restarts_and_late_pushes() {
         // Restarted.
         (2, 200, 7),
         // Late: of the process before.
-        (5, 100, 7),
+        (1, 100, 7),
         // Fewer, and nobody says when it began.
         (1, 0, 8),
     ];
