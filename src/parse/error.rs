@@ -192,6 +192,7 @@ pub enum MessageError {
     UnknownType(i32),
     BoundNotANumber,
     SecondBound(f64),
+    NativeBuckets(usize),
 }
 
 impl fmt::Display for MessageError {
@@ -216,6 +217,12 @@ impl fmt::Display for MessageError {
                     to,
                     "the bucket with the bound {} comes twice",
                     written(*bound)
+                )
+            }
+            E::NativeBuckets(max) => {
+                write!(
+                    to,
+                    "a native histogram has more than {max} buckets of one sign"
                 )
             }
             E::Packed(field) => write!(to, "the packed list `{field}` is cut off"),

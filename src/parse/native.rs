@@ -15,6 +15,10 @@ use super::metric_message::float_count;
 use super::wire::{Value, field, varint};
 use crate::metric::{NativeError, NativeHistogram, NativeParts};
 
+/// More buckets of one sign than that are refused, though most may be empty. The finest schema that
+/// is stored has about half as many for all numbers.
+const BUCKETS_MAX: usize = 1 << 20;
+
 /// The native fields of a histogram, as they stand there.
 #[derive(Default)]
 pub struct NativeFields {
@@ -265,14 +269,14 @@ fn take_integers(value: Value<'_>, to: &mut Vec<i64>) -> Result<(), MessageError
     match value {
         Value::Varint(number) => to.push(long_zigzag(number)),
         Value::Bytes(mut packed) => {
-            while !packed.is_empty() {
+            while !packed.is_empty() && to.len() <= BUCKETS_MAX {
                 let number = varint(&mut packed).map_err(|_| MessageError::Packed("delta"))?;
                 to.push(long_zigzag(number));
             }
         }
         _ => return Err(MessageError::WireType("delta")),
     }
-    Ok(())
+    check_length(to)
 }
 
 /// The same of `double`.
@@ -287,6 +291,13 @@ fn take_doubles(value: Value<'_>, to: &mut Vec<f64>) -> Result<(), MessageError>
             to.extend(numbers.iter().map(|bytes| f64::from_le_bytes(*bytes)));
         }
         _ => return Err(MessageError::WireType("count")),
+    }
+    check_length(to)
+}
+
+fn check_length<T>(numbers: &[T]) -> Result<(), MessageError> {
+    if numbers.len() > BUCKETS_MAX {
+        return Err(MessageError::NativeBuckets(BUCKETS_MAX));
     }
     Ok(())
 }

@@ -21,6 +21,7 @@ use crate::push_text::PushText;
 use crate::random::Random;
 use crate::random::encoded::{bytes, double, integer};
 use crate::rules::rules;
+use crate::running_gateway::RunningGateway;
 
 pub fn push(gateway: &Gateway, labels: &str, body: &[u8]) -> Result<Merged, Refusal> {
     let request = PushRequest {
@@ -363,6 +364,43 @@ fn what_prometheus_would_refuse_is_refused() {
         &[integer(1, 1), span(1026, 1), delta(1)],
         "there is no bucket 1026 in schema 0: no number would be in it",
     );
+}
+
+/// A body of zeros must not become many times as much memory.
+#[test]
+fn too_many_buckets_are_refused() {
+    let spread = |buckets: usize| {
+        let span = [integer(1, zigzag(-100)), integer(2, buckets as u64)].concat();
+        let deltas = bytes(13, &vec![0; buckets]);
+        body("n", &[], &[integer(5, zigzag(9)), bytes(12, &span), deltas])
+    };
+    let gateway = Gateway::default();
+    push(&gateway, "", &spread(1 << 20)).expect("they are all empty");
+    let refusal = push(&gateway, "", &spread((1 << 20) + 1)).expect_err("they are too many");
+    let line = "metric 1 of `n`: a native histogram has more than 1048576 buckets of one sign";
+    assert_eq!(refusal.to_string(), line);
+}
+
+#[test]
+fn over_http() {
+    let gateway = RunningGateway::start(&["-native-buckets", "2e2"]);
+    let push = |body: &[u8]| {
+        let headers = "Content-Type: application/vnd.google.protobuf\r\n";
+        gateway.request("POST", "/metrics/job/x", headers, body)
+    };
+    let incomplete = "aggregation_gateway_native_histograms_incomplete";
+    assert_eq!(push(&body("n", &[], &ones(5))).code, 200);
+    assert_eq!(gateway.own_metric(incomplete), 0.0);
+    let invalid = [integer(1, 3), ones(2)[2..].concat()];
+    let reply = push(&body("n", &[], &invalid));
+    let line = "metric 1 of `n`: the native histogram `n`: its buckets add up to 2, but its count \
+                is 3\n";
+    assert_eq!((reply.code, reply.body.as_str()), (400, line));
+    assert_eq!(push(&body("n", &[], &[integer(1, 1)])).code, 200);
+    assert_eq!(gateway.own_metric(incomplete), 1.0);
+    let scrape = "# TYPE n histogram\nn_bucket{job=\"x\",le=\"+Inf\"} 6\nn_sum{job=\"x\"} 7.5\n\
+                  n_count{job=\"x\"} 6\n";
+    assert_eq!(gateway.scrape(), scrape);
 }
 
 /// One float count above zero makes it one of floats, whose buckets need not add up.

@@ -79,6 +79,10 @@ fn wrong_flags_are_refused() {
         let flags = flags.split_ascii_whitespace().map(Into::into);
         assert_eq!(cli::read(flags, []), Err(line.to_owned()));
     }
+    check(
+        "-native-buckets all",
+        "flag -native-buckets: expected a whole number such as 160, or 0, found `all`",
+    );
     check("-gauge a", "flag -gauge: expected NAME=MODE, found `a`");
     check(
         "-gauge a=mean",
