@@ -11,6 +11,7 @@
 //! | gauge | the same, or the last, greatest or least value stays, by the mode of its family |
 //! | gauge, untyped of a sender | its contribution, as long as it is live: see `held` |
 //! | histogram | sum and count added; buckets: the union of upper bounds, each with its own count |
+//! | native histogram | at the coarser schema and the wider zero bucket of both |
 //! | summary | sum and count added, if the rules keep it and it conflicts with nothing |
 //!
 //! Families by name and series by label set lie in [`Sorted`] leaves, in the order in which they
@@ -28,6 +29,7 @@ mod counts;
 mod family;
 mod gauge_sum;
 mod held;
+mod histogram;
 mod index;
 mod listing;
 mod removal;
@@ -42,9 +44,10 @@ pub use checked::Checked;
 use checked::Located;
 pub use conflict::Conflict;
 pub use counts::Size;
-pub use family::{Family, Histogram, Series};
+pub use family::{Family, Series};
 pub use gauge_sum::{FamilyName, GaugeSum, Gauges, HeldSum};
 pub use held::HeldSeries;
+pub use histogram::Histogram;
 pub use listing::Shown;
 pub use removal::{Outdated, Removal};
 pub use room::TooManySeries;
@@ -305,10 +308,7 @@ impl Aggregate {
             let family = Arc::make_mut(&mut self.families).at_mut(family);
             // Other sums have a pass of their own; what else could be there was refused.
             if let Some(sums) = S::sums_mut(&mut family.series) {
-                let series_before = family.totals.series;
-                if S::CHANGES_BY_SENDERS {
-                    self.counts.subtract(&family.totals);
-                }
+                self.counts.subtract(&family.totals);
                 let (sums, stored_seconds) = sums.leaf_mut(leaf);
                 let their_places = their_places.iter().flatten();
                 for (increment, place) in neighbours.iter().zip(their_places.clone()) {
@@ -319,11 +319,7 @@ impl Aggregate {
                     let seconds = I::seconds(push).get(first..).unwrap_or_default();
                     touch(stored_seconds, their_places, seconds, second);
                 }
-                if S::CHANGES_BY_SENDERS {
-                    self.counts.add(&family.totals);
-                } else {
-                    self.counts.size.series += family.totals.series - series_before;
-                }
+                self.counts.add(&family.totals);
             }
         }
     }
@@ -434,6 +430,12 @@ impl Aggregate {
             ages_start: self.ages_start,
             counts: self.counts,
         }
+    }
+
+    /// How many histograms have a native part that is not exposed, since it lacks observations.
+    #[must_use]
+    pub fn incomplete_natives(&self) -> usize {
+        self.counts.incomplete_natives
     }
 
     /// How much is stored that is exposed; constant time.

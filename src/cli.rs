@@ -19,7 +19,8 @@ pub use self::flags::{FLAGS, Flag, help};
 use self::given::{Given, given, repeated, repeated_or_default, switch, value};
 pub use self::senders::SenderLimits;
 use self::values::{
-    cors, dropped_label, file, gauge_rule, number, push_path, silence, size, timeout, workers,
+    cors, dropped_label, file, gauge_rule, number, number_or_zero, push_path, silence, size,
+    timeout, workers,
 };
 use crate::listen::{LISTENERS_MAX, ListenAddress};
 use crate::log::{Level, LogFormat};
@@ -230,6 +231,7 @@ fn rules(
     };
     let rules = Rules::new(gauges, dropped_labels, ages)
         .with_help_bytes_max(label_bytes_max)
+        .with_native_buckets_max(value(from, "--native-buckets", number_or_zero)?)
         .with_summaries(summaries)
         .with_push_times(push_times);
     Ok(rules)

@@ -8,9 +8,11 @@
 //! never wait for it. A scrape shows the aggregate between two writers. Knows nothing of HTTP or
 //! the clock.
 
+mod bytes;
 mod clearing;
 mod keeping;
 mod keys;
+mod native_records;
 mod push_time;
 mod refusal;
 mod removing;
@@ -357,6 +359,12 @@ impl Gateway {
     #[must_use]
     pub fn size(&self) -> Size {
         self.read().size()
+    }
+
+    /// How many histograms have a native part that lacks observations.
+    #[must_use]
+    pub fn incomplete_natives(&self) -> usize {
+        self.read().incomplete_natives()
     }
 
     fn open_writers(&self) -> Result<MutexGuard<'_, Writers>, NotKept> {

@@ -156,6 +156,7 @@ impl Site {
             senders,
             families: held.families,
             series: held.series,
+            incomplete_natives: self.gateway.incomplete_natives(),
             early_key_swaps: keys.early_swaps,
             process: Usage::now(),
             journal: self.gateway.journal_state().map(stored_journal),

@@ -27,6 +27,7 @@
 //! kind  content
 //! rule  the rules by which what follows is merged, as text
 //! snap  u8 format, a part of the sums in that format
+//! snat  a part of the sums with native histograms
 //! push  u8 format, whose highest bit says that the push time was not set, u32 length of the
 //!       path's labels, u8 length of the idempotency key, u64 fingerprint if there is a key, the
 //!       path's labels, the key, the body

@@ -5,6 +5,7 @@
 //! finite, no counter, bucket or count is negative. Knows nothing of text layout, HTTP or time.
 
 mod name;
+mod native;
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -15,6 +16,11 @@ use std::ops::Range;
 pub use name::{
     escaped_name, has_quoted_label, is_plain_metric_name, raw_label_name, raw_name,
     written_label_name,
+};
+
+pub use native::{
+    NATIVE_SCHEMA_MAX, NATIVE_SCHEMA_MIN, NativeBucketLimit, NativeBuckets, NativeError,
+    NativeHistogram, NativeParts, native_bound,
 };
 
 use crate::keyed_hash::KeyedHash;
@@ -343,6 +349,8 @@ pub struct Push<'a> {
     pub cut_help_texts: u64,
     /// Whose its gauges are.
     pub pushed_by: PushedBy,
+    /// When native histograms become coarser; the rules say it.
+    pub native_buckets: NativeBucketLimit,
 }
 
 /// Who pushes, as far as that decides about gauges and untyped series.
@@ -360,7 +368,13 @@ impl Push<'_> {
     /// How many time series it is about, as Prometheus counts them.
     #[must_use]
     pub fn series(&self) -> usize {
-        self.numbers.len() + self.buckets.len() + self.histograms.len() * SERIES_BESIDE_BUCKETS
+        let natives = self
+            .histograms
+            .iter()
+            .filter_map(|pushed| pushed.native.as_deref());
+        let natives: usize = natives.map(NativeHistogram::series).sum();
+        let classic = self.buckets.len() + self.histograms.len() * SERIES_BESIDE_BUCKETS;
+        self.numbers.len() + classic + natives
     }
 
     /// The buckets of one of its histograms: sorted by upper bound, each once, the last `+Inf`.
@@ -428,6 +442,8 @@ pub struct PushedHistogram<'a> {
     /// How many sample lines the sum and the count are made of: what is not sent, NaN or infinite
     /// is taken for zero.
     pub samples: u64,
+    /// Its native part, which has the same count; none of a summary.
+    pub native: Option<Box<NativeHistogram>>,
 }
 
 /// What of a histogram was left out: it stands as zero there, or is missing among the buckets.
@@ -452,7 +468,8 @@ pub struct SkippedSamples {
     /// Lines of a summary: quantiles cannot be added up, nor are sums and counts unless they are
     /// kept.
     pub summary: u64,
-    /// Native histograms, whose sum, count and classic buckets, if there are any, are added.
+    /// Native parts of histograms that the rules leave out: the sum, the count and the classic
+    /// buckets are added.
     pub native_histogram: u64,
     /// Lines of a gauge histogram.
     pub gauge_histogram: u64,

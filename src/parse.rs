@@ -14,6 +14,7 @@ mod label_set;
 mod line;
 mod metric_message;
 mod names;
+mod native;
 mod openmetrics;
 mod plain;
 mod plain_metric;
@@ -32,6 +33,7 @@ use names::Dialect;
 
 pub use error::{Location, MeaningError, ParseError, SyntaxError};
 pub use format::{Format, UnsupportedFormat};
+pub use native::NativeFault;
 pub use plain_metric::Arena;
 
 /// The labels of the path are put on every sample. All copies together may have this number of

@@ -16,7 +16,7 @@ mod text;
 mod underscores;
 mod walk;
 
-pub use snapshot::{render_held_pieces, render_pieces};
+pub use snapshot::{PlacedNative, render_held_pieces, render_pieces};
 pub use underscores::Omissions;
 pub use walk::{Cursor, NameStyle};
 

@@ -9,6 +9,7 @@
 //! rule      = "gauge " mode " " pattern LF       ; see GaugeRule, the most exact first
 //!           / "drop-label " pattern LF
 //!           / "help-bytes " number LF            ; longer HELP texts are cut
+//!           / "native-buckets " number LF        ; native histograms are kept, and become coarser
 //!           / "summaries" LF                     ; sums and counts of summaries are kept
 //!           / "push-times" LF                    ; a gauge says when each path was last pushed
 //!           / "ages" LF                          ; the last push of each series is remembered
@@ -19,6 +20,7 @@
 
 mod fold;
 mod help;
+mod natives;
 mod pattern;
 mod summaries;
 
@@ -34,6 +36,10 @@ use crate::metric::{GaugeMode, MetricType, Push, raw_name};
 /// Raised whenever the meaning of an unchanged body changes.
 const SEMANTICS: u32 = 1;
 
+/// Without flags, a native histogram has as many buckets as client libraries are mostly told to
+/// have.
+const NATIVE_BUCKETS_MAX: usize = 160;
+
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
@@ -41,6 +47,8 @@ pub struct Rules {
     gauges: Vec<GaugeRule>,
     dropped_labels: Vec<NamePattern>,
     help_bytes_max: usize,
+    /// Zero leaves native histograms out.
+    native_buckets_max: usize,
     summaries: Summaries,
     push_times: PushTimes,
     ages: Ages,
@@ -146,6 +154,7 @@ impl Rules {
             gauges,
             dropped_labels,
             help_bytes_max: usize::MAX,
+            native_buckets_max: NATIVE_BUCKETS_MAX,
             summaries: Summaries::Discarded,
             push_times: PushTimes::NotSet,
             ages,
@@ -158,6 +167,16 @@ impl Rules {
     pub fn with_help_bytes_max(self, help_bytes_max: usize) -> Rules {
         Rules {
             help_bytes_max,
+            ..self
+        }
+    }
+
+    /// The same rules, where a native histogram becomes coarser when it has more buckets than this.
+    /// With 0 they are left out: their classic parts are kept.
+    #[must_use]
+    pub fn with_native_buckets_max(self, native_buckets_max: usize) -> Rules {
+        Rules {
+            native_buckets_max,
             ..self
         }
     }
@@ -225,7 +244,8 @@ impl Rules {
     }
 
     /// The first part of it: families get their modes, long HELP texts are cut, summaries are
-    /// discarded unless they are kept. All series are as sent.
+    /// discarded unless they are kept, native histograms are held to their limit. All series are as
+    /// sent.
     pub fn apply_to_families(&self, push: &mut Push<'_>) {
         let mut has_summaries = false;
         for family in &mut push.families {
@@ -255,6 +275,7 @@ impl Rules {
         if has_summaries {
             summaries::select(push, self.summaries);
         }
+        natives::limit(push, self.native_buckets_max);
     }
 
     /// The second part: labels that are dropped go, and series that become one are folded into one.
@@ -278,6 +299,9 @@ impl Display for Rules {
         }
         if self.help_bytes_max != usize::MAX {
             writeln!(to, "help-bytes {}", self.help_bytes_max)?;
+        }
+        if self.native_buckets_max != 0 {
+            writeln!(to, "native-buckets {}", self.native_buckets_max)?;
         }
         if self.summaries == Summaries::Kept {
             writeln!(to, "summaries")?;
@@ -308,6 +332,7 @@ impl FromStr for Rules {
             gauges: Vec::new(),
             dropped_labels: Vec::new(),
             help_bytes_max: usize::MAX,
+            native_buckets_max: 0,
             summaries: Summaries::Discarded,
             push_times: PushTimes::NotSet,
             ages: Ages::NotKept,
@@ -334,6 +359,8 @@ impl Rules {
             self.dropped_labels.push(names.parse().ok()?);
         } else if let Some(bytes) = line.strip_prefix("help-bytes ") {
             self.help_bytes_max = bytes.parse().ok()?;
+        } else if let Some(buckets) = line.strip_prefix("native-buckets ") {
+            self.native_buckets_max = buckets.parse().ok()?;
         } else if line == "summaries" {
             self.summaries = Summaries::Kept;
         } else if line == "push-times" {

@@ -143,6 +143,8 @@ pub struct Stored {
     pub families: usize,
     /// Time series.
     pub series: usize,
+    /// Histograms whose native part lacks observations.
+    pub incomplete_natives: usize,
     /// Generations of idempotency keys that were forgotten early, for lack of room.
     pub early_key_swaps: u64,
     /// What is remembered of senders, if there are any.

@@ -9,7 +9,8 @@ use super::family::Totals;
 pub struct Size {
     /// Metric families.
     pub families: usize,
-    /// Time series as Prometheus counts them: a histogram is one for each bucket, and two more.
+    /// Time series as Prometheus counts them: a histogram is one for each bucket, and two more; one
+    /// more for each native bucket, and one if it has a native part.
     pub series: usize,
 }
 
@@ -30,6 +31,8 @@ pub struct Counts {
     pub held: usize,
     /// Series that are not exposed.
     pub vacant: usize,
+    /// Histograms whose native part lacks observations.
+    pub incomplete_natives: usize,
 }
 
 impl Counts {
@@ -39,6 +42,7 @@ impl Counts {
         self.size.series += totals.series;
         self.held += totals.held_series();
         self.vacant += totals.vacant as usize;
+        self.incomplete_natives += totals.incomplete_natives as usize;
     }
 
     /// Counts a family out that was counted with these totals.
@@ -47,5 +51,6 @@ impl Counts {
         self.size.series -= totals.series;
         self.held -= totals.held_series();
         self.vacant -= totals.vacant as usize;
+        self.incomplete_natives -= totals.incomplete_natives as usize;
     }
 }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::gauge_sum::{FamilyName, GaugeSum, Gauges};
+use super::histogram::Histogram;
 use super::sorted::Sorted;
 use crate::metric::{
-    Bucket, GaugeMode, LabelSet, MetricType, Push, PushedFamily, PushedHistogram, PushedNumber,
-    SERIES_BESIDE_BUCKETS, UpperBound, add, has_quoted_label, is_plain_metric_name,
+    GaugeMode, LabelSet, MetricType, Push, PushedFamily, PushedNumber, UpperBound,
+    has_quoted_label, is_plain_metric_name,
 };
 use crate::rules::Contributions;
 
@@ -35,20 +36,6 @@ pub enum Series {
     Gauges(Arc<Gauges>),
 }
 
-/// The sums of one histogram.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Histogram {
-    /// Sorted, without duplicates, ending in `+Inf`; of a summary, none. Histograms of a family
-    /// share them as long as they are the same.
-    pub upper_bounds: Arc<[UpperBound]>,
-    /// The observations in the bucket of each bound.
-    pub counts: Box<[f64]>,
-    /// Of all observations.
-    pub sum: f64,
-    /// Of what the senders counted; it may differ from the buckets' total.
-    pub count: f64,
-}
-
 /// What a family keeps count of beside its sums.
 #[derive(Clone, Debug, Default)]
 pub struct Totals {
@@ -63,12 +50,14 @@ pub struct Totals {
     /// How many names are beyond their alphabets: the family's own one, and label sets with such
     /// a label.
     pub quoted_names: usize,
+    /// Histograms whose native part lacks observations.
+    pub incomplete_natives: u32,
     /// How pushed numbers are merged into the sums.
     pub mode: GaugeMode,
     /// What is pushed are increments, whoever pushes; contributions are a part of the sums.
     pub is_counter: bool,
     /// Those of the histogram that was last given others.
-    upper_bounds: Arc<[UpperBound]>,
+    pub(super) upper_bounds: Arc<[UpperBound]>,
 }
 
 impl Family {
@@ -260,6 +249,11 @@ pub trait Sum: Clone {
         false
     }
 
+    /// True if it has a native part that lacks observations.
+    fn is_incomplete(&self) -> bool {
+        false
+    }
+
     /// Takes the next id, where sums have one.
     fn identify(&mut self, _next_id: &mut u32) {}
 
@@ -295,30 +289,6 @@ impl Sum for f64 {
 
     fn is_negative(&self) -> bool {
         *self < 0.0
-    }
-}
-
-impl Sum for Histogram {
-    fn sums(series: &Series) -> Option<&Sorted<Histogram>> {
-        match series {
-            Series::Histograms(sums) => Some(sums),
-            _ => None,
-        }
-    }
-
-    fn sums_mut(series: &mut Series) -> Option<&mut Sorted<Histogram>> {
-        match series {
-            Series::Histograms(sums) => Some(Arc::make_mut(sums)),
-            _ => None,
-        }
-    }
-
-    fn series(&self) -> usize {
-        self.counts.len() + SERIES_BESIDE_BUCKETS
-    }
-
-    fn is_negative(&self) -> bool {
-        false
     }
 }
 
@@ -358,71 +328,6 @@ impl<'a> AddTo<'a, f64> for PushedNumber<'a> {
     }
 }
 
-impl<'a> Increment<'a> for PushedHistogram<'a> {
-    fn family(&self) -> usize {
-        self.family
-    }
-
-    fn labels(&self) -> &LabelSet<'a> {
-        &self.labels
-    }
-
-    fn seconds<'p>(push: &'p Push<'_>) -> &'p [u32] {
-        &push.histogram_seconds
-    }
-}
-
-impl<'a> AddTo<'a, Histogram> for PushedHistogram<'a> {
-    fn new_series(&self, sum: Option<&Histogram>, push: &Push<'_>) -> usize {
-        let buckets = push.buckets(self);
-        let Some(known) = sum else {
-            return buckets.len() + SERIES_BESIDE_BUCKETS;
-        };
-        if has_bounds(&known.upper_bounds, buckets) {
-            return 0;
-        }
-        let is_new = |bucket: &&Bucket| place(&known.upper_bounds, bucket).is_err();
-        buckets.iter().filter(is_new).count()
-    }
-
-    fn first(&self, push: &Push<'_>, totals: &mut Totals) -> Histogram {
-        let buckets = push.buckets(self);
-        totals.series += buckets.len() + SERIES_BESIDE_BUCKETS;
-        totals.add_names(self.labels.as_str());
-        Histogram {
-            upper_bounds: totals.shared(buckets),
-            counts: buckets.iter().map(|bucket| bucket.count).collect(),
-            sum: add(0.0, self.sum),
-            count: self.count,
-        }
-    }
-
-    fn add_to(&self, to: &mut Histogram, push: &Push<'_>, totals: &mut Totals) {
-        to.sum = add(to.sum, self.sum);
-        to.count = add(to.count, self.count);
-        let buckets = push.buckets(self);
-        if has_bounds(&to.upper_bounds, buckets) {
-            for (count, bucket) in to.counts.iter_mut().zip(buckets) {
-                *count = add(*count, bucket.count);
-            }
-        } else if buckets
-            .iter()
-            .all(|bucket| place(&to.upper_bounds, bucket).is_ok())
-        {
-            for bucket in buckets {
-                if let Ok(at) = place(&to.upper_bounds, bucket) {
-                    to.counts[at] = add(to.counts[at], bucket.count);
-                }
-            }
-        } else {
-            let united = unite(to, buckets);
-            totals.series += united.len() - to.counts.len();
-            to.upper_bounds = totals.shared(&united);
-            to.counts = united.iter().map(|bucket| bucket.count).collect();
-        }
-    }
-}
-
 impl Totals {
     /// Counts one sum more.
     pub(super) fn add(&mut self, sum: &impl Sum) {
@@ -430,6 +335,7 @@ impl Totals {
         self.negative_sums += u32::from(sum.is_negative());
         self.held += u32::from(sum.is_held());
         self.vacant += u32::from(sum.is_vacant());
+        self.incomplete_natives += u32::from(sum.is_incomplete());
     }
 
     /// Counts a sum less that was counted.
@@ -438,6 +344,7 @@ impl Totals {
         self.negative_sums -= u32::from(sum.is_negative());
         self.held -= u32::from(sum.is_held());
         self.vacant -= u32::from(sum.is_vacant());
+        self.incomplete_natives -= u32::from(sum.is_incomplete());
     }
 
     /// Series that senders hold. Those of a counter go on by increments: nobody holds them.
@@ -458,40 +365,4 @@ impl Totals {
     pub(super) fn subtract_names(&mut self, labels: &str) {
         self.quoted_names -= usize::from(has_quoted_label(labels));
     }
-
-    /// The bounds of these buckets, the last such ones once more if they are the same.
-    fn shared(&mut self, buckets: &[Bucket]) -> Arc<[UpperBound]> {
-        if !has_bounds(&self.upper_bounds, buckets) {
-            self.upper_bounds = buckets.iter().map(|bucket| bucket.upper_bound).collect();
-        }
-        Arc::clone(&self.upper_bounds)
-    }
-}
-
-fn has_bounds(bounds: &[UpperBound], buckets: &[Bucket]) -> bool {
-    let pushed = buckets.iter().map(|bucket| bucket.upper_bound);
-    bounds.len() == buckets.len() && bounds.iter().copied().eq(pushed)
-}
-
-/// Where the bound of a bucket is, or where it would have to go.
-fn place(bounds: &[UpperBound], bucket: &Bucket) -> Result<usize, usize> {
-    bounds.binary_search(&bucket.upper_bound)
-}
-
-/// Adds each bucket's own count to the bucket of the same upper bound; bounds that are new come
-/// between the stored ones, whose own counts they leave as they are. That alone costs what is
-/// stored: a pass over the bounds of this one histogram, once for each set of bounds.
-fn unite(stored: &Histogram, pushed: &[Bucket]) -> Vec<Bucket> {
-    let counts = stored.upper_bounds.iter().zip(&stored.counts);
-    let counts = counts.map(|(&upper_bound, &count)| Bucket { upper_bound, count });
-    let mut united: Vec<Bucket> = counts.collect();
-    for bucket in pushed {
-        match place(&stored.upper_bounds, bucket) {
-            Ok(at) => united[at].count = add(united[at].count, bucket.count),
-            Err(_) => united.push(*bucket),
-        }
-    }
-    // Two sorted runs: the sort is one pass.
-    united.sort_by_key(|bucket| bucket.upper_bound);
-    united
 }

@@ -1,6 +1,7 @@
 //! What is shown of families and their series, one by one.
 
-use super::family::{Family, Histogram, Series};
+use super::family::{Family, Series};
+use super::histogram::Histogram;
 use super::view::View;
 use crate::metric::GaugeMode;
 

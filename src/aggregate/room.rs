@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::family::{AddTo, Histogram, Sum};
+use super::family::{AddTo, Sum};
+use super::histogram::Histogram;
 use super::{Aggregate, Checked, Contributions, GaugeSum, Located};
 
 /// A push would make more series than there may be.

@@ -75,6 +75,12 @@ pub const FLAGS: &[Flag] = &[
         help: "add up _sum and _count of summaries, which are discarded otherwise",
     },
     Flag {
+        name: "native-buckets",
+        value: "NUMBER",
+        default: "160",
+        help: "buckets of a native histogram; beyond it, it becomes coarser; 0 keeps none of them",
+    },
+    Flag {
         name: "push-times",
         value: "",
         default: "",

@@ -64,6 +64,14 @@ pub fn number(text: &str) -> Result<NonZeroUsize, String> {
     })
 }
 
+/// The same, or zero.
+pub fn number_or_zero(text: &str) -> Result<usize, String> {
+    whole_number(text).ok_or_else(|| {
+        let found = Excerpt::of(text);
+        format!("expected a whole number such as 160, or 0, found {found}")
+    })
+}
+
 fn whole_number(text: &str) -> Option<usize> {
     let digits = |text: &str| {
         let is_number = text.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,12 +1,13 @@
 //! How the sums outlive a process: from and to a journal, from and to another image of it.
 //!
 //! What is kept is exposition text, which goes through `parse` and `render`: replay is the live
-//! path.
+//! path. Native histograms, which text cannot say, stand beside it.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::keys::{KeyCounters, write_keys};
+use super::native_records::with_natives;
 use super::replay::{Replay, Replayed, WrittenBy};
 use super::sender_records::write_senders;
 use super::sending::SenderCounters;
@@ -412,11 +413,15 @@ fn beginning(rules: &Rules, hash_key: HashKey, start: Start) -> Beginning {
 impl Snapshot {
     fn write(&self, mut write: impl FnMut(Record<'_>) -> io::Result<()>) -> io::Result<()> {
         write_keys(&self.keys, &mut write)?;
-        render_pieces(&self.view, SNAPSHOT_RECORD_BYTES, |text| {
-            write(Record::Snapshot {
-                format: Format::Text.code(),
-                body: text,
-            })
+        render_pieces(&self.view, SNAPSHOT_RECORD_BYTES, |text, natives| {
+            if natives.is_empty() {
+                return write(Record::Snapshot {
+                    format: Format::Text.code(),
+                    body: text,
+                });
+            }
+            let series = &with_natives(text, &natives);
+            write(Record::SnapshotNative { series })
         })?;
         write_senders(&self.view, &self.senders, write)
     }

@@ -10,13 +10,14 @@ use crate::journal::{KeyRecord, PushRecord, Record};
 use crate::label_limits::LabelLimits;
 use crate::metric::{Push, PushedBy, escaped_name};
 use crate::parse::{Arena, Format, parse_in, parse_snapshot};
-use crate::render::render_pieces;
+use crate::render::{PlacedNative, render_pieces};
 use crate::rules::{PUSH_TIME_NAME, Rules, RulesError};
 use crate::senders::{Replaced, Senders, Sending};
 use crate::stable_hash::{HashKey, StableHash};
 
 use super::keeping::SNAPSHOT_RECORD_BYTES;
 use super::keys::read_keys;
+use super::native_records::read_with_natives;
 use super::push_time::PushTime;
 use super::seconds;
 use super::sender_records::{HeldById, read_held, read_sender_hashes, read_senders};
@@ -113,9 +114,13 @@ impl Replay {
             },
             Record::Wipe => drop(self.aggregate.reset()),
             Record::Snapshot { format, body } => match known_format(format)? {
-                Format::Text => restore(&mut self.aggregate, rules, body, second)?,
+                Format::Text => restore(&mut self.aggregate, rules, body, Vec::new(), second)?,
                 _ => return Err("its snapshot is not text".to_owned()),
             },
+            Record::SnapshotNative { series } => {
+                let (text, natives) = read_with_natives(series).ok_or(NATIVE_NOT_WHOLE)?;
+                restore(&mut self.aggregate, rules, text, natives, second)?;
+            }
             Record::Push(push) => {
                 if let Some(KeyRecord { key, fingerprint }) = push.key {
                     let hash = self.hash_key.hash(&[key]);
@@ -258,8 +263,9 @@ impl Replay {
             Senders::default()
         };
         let mut aggregate = empty(rules);
-        render_pieces(&self.aggregate.view(), SNAPSHOT_RECORD_BYTES, |text| {
-            restore(&mut aggregate, rules, text, self.second)
+        let view = self.aggregate.view();
+        render_pieces(&view, SNAPSHOT_RECORD_BYTES, |text, natives| {
+            restore(&mut aggregate, rules, text, natives, self.second)
         })?;
         Ok(Replayed {
             aggregate,
@@ -323,6 +329,7 @@ impl Replay {
     }
 }
 
+const NATIVE_NOT_WHOLE: &str = "what it says of native histograms is not whole";
 const NOT_WHOLE: &str = "what it says of senders is not whole";
 
 fn known_format(code: u8) -> Result<Format, String> {
@@ -336,10 +343,16 @@ fn restore(
     aggregate: &mut Aggregate,
     rules: &Rules,
     text: &[u8],
+    natives: Vec<PlacedNative>,
     second: u32,
 ) -> Result<(), String> {
     let key = GroupingKey::default();
-    let push = snapshot_push(text, &key, second)?;
+    let mut push = snapshot_push(text, &key, second)?;
+    for PlacedNative { place, native } in natives {
+        let histogram = push.histograms.get_mut(place).ok_or(NATIVE_NOT_WHOLE)?;
+        histogram.native = Some(Box::new(native));
+        push.samples += 1;
+    }
     apply(aggregate, rules, push, second)
 }
 

@@ -11,12 +11,15 @@
 //!     0 a counter:   f64 value, i64 start
 //!     1 a gauge:     f64 value, u32 id of the series that it stands in
 //!     2 a histogram: i64 start, f64 sum, f64 count, u32 buckets, *(f64 bound, f64 own count)
+//!     3 the same with a native part, which stands behind it: see `native_records`
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::bytes::{Bytes, put_hash, put_number};
 use super::keeping::SNAPSHOT_RECORD_BYTES;
+use super::native_records::put_native;
 use crate::aggregate::{HeldSeries, HeldSum, View};
 use crate::journal::Record;
 use crate::metric::UpperBound;
@@ -27,6 +30,7 @@ use crate::stable_hash::StableHash;
 const COUNTERS: u8 = 0;
 const GAUGES: u8 = 1;
 const HISTOGRAMS: u8 = 2;
+const NATIVE_HISTOGRAMS: u8 = 3;
 
 /// The series of a snapshot that senders hold, by their ids there.
 pub type HeldById = BTreeMap<u32, HeldSeries>;
@@ -42,9 +46,9 @@ pub fn sender_hashes(senders: &[StableHash]) -> Vec<u8> {
 
 /// The hashes of senders; `None` if the bytes are not whole.
 pub fn read_sender_hashes(bytes: &[u8]) -> Option<Vec<StableHash>> {
-    let mut bytes = Bytes(bytes);
+    let mut bytes = Bytes::of(bytes);
     let mut senders = Vec::new();
-    while !bytes.0.is_empty() {
+    while !bytes.is_empty() {
         senders.push(bytes.hash()?);
     }
     Some(senders)
@@ -98,11 +102,11 @@ fn held_bytes(text: &[u8], sums: &[HeldSum]) -> Vec<u8> {
 
 /// The text and the sums of a record of held series; `None` if the bytes are not whole.
 pub fn read_held(bytes: &[u8]) -> Option<(&[u8], Vec<HeldSum>)> {
-    let mut bytes = Bytes(bytes);
+    let mut bytes = Bytes::of(bytes);
     let length = bytes.word()?;
     let text = bytes.take(usize::try_from(length).ok()?)?;
     let mut sums = Vec::new();
-    while !bytes.0.is_empty() {
+    while !bytes.is_empty() {
         sums.push(HeldSum {
             id: bytes.word()?,
             ordinary: Some(bytes.number()?).filter(|ordinary| ordinary.is_finite()),
@@ -144,7 +148,15 @@ fn parts(sender: &Sender, held: &BTreeSet<u32>) -> Vec<Vec<u8>> {
         );
     }
     for piece in sender.histograms.pieces() {
-        put(HISTOGRAMS, piece.iter().map(observed_bytes).collect());
+        let is_classic = |observed: &&Observed| observed.native.is_none();
+        let (classic, natives): (Vec<&Observed>, Vec<&Observed>) =
+            piece.iter().partition(is_classic);
+        put(
+            HISTOGRAMS,
+            classic.into_iter().map(observed_bytes).collect(),
+        );
+        let natives = natives.into_iter().map(observed_bytes);
+        put(NATIVE_HISTOGRAMS, natives.collect());
     }
     parts
 }
@@ -178,6 +190,9 @@ fn observed_bytes(observed: &Observed) -> Vec<u8> {
         put_number(bound.value(), &mut bytes);
         put_number(*count, &mut bytes);
     }
+    if let Some(native) = &observed.native {
+        put_native(native, &mut bytes);
+    }
     bytes
 }
 
@@ -191,11 +206,11 @@ pub struct SenderParts {
 
 /// Reads a record of senders; `None` if the bytes are not whole.
 pub fn read_senders(bytes: &[u8], held: &HeldById) -> Option<SenderParts> {
-    let mut bytes = Bytes(bytes);
+    let mut bytes = Bytes::of(bytes);
     let silence_start = bytes.word()?;
     let mut senders: Vec<Remembered> = Vec::new();
     let mut bounds = Arc::default();
-    while !bytes.0.is_empty() {
+    while !bytes.is_empty() {
         let mut part = Remembered {
             sender: bytes.hash()?,
             heard_second: bytes.word()?,
@@ -214,6 +229,11 @@ pub fn read_senders(bytes: &[u8], held: &HeldById) -> Option<SenderParts> {
                 COUNTERS => part.counters.push(bytes.counter()?),
                 GAUGES => bytes.gauge(held, &mut part)?,
                 HISTOGRAMS => part.histograms.push(bytes.observed(&mut bounds)?),
+                NATIVE_HISTOGRAMS => {
+                    let mut observed = bytes.observed(&mut bounds)?;
+                    observed.native = Some(Box::new(bytes.native()?));
+                    part.histograms.push(observed);
+                }
                 _ => return None,
             }
         }
@@ -225,50 +245,7 @@ pub fn read_senders(bytes: &[u8], held: &HeldById) -> Option<SenderParts> {
     })
 }
 
-fn put_hash(hash: StableHash, bytes: &mut Vec<u8>) {
-    bytes.extend(hash.0[0].to_le_bytes());
-    bytes.extend(hash.0[1].to_le_bytes());
-}
-
-fn put_number(number: f64, bytes: &mut Vec<u8>) {
-    bytes.extend(number.to_le_bytes());
-}
-
-/// What is left to read.
-struct Bytes<'a>(&'a [u8]);
-
-impl<'a> Bytes<'a> {
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn array<const LENGTH: usize>(&mut self) -> Option<[u8; LENGTH]> {
-        self.take(LENGTH)?.try_into().ok()
-    }
-
-    fn byte(&mut self) -> Option<u8> {
-        self.array().map(|[byte]| byte)
-    }
-
-    fn word(&mut self) -> Option<u32> {
-        self.array().map(u32::from_le_bytes)
-    }
-
-    fn number(&mut self) -> Option<f64> {
-        self.array().map(f64::from_le_bytes)
-    }
-
-    fn finite(&mut self) -> Option<f64> {
-        self.number().filter(|number| number.is_finite())
-    }
-
-    fn hash(&mut self) -> Option<StableHash> {
-        let first = u64::from_le_bytes(self.array()?);
-        Some(StableHash([first, u64::from_le_bytes(self.array()?)]))
-    }
-
+impl Bytes<'_> {
     fn counter(&mut self) -> Option<Counter> {
         Some(Counter {
             series: self.hash()?,
@@ -315,6 +292,7 @@ impl<'a> Bytes<'a> {
             count,
             upper_bounds: Arc::clone(bounds_before),
             counts: counts.into(),
+            native: None,
         })
     }
 }

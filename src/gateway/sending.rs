@@ -97,11 +97,7 @@ impl Gateway {
         push: &mut Push<'_>,
     ) -> Result<Prepared, Refusal> {
         let numbers_max = self.limits.sender_series_max;
-        let buckets = push.buckets.len();
-        if writers
-            .senders
-            .may_lack_room(&sending, buckets, numbers_max)
-        {
+        if writers.senders.may_lack_room(push.series(), numbers_max) {
             while self
                 .withdraw_some(writers, self.limits.sender_timeout_seconds)
                 .map_err(Refusal::NotKept)?

@@ -18,6 +18,7 @@ impl Display for Kind {
 impl Kind {
     const RULES: Kind = Kind(*b"rule");
     const SNAPSHOT: Kind = Kind(*b"snap");
+    const SNAPSHOT_NATIVE: Kind = Kind(*b"snat");
     const SNAPSHOT_HELD: Kind = Kind(*b"shel");
     const SNAPSHOT_SENDERS: Kind = Kind(*b"ssen");
     const PUSH: Kind = Kind(*b"push");
@@ -60,6 +61,11 @@ pub enum Record<'a> {
         format: u8,
         /// The sums, in that format.
         body: &'a [u8],
+    },
+    /// A part of the sums of which some are native histograms.
+    SnapshotNative {
+        /// As the gateway writes them.
+        series: &'a [u8],
     },
     /// What the hashes in the file depend on. It comes behind the rules.
     HashKey {
@@ -209,6 +215,7 @@ impl<'a> Record<'a> {
             Kind::SENDER_LEAVES => text().map(|labels| Record::SenderLeaves { labels }),
             Kind::WITHDRAW_SENDERS => Some(Record::WithdrawSenders { senders: content }),
             Kind::FORGET_SENDERS => Some(Record::ForgetSenders { senders: content }),
+            Kind::SNAPSHOT_NATIVE => Some(Record::SnapshotNative { series: content }),
             Kind::SNAPSHOT_HELD => Some(Record::SnapshotHeld { series: content }),
             Kind::SNAPSHOT_SENDERS => Some(Record::SnapshotSenders { senders: content }),
             Kind::HASH_KEY => content.try_into().ok().map(|key| Record::HashKey { key }),
@@ -318,6 +325,7 @@ impl<'a> Framed<'a> {
             Record::SenderLeaves { labels } => of_text(Kind::SENDER_LEAVES, labels),
             Record::WithdrawSenders { senders } => Framed::content(Kind::WITHDRAW_SENDERS, senders),
             Record::ForgetSenders { senders } => Framed::content(Kind::FORGET_SENDERS, senders),
+            Record::SnapshotNative { series } => Framed::content(Kind::SNAPSHOT_NATIVE, series),
             Record::SnapshotHeld { series } => Framed::content(Kind::SNAPSHOT_HELD, series),
             Record::SnapshotSenders { senders } => Framed::content(Kind::SNAPSHOT_SENDERS, senders),
             Record::HashKey { key } => {

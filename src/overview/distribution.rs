@@ -5,6 +5,7 @@
 //! native ones, whose buckets have upper bounds too.
 
 use crate::aggregate::Histogram;
+use crate::metric::{NativeHistogram, native_bound};
 
 /// No more bars are drawn: of more buckets, neighbours are joined.
 pub const BARS_MAX: usize = 40;
@@ -50,9 +51,16 @@ impl Distribution {
         }
     }
 
-    /// That of a classic histogram.
+    /// That of a histogram: of its native buckets where they are exposed, which tell more than the
+    /// classic ones.
     #[must_use]
     pub fn of_histogram(histogram: &Histogram) -> Distribution {
+        if let Some(native) = histogram
+            .native()
+            .filter(|native| native.total_of_buckets() > 0.0)
+        {
+            return Distribution::of(native_bars(native));
+        }
         let buckets = histogram.upper_bounds.iter().zip(&histogram.counts);
         Distribution::of(buckets.map(|(bound, &count)| Bar {
             upper_bound: bound.value(),
@@ -85,6 +93,27 @@ impl Distribution {
         });
         reached.map(|bar| bar.upper_bound)
     }
+}
+
+/// The buckets of a native histogram in the order of their bounds. That of zero ends at its
+/// threshold, and a negative bucket at the bound that is nearer to zero.
+fn native_bars(native: &NativeHistogram) -> impl Iterator<Item = Bar> {
+    let schema = native.schema();
+    let negative = native.negative().iter().rev();
+    let negative = negative.map(move |(index, count)| Bar {
+        upper_bound: 0.0 - native_bound(schema, index - 1),
+        count,
+    });
+    let zero = Bar {
+        upper_bound: native.zero_threshold(),
+        count: native.zero_count(),
+    };
+    let positive = native.positive().iter().map(move |(index, count)| Bar {
+        upper_bound: native_bound(schema, index),
+        count,
+    });
+    let zero = (zero.count > 0.0).then_some(zero);
+    negative.chain(zero).chain(positive)
 }
 
 /// Removes bars without observations from both ends, down to the last one.

@@ -30,7 +30,8 @@ use crate::grouping_key::GroupingKey;
 use crate::keyed_hash::KeyedHash;
 use crate::label_limits::LabelLimits;
 use crate::metric::{
-    LabelSet, Push, PushedNumber, SkippedSamples, Start, UpperBound, canonical_labels,
+    LabelSet, NativeHistogram, Push, PushedNumber, SkippedSamples, Start, UpperBound,
+    canonical_labels,
 };
 
 impl Distinguishable for PushedNumber<'_> {
@@ -262,6 +263,7 @@ impl<'a> Builder<'a> {
                 labels: LabelSet::from_canonical(labels),
                 sum: None,
                 count: None,
+                native: None,
             }),
         };
         self.last_histogram = Some(place);
@@ -342,6 +344,13 @@ impl<'a> Builder<'a> {
             return Err(second_series(sample.named.name, &histogram.labels));
         }
         Ok(place)
+    }
+
+    /// Takes the native part of the histogram at a place that was given out here, and that has the
+    /// same count.
+    pub fn native(&mut self, place: usize, native: NativeHistogram) {
+        self.samples += 1;
+        self.histograms.at(place).native = Some(Box::new(native));
     }
 
     /// Takes a bucket of the histogram at a place that was given out here.

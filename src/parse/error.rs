@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use super::native::NativeFault;
 use crate::excerpt::Excerpt;
 use crate::label_limits::BeyondLimit;
 use crate::number::written;
@@ -191,6 +192,7 @@ pub enum MessageError {
     UnknownType(i32),
     BoundNotANumber,
     SecondBound(f64),
+    NativeBuckets(usize),
 }
 
 impl fmt::Display for MessageError {
@@ -215,6 +217,12 @@ impl fmt::Display for MessageError {
                     to,
                     "the bucket with the bound {} comes twice",
                     written(*bound)
+                )
+            }
+            E::NativeBuckets(max) => {
+                write!(
+                    to,
+                    "a native histogram has more than {max} buckets of one sign"
                 )
             }
             E::Packed(field) => write!(to, "the packed list `{field}` is cut off"),
@@ -262,6 +270,10 @@ pub enum MeaningError {
         series: Excerpt,
         below: String,
         found: String,
+    },
+    Native {
+        name: Excerpt,
+        fault: NativeFault,
     },
     LongPathLabels,
     Beyond {
@@ -317,6 +329,7 @@ impl fmt::Display for MeaningError {
                 )
             }
             E::Beyond { name, limit } => write!(to, "{name} has {limit}"),
+            E::Native { name, fault } => write!(to, "the native histogram {name}: {fault}"),
             E::SecondSeries(series) => write!(to, "the series {series} is in this push twice"),
             E::NoUpperBound(name) => write!(to, "the bucket {name} has no label `le`"),
             E::UpperBound(found) => {

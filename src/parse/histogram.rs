@@ -6,7 +6,8 @@ use super::error::MeaningError;
 use crate::excerpt::Excerpt;
 use crate::keyed_hash::KeyedHash;
 use crate::metric::{
-    Bucket, LabelSet, LeftOut, MetricType, Push, PushedFamily, PushedHistogram, Start, UpperBound,
+    Bucket, LabelSet, LeftOut, MetricType, NativeHistogram, Push, PushedFamily, PushedHistogram,
+    Start, UpperBound,
 };
 use crate::number::written;
 
@@ -21,6 +22,8 @@ pub struct HistogramParts<'a> {
     pub sum: Option<f64>,
     /// The value and the position of `_count`.
     pub count: Option<(f64, usize)>,
+    /// Of this very count.
+    pub native: Option<Box<NativeHistogram>>,
 }
 
 impl HistogramParts<'_> {
@@ -173,6 +176,7 @@ fn histogram<'a>(
         count: count.map_or(below, |(count, _)| count),
         left_out,
         samples: u64::from(sum.is_some()) + u64::from(count.is_some()),
+        native: read.native,
     }))
 }
 
@@ -196,6 +200,7 @@ fn summary(read: HistogramParts<'_>, buckets: usize) -> Option<PushedHistogram<'
             _ => LeftOut::Nothing,
         },
         samples,
+        native: None,
     })
 }
 

@@ -5,9 +5,12 @@ use std::borrow::Cow;
 use super::error::MessageError;
 use super::label_set::RawLabel;
 use super::names::Declared;
+use super::native::{NativeFault, NativeFields};
 use super::plain::is_plain_value;
 use super::wire::{Value, field, varint};
-use crate::metric::{MetricType, UpperBound, label_name_length, written_label_name};
+use crate::metric::{
+    MetricType, NativeHistogram, UpperBound, label_name_length, written_label_name,
+};
 
 /// A metric as far as its family's type says what to look for.
 #[derive(Default)]
@@ -20,6 +23,8 @@ pub struct Metric<'a> {
     pub value: Aggregated,
     /// The classic buckets of a histogram.
     pub buckets: Vec<(UpperBound, f64)>,
+    /// Its native fields.
+    native: NativeFields,
 }
 
 /// What the messages of a value say but for its buckets.
@@ -35,8 +40,6 @@ pub struct Aggregated {
     pub quantiles: u64,
     /// When the series began, in milliseconds since the begin of 1970.
     pub start: Option<i64>,
-    /// A histogram that has native parts.
-    pub is_native: bool,
 }
 
 /// The number of the field that has the value of a metric of this type.
@@ -87,6 +90,7 @@ impl<'a> Metric<'a> {
 
     fn read_values(&mut self, of_type: u64) -> Result<(), MessageError> {
         self.buckets.clear();
+        self.native.clear();
         self.value = Aggregated::default();
         for at in 0..self.values.len() {
             let message = self.values[at];
@@ -111,10 +115,25 @@ impl<'a> Metric<'a> {
                     }
                     self.buckets.push((bound, count));
                 }
+                5..=14 => self.native.take(number, value)?,
                 _ => self.value.histogram_field(number, value)?,
             }
         }
         Ok(())
+    }
+
+    /// The native part of a histogram; `None` if it is a classic one.
+    ///
+    /// # Errors
+    /// When it cannot be what its fields say.
+    pub fn native(&self) -> Result<Option<NativeHistogram>, NativeFault> {
+        let Aggregated {
+            count,
+            count_as_float,
+            sum,
+            ..
+        } = self.value;
+        self.native.histogram(count, count_as_float, sum)
     }
 }
 
@@ -151,22 +170,12 @@ impl Aggregated {
         Ok(())
     }
 
-    /// Takes a field of a histogram that is no classic bucket. What makes a histogram a native one
-    /// is Prometheus' rule, but for a float count of zeros, which that takes for a classic one.
+    /// Takes a field of a histogram that is neither a classic bucket nor a native one.
     fn histogram_field(&mut self, number: u64, value: Value<'_>) -> Result<(), MessageError> {
         match number {
             1 => self.count = value.integer("sample_count")?,
             2 => self.sum = value.double("sample_sum")?,
             4 => self.count_as_float = value.double("sample_count_float")?,
-            6 => self.is_native |= value.double("zero_threshold")? > 0.0,
-            7 => self.is_native |= value.integer("zero_count")? > 0,
-            8 => self.is_native |= value.double("zero_count_float")? > 0.0,
-            9 | 12 => {
-                self.is_native = true;
-                check_fields(value.bytes("span")?)?;
-            }
-            10 | 13 => check_integers(value)?,
-            11 | 14 => check_doubles(value)?,
             15 => self.start = start(value.bytes("created_timestamp")?)?,
             16 => check_fields(value.bytes("exemplar")?)?,
             _ => {}
@@ -182,7 +191,7 @@ impl Aggregated {
 
 /// A count, which a float replaces where that is above zero.
 #[allow(clippy::cast_precision_loss)] // sums of counts are floats by the text format's definition
-fn float_count(count: u64, as_float: f64) -> f64 {
+pub fn float_count(count: u64, as_float: f64) -> f64 {
     if as_float > 0.0 {
         as_float
     } else {
@@ -194,30 +203,6 @@ fn float_count(count: u64, as_float: f64) -> f64 {
 pub fn check_fields(mut message: &[u8]) -> Result<(), MessageError> {
     while field(&mut message)?.is_some() {}
     Ok(())
-}
-
-/// A repeated number, one by itself or packed with others.
-fn check_integers(value: Value<'_>) -> Result<(), MessageError> {
-    match value {
-        Value::Varint(_) => Ok(()),
-        Value::Bytes(mut packed) => {
-            while !packed.is_empty() {
-                varint(&mut packed).map_err(|_| MessageError::Packed("delta"))?;
-            }
-            Ok(())
-        }
-        _ => Err(MessageError::WireType("delta")),
-    }
-}
-
-/// The same of `double`.
-fn check_doubles(value: Value<'_>) -> Result<(), MessageError> {
-    match value {
-        Value::Fixed64(_) => Ok(()),
-        Value::Bytes(packed) if packed.len().is_multiple_of(8) => Ok(()),
-        Value::Bytes(_) => Err(MessageError::Packed("count")),
-        _ => Err(MessageError::WireType("count")),
-    }
 }
 
 /// Reads a label, which nearly always is two short strings in their order.

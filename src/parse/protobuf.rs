@@ -22,8 +22,8 @@
 //!
 //! The format itself checks nothing. Here names, labels and texts are held to the rules of text; a
 //! known field of another wire type, an unknown type, and a metric without the message of its
-//! family's type are refused. Exemplars, units and times are skipped. Of a native histogram the
-//! sum, the count and the classic buckets are read.
+//! family's type are refused. Exemplars, units and times are skipped. What native histograms are
+//! held to, `native` says.
 
 use std::iter;
 
@@ -326,6 +326,11 @@ impl<'a> Reader<'a, '_> {
                     let name = Excerpt::of(sample.named.name);
                     return Err(MeaningError::StrayUpperBound(name));
                 }
+                let native = self.metric.native();
+                let native = native.map_err(|fault| MeaningError::Native {
+                    name: Excerpt::of(sample.named.name),
+                    fault,
+                })?;
                 let place = builder.whole_histogram(sample, labels, value.sum)?;
                 for &(upper_bound, cumulative_count) in &self.metric.buckets {
                     builder.bucket(SentBucket {
@@ -335,7 +340,9 @@ impl<'a> Reader<'a, '_> {
                         position: sample.position,
                     });
                 }
-                builder.skipped.native_histogram += u64::from(value.is_native);
+                if let Some(native) = native {
+                    builder.native(place, native);
+                }
                 if let Some(start) = value.start {
                     builder.histogram_began(place, start);
                 }

@@ -7,23 +7,42 @@ use super::walk::{
     Cursor, NameStyle, Part, Picked, Progress, ShownFamily, ShownSeries, Writer, walk,
 };
 use crate::aggregate::{GaugeSum, HeldSum, Histogram, View};
+use crate::metric::NativeHistogram;
 use crate::number;
 
 /// In a second.
 const MILLISECONDS: f64 = 1000.0;
 
+/// An index and a count in a record of a snapshot.
+const NATIVE_BUCKET_BYTES: usize = 12;
+
+/// The numbers beside them take about as much as so many buckets.
+const NATIVE_NUMBERS: usize = 4;
+
 /// Gives a snapshot of a view, but for the series that senders hold, in pieces of about
 /// `piece_bytes`, each an exposition by itself: they add up to the view, whoever pushes them in
 /// this order, and `parse_snapshot` reads since when its series are silent, where ages are kept.
+/// Text cannot say native histograms: those of its histograms come with each piece.
 ///
 /// # Errors
 /// The first that `piece` gives; it ends there.
 pub fn render_pieces<E>(
     view: &View,
     piece_bytes: usize,
-    mut piece: impl FnMut(&[u8]) -> Result<(), E>,
+    mut piece: impl FnMut(&[u8], Vec<PlacedNative>) -> Result<(), E>,
 ) -> Result<(), E> {
-    pieces(view, Picked::Ordinary, piece_bytes, |text, _| piece(text))
+    pieces(view, Picked::Ordinary, piece_bytes, |text, beside| {
+        piece(text, std::mem::take(&mut beside.natives))
+    })
+}
+
+/// The native part of a histogram in a piece of a snapshot, exposed or not.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlacedNative {
+    /// Of the histogram among the histograms and summaries of the piece.
+    pub place: usize,
+    /// What is stored of it.
+    pub native: NativeHistogram,
 }
 
 /// Gives the series that senders hold, which are left out of [`render_pieces`], in pieces of about
@@ -35,32 +54,60 @@ pub fn render_pieces<E>(
 pub fn render_held_pieces<E>(
     view: &View,
     piece_bytes: usize,
-    piece: impl FnMut(&[u8], &[HeldSum]) -> Result<(), E>,
+    mut piece: impl FnMut(&[u8], &[HeldSum]) -> Result<(), E>,
 ) -> Result<(), E> {
-    pieces(view, Picked::Held, piece_bytes, piece)
+    pieces(view, Picked::Held, piece_bytes, |text, beside| {
+        piece(text, &beside.held)
+    })
+}
+
+/// What there is to say of the series of a piece that its text cannot.
+#[derive(Default)]
+struct Beside {
+    /// The sums of its series that senders hold.
+    held: Vec<HeldSum>,
+    natives: Vec<PlacedNative>,
+    /// About as many as the native parts take in a record.
+    native_bytes: usize,
+    /// Histograms and summaries.
+    histograms: usize,
+}
+
+impl Beside {
+    /// Takes the native part of the next histogram, if it has one.
+    fn take_native(&mut self, histogram: &Histogram) {
+        if let Some(native) = histogram.native.as_deref() {
+            self.native_bytes += NATIVE_BUCKET_BYTES * (native.buckets() + NATIVE_NUMBERS);
+            self.natives.push(PlacedNative {
+                place: self.histograms,
+                native: native.clone(),
+            });
+        }
+        self.histograms += 1;
+    }
 }
 
 fn pieces<E>(
     view: &View,
     picked: Picked,
     piece_bytes: usize,
-    mut piece: impl FnMut(&[u8], &[HeldSum]) -> Result<(), E>,
+    mut piece: impl FnMut(&[u8], &mut Beside) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut from = Some(Cursor::default());
-    let (mut text, mut held) = (Vec::new(), Vec::new());
+    let mut text = Vec::new();
     while let Some(cursor) = from {
         text.clear();
-        held.clear();
+        let mut beside = Beside::default();
         let mut snapshot = Snapshot {
             view,
             lines: Lines::new(&mut text),
             series_bytes: 0,
             piece_bytes,
-            held: &mut held,
+            beside: &mut beside,
         };
         from = walk(view, picked, NameStyle::Quoted, cursor, &mut snapshot);
         if !text.is_empty() {
-            piece(&text, &held)?;
+            piece(&text, &mut beside)?;
         }
     }
     Ok(())
@@ -75,8 +122,7 @@ struct Snapshot<'a> {
     series_bytes: usize,
     /// It is full with these.
     piece_bytes: usize,
-    /// The sums of its series that senders hold.
-    held: &'a mut Vec<HeldSum>,
+    beside: &'a mut Beside,
 }
 
 impl Snapshot<'_> {
@@ -93,7 +139,7 @@ impl Snapshot<'_> {
 
 impl Writer for Snapshot<'_> {
     fn is_full(&self) -> bool {
-        self.series_bytes >= self.piece_bytes
+        self.series_bytes + self.beside.native_bytes >= self.piece_bytes
     }
 
     fn begin(&mut self, of: &ShownFamily<'_>, part: Part) {
@@ -112,7 +158,7 @@ impl Writer for Snapshot<'_> {
 
     fn gauge(&mut self, of: &ShownFamily<'_>, series: ShownSeries<'_>, value: f64, sum: &GaugeSum) {
         self.number(of, series, value);
-        self.held.extend(sum.held());
+        self.beside.held.extend(sum.held());
     }
 
     fn histogram(
@@ -125,6 +171,7 @@ impl Writer for Snapshot<'_> {
         self.lines.buckets(of, series.labels, histogram);
         self.lines.sum_and_count(of, series.labels, histogram);
         self.end_line(series);
+        self.beside.take_native(histogram);
         ControlFlow::Continue(())
     }
 }

@@ -8,10 +8,10 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::aggregate::{Family, Series, Sorted, View};
+use crate::aggregate::{Family, Histogram, Series, Sorted, View};
 use crate::metric::{
-    MetricType, SERIES_BESIDE_BUCKETS, base_names, canonical_labels, has_quoted_label,
-    is_plain_metric_name, raw_label_name, raw_name,
+    MetricType, base_names, canonical_labels, has_quoted_label, is_plain_metric_name,
+    raw_label_name, raw_name,
 };
 
 /// What an exposition of a view with underscores leaves out.
@@ -119,9 +119,7 @@ fn colliding_series(series: &Series) -> Colliding {
         Series::Gauges(gauges) => {
             colliding(gauges.sums(), |sum| usize::from(sum.value().is_some()))
         }
-        Series::Histograms(sums) => colliding(sums, |histogram| {
-            histogram.counts.len() + SERIES_BESIDE_BUCKETS
-        }),
+        Series::Histograms(sums) => colliding(sums, Histogram::series_count),
     }
 }
 

@@ -4,7 +4,9 @@
 //! folded, never lines of them: cumulative counts of different bounds do not add up.
 
 use super::NamePattern;
-use crate::metric::{Bucket, LabelSet, Push, add, raw_label_name};
+use crate::metric::{
+    Bucket, LabelSet, NativeBucketLimit, NativeHistogram, Push, add, raw_label_name,
+};
 
 /// Where the numbers of a push are since those that became one were folded into one.
 #[derive(Debug, Default)]
@@ -158,6 +160,12 @@ fn fold_histograms(push: &mut Push<'_>) {
             push.histograms[first].count =
                 add(push.histograms[first].count, push.histograms[other].count);
             push.histograms[first].samples += push.histograms[other].samples;
+            let native = push.histograms[other].native.take();
+            fold_native(
+                &mut push.histograms[first].native,
+                native,
+                push.native_buckets,
+            );
         }
         let start = push.buckets.len();
         push.buckets.extend(buckets);
@@ -165,6 +173,20 @@ fn fold_histograms(push: &mut Push<'_>) {
     }
     keep(&mut push.histograms, &is_kept);
     keep(&mut push.histogram_seconds, &is_kept);
+}
+
+/// Where only some have a native part, the fold lacks the observations of the others, and is not
+/// exposed.
+fn fold_native(
+    first: &mut Option<Box<NativeHistogram>>,
+    other: Option<Box<NativeHistogram>>,
+    limit: NativeBucketLimit,
+) {
+    match (first, other) {
+        (_, None) => {}
+        (Some(first), Some(other)) => first.merge(&other, limit),
+        (first, other) => *first = other,
+    }
 }
 
 /// The union of the bounds of these histograms, each bucket's own counts added.

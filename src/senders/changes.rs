@@ -216,6 +216,7 @@ impl Changes {
                 for bucket in buckets {
                     bucket.count = 0.0;
                 }
+                pushed.native = None;
                 continue;
             }
             let mut now = Pushed {
@@ -224,12 +225,18 @@ impl Changes {
                 sum: (pushed.left_out == LeftOut::Nothing).then_some(pushed.sum),
                 count: pushed.count,
                 buckets,
+                native: &mut pushed.native,
             };
+            let has_native = now.native.is_some();
             let place = known.and_then(|known| known.histograms.find(series));
             let before = known.and_then(|known| known.histograms.at(place?));
             let like = self.histograms.last().map(|(_, observed)| observed);
             let ([sum, count], kept, outcome) = grown_histogram(before, &mut now, like);
             (pushed.sum, pushed.count) = (sum, count);
+            if has_native && pushed.native.is_none() && outcome == Outcome::Grown {
+                push.samples -= 1;
+                push.skipped.native_histogram += 1;
+            }
             self.histograms.push((place, kept));
             self.families.push(pushed.family);
             self.count(outcome);

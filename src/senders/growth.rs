@@ -10,12 +10,14 @@
 //! | | else | the difference | it |
 //!
 //! A histogram is one series: it has restarted, or is late, as a whole. It is smaller when its
-//! count is, or the own count of a bucket; one that is not there has an own count of 0.
+//! count is, or the own count of a bucket; one that is not there has an own count of 0. Native
+//! buckets are compared at the coarser schema and with the wider zero bucket of both: libraries
+//! lower the resolution of a histogram while it goes on.
 
 use std::sync::Arc;
 
 use super::table::Entry;
-use crate::metric::{Bucket, UpperBound, add};
+use crate::metric::{Bucket, NativeHistogram, UpperBound, add};
 use crate::stable_hash::StableHash;
 
 /// The part of a number by which it may be smaller than before without having restarted: what
@@ -72,6 +74,8 @@ pub struct Observed {
     pub upper_bounds: Arc<[UpperBound]>,
     /// The own count of each bucket.
     pub counts: Box<[f64]>,
+    /// Its native part, as last pushed.
+    pub native: Option<Box<NativeHistogram>>,
 }
 
 impl Entry for Observed {
@@ -89,7 +93,8 @@ impl Observed {
     /// How many numbers are remembered of it.
     #[must_use]
     pub fn numbers(&self) -> usize {
-        self.counts.len() + NUMBERS_BESIDE_BUCKETS
+        let native = self.native.as_deref().map_or(0, NativeHistogram::series);
+        self.counts.len() + NUMBERS_BESIDE_BUCKETS + native
     }
 }
 
@@ -150,6 +155,8 @@ pub struct Pushed<'a> {
     pub count: f64,
     /// Sorted.
     pub buckets: &'a mut [Bucket],
+    /// Of the same count.
+    pub native: &'a mut Option<Box<NativeHistogram>>,
 }
 
 impl Pushed<'_> {
@@ -170,11 +177,12 @@ impl Pushed<'_> {
             count: self.count,
             upper_bounds,
             counts: self.buckets.iter().map(|bucket| bucket.count).collect(),
+            native: self.native.clone(),
         }
     }
 }
 
-/// Turns a histogram into what it has grown by: its buckets in place; its sum and its count are
+/// Turns a histogram into what it has grown by: its buckets and its native part in place; its sum and its count are
 /// given, with what it is compared with next and what became of it.
 pub fn grown_histogram(
     before: Option<&Observed>,
@@ -185,7 +193,8 @@ pub fn grown_histogram(
     let Some(before) = before else {
         return (whole, now.baseline(like), Outcome::New);
     };
-    let step = step(|| is_any_smaller(now, before));
+    let native = grown_native(before, now);
+    let step = step(|| matches!(native, NativeGrowth::Smaller) || is_any_smaller(now, before));
     let outcome = outcome(before.start, now.start, step);
     match outcome {
         Outcome::New | Outcome::Restarted => (whole, now.baseline(Some(before)), outcome),
@@ -193,6 +202,7 @@ pub fn grown_histogram(
             for bucket in &mut *now.buckets {
                 bucket.count = 0.0;
             }
+            *now.native = None;
             ([0.0; 2], before.clone(), outcome)
         }
         Outcome::Grown => {
@@ -206,8 +216,33 @@ pub fn grown_histogram(
                 bucket.count = (bucket.count - count_before).max(0.0);
             }
             let count = (now.count - before.count).max(0.0);
-            ([add(kept.sum, -before.sum), count], kept, outcome)
+            let sum = add(kept.sum, -before.sum);
+            *now.native = match native {
+                NativeGrowth::Known(native) => Some(Box::new(native.with_totals(count, sum))),
+                NativeGrowth::Unknown | NativeGrowth::Smaller => None,
+            };
+            ([sum, count], kept, outcome)
         }
+    }
+}
+
+/// What the native part of a histogram has grown by.
+enum NativeGrowth {
+    /// A bucket of it is smaller.
+    Smaller,
+    /// It has none, or that says nothing: it had none before, while observations were counted.
+    Unknown,
+    Known(NativeHistogram),
+}
+
+fn grown_native(before: &Observed, now: &Pushed<'_>) -> NativeGrowth {
+    match (now.native.as_deref(), before.native.as_deref()) {
+        (Some(now), Some(before)) => match now.grown_since(before, is_smaller) {
+            Some(growth) => NativeGrowth::Known(growth),
+            None => NativeGrowth::Smaller,
+        },
+        (Some(now), None) if before.count == 0.0 => NativeGrowth::Known(now.clone()),
+        _ => NativeGrowth::Unknown,
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use super::Senders;
 use super::list::{Life, Sender};
-use super::{Senders, Sending};
 use crate::stable_hash::StableHash;
 
 /// A push needs more numbers to be remembered than may be, and every other sender was heard within
@@ -59,11 +59,10 @@ impl Senders {
             .collect()
     }
 
-    /// True if a push may need more numbers than so many in all.
+    /// True if a push of so many series may need more numbers than so many in all.
     #[must_use]
-    pub fn may_lack_room(&self, sending: &Sending, buckets: usize, numbers_max: usize) -> bool {
-        let pushed = 1 + sending.numbers.len() + 2 * sending.histograms.len() + buckets;
-        self.numbers + pushed > numbers_max
+    pub fn may_lack_room(&self, series: usize, numbers_max: usize) -> bool {
+        self.numbers + 1 + series > numbers_max
     }
 
     /// The senders that are to be forgotten so that `added` numbers more can be remembered: the

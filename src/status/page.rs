@@ -189,6 +189,15 @@ impl Status {
             "Time series stored at present.",
             series,
         )?;
+        let incomplete = stored.incomplete_natives;
+        let help = "Histograms whose native part is not exposed, since it lacks observations.";
+        sample(
+            to,
+            "native_histograms_incomplete",
+            "gauge",
+            help,
+            incomplete,
+        )?;
         let omitted = self.omitted_families.load(Relaxed);
         let help = "Families omitted from the last scrape with escaped names.";
         sample(to, "scrape_omitted_families", "gauge", help, omitted)?;

@@ -9,7 +9,9 @@ use prometheus_aggregation_gateway::aggregate::Aggregate;
 use prometheus_aggregation_gateway::compression::{ContentCoding, decompress};
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
-use prometheus_aggregation_gateway::metric::Push;
+use prometheus_aggregation_gateway::metric::{
+    NativeBucketLimit, NativeHistogram, NativeParts, Push,
+};
 use prometheus_aggregation_gateway::parse::{Format, parse};
 use prometheus_aggregation_gateway::render::whole_text;
 
@@ -73,6 +75,29 @@ fn merge_new(bencher: Bencher, name: &str) {
     bencher
         .with_inputs(Aggregate::default)
         .bench_local_refs(|aggregate| add(aggregate, &push));
+}
+
+/// A native histogram of 160 buckets that is known, or of which every second bucket is.
+#[divan::bench(args = ["all known", "half new"])]
+fn merge_native(bencher: Bencher, which: &str) {
+    let native = |step: i64| {
+        let buckets = (0..160).map(|index| (index * step, 3.0));
+        let parts = NativeParts {
+            schema: 3,
+            positive: buckets.collect(),
+            count: 480.0,
+            sum: 480.0,
+            ..NativeParts::default()
+        };
+        NativeHistogram::new(&parts).expect("it is valid")
+    };
+    let (stored, pushed) = match which {
+        "all known" => (native(1), native(1)),
+        _ => (native(1), native(2)),
+    };
+    bencher
+        .with_inputs(|| stored.clone())
+        .bench_local_refs(|stored| stored.merge(black_box(&pushed), NativeBucketLimit(1000)));
 }
 
 /// In bytes of text, as [`parse_body`] is.

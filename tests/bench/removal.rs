@@ -116,7 +116,7 @@ fn remove(lines: &[&str]) -> [f64; 4] {
 fn snapshot(lines: &[&str], ages: Ages) -> f64 {
     let mut pieces = Vec::new();
     let view = loaded(lines, ages).view();
-    let rendered: Result<(), ()> = render_pieces(&view, SNAPSHOT_ENTRY_BYTES, |piece| {
+    let rendered: Result<(), ()> = render_pieces(&view, SNAPSHOT_ENTRY_BYTES, |piece, _| {
         pieces.push(piece.to_vec());
         Ok(())
     });

@@ -3,7 +3,9 @@
 
 use std::collections::HashSet;
 
-use prometheus_aggregation_gateway::metric::{MetricType, Push, PushedFamily, UpperBound};
+use prometheus_aggregation_gateway::metric::{
+    MetricType, NativeBucketLimit, NativeHistogram, Push, PushedFamily, UpperBound,
+};
 
 use crate::it::strict;
 
@@ -95,6 +97,11 @@ fn assert_histograms(push: &Push<'_>) {
             histogram.count.is_finite() && histogram.count >= 0.0,
             "{histogram:?}"
         );
+        assert!(!is_summary || histogram.native.is_none(), "{histogram:?}");
+        if let Some(native) = &histogram.native {
+            assert_eq!(native.count(), histogram.count);
+            assert_native(native);
+        }
         let buckets = push.buckets(histogram);
         let rises = buckets.is_sorted_by(|one, next| one.upper_bound < next.upper_bound);
         assert!(rises, "{buckets:?}");
@@ -107,6 +114,27 @@ fn assert_histograms(push: &Push<'_>) {
             );
         }
     }
+}
+
+/// Its parts are what they can be, and its merge with itself counts everything twice.
+fn assert_native(native: &NativeHistogram) {
+    assert!((-4..=8).contains(&native.schema()));
+    assert!(native.zero_threshold().is_finite() && native.zero_threshold() >= 0.0);
+    assert!(native.sum().is_finite());
+    let zero = native.zero_bound().unwrap_or(i32::MIN);
+    for buckets in [native.positive(), native.negative()] {
+        assert_eq!(buckets.indexes().len(), buckets.counts().len());
+        assert!(buckets.indexes().is_sorted_by(|one, next| one < next), "{native:?}");
+        assert!(buckets.indexes().iter().all(|index| *index > zero), "{native:?}");
+        assert!(buckets.counts().iter().all(|count| count.is_finite() && *count > 0.0));
+    }
+    let mut doubled = native.clone();
+    doubled.merge(native, NativeBucketLimit(8));
+    assert!(doubled.buckets() <= 8 || doubled.schema() == -4);
+    let total = 2.0 * native.total_of_buckets();
+    let is_right = (doubled.total_of_buckets() - total).abs() <= 1e-9 * total;
+    assert!(is_right || total > 1e300, "{native:?}");
+    assert_eq!(native.grown_since(native, |now, before| now < before).map(|grown| grown.buckets()), Some(0));
 }
 
 /// Lines that are neither blank nor comments, HELP or TYPE.

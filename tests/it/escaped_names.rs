@@ -345,7 +345,7 @@ fn random_removals() {
             check(&aggregate);
         }
         let mut again = Aggregate::new(ages);
-        let pieces: Result<(), ()> = render_pieces(&aggregate.view(), 100, |piece| {
+        let pieces: Result<(), ()> = render_pieces(&aggregate.view(), 100, |piece, _| {
             let key = GroupingKey::default();
             let push = parse_snapshot(piece, &key).expect("a snapshot is valid");
             again.merge(&again.check(&push).expect("a snapshot fits"), 0);

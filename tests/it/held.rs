@@ -267,7 +267,7 @@ impl Pair {
     /// Into another aggregate, as the next process does it.
     fn read_back(&mut self) {
         let (view, mut read) = (self.aggregate.view(), empty());
-        let rendered: Result<(), ()> = render_pieces(&view, 1000, |piece| {
+        let rendered: Result<(), ()> = render_pieces(&view, 1000, |piece, _| {
             restore(&mut read, piece, PushedBy::Anyone, &[]);
             Ok(())
         });

@@ -1,5 +1,7 @@
 //! The numbers that the status page draws and rounds.
 
+use prometheus_aggregation_gateway::aggregate::Histogram;
+use prometheus_aggregation_gateway::metric::{NativeHistogram, NativeParts, UpperBound};
 use prometheus_aggregation_gateway::overview::distribution::{BARS_MAX, Bar, Distribution};
 use prometheus_aggregation_gateway::overview::rounded::{Grouped, Rounded};
 
@@ -36,6 +38,43 @@ fn distributions_keep_all_observations() {
             assert!(below.map(|bar| bar.count).sum::<f64>() * 2.0 >= drawn.total());
         }
     }
+}
+
+/// Negative buckets end at the bound that is nearer to zero, the zero bucket at its threshold.
+#[test]
+fn native_histograms_are_drawn_where_they_are_whole() {
+    let native = NativeParts {
+        schema: -1,
+        zero_threshold: 0.25,
+        zero_count: 1.0,
+        positive: vec![(0, 2.0), (2, 3.0)],
+        negative: vec![(0, 4.0), (1, 5.0)],
+        count: 15.0,
+        sum: 0.0,
+    };
+    let native = NativeHistogram::new(&native).expect("it is valid");
+    let mut histogram = Histogram {
+        upper_bounds: [UpperBound::INFINITY].into(),
+        counts: [15.0].into(),
+        sum: 0.0,
+        count: 15.0,
+        native: Some(Box::new(native)),
+    };
+    let bars = |histogram: &Histogram| {
+        let bars = Distribution::of_histogram(histogram).bars.into_iter();
+        bars.map(|bar| (bar.upper_bound, bar.count))
+            .collect::<Vec<_>>()
+    };
+    let expected = [
+        (-1.0, 5.0),
+        (-0.25, 4.0),
+        (0.25, 1.0),
+        (1.0, 2.0),
+        (16.0, 3.0),
+    ];
+    assert_eq!(bars(&histogram), expected);
+    histogram.count = 16.0;
+    assert_eq!(bars(&histogram), [(f64::INFINITY, 15.0)]);
 }
 
 #[test]

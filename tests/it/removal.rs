@@ -26,7 +26,7 @@ fn text(view: &View) -> String {
 fn snapshot(view: &View) -> Vec<String> {
     let mut pieces = Vec::new();
     let piece_bytes = 10_000;
-    let rendered: Result<(), ()> = render_pieces(view, piece_bytes, |piece| {
+    let rendered: Result<(), ()> = render_pieces(view, piece_bytes, |piece, _| {
         pieces.push(String::from_utf8(piece.to_vec()).expect("a snapshot is UTF-8"));
         Ok(())
     });

@@ -33,15 +33,18 @@ fn their_text_gives_them_again() {
         assert_eq!(rules.to_string(), text);
         assert_eq!(text.parse(), Ok(rules));
     }
-    check("", "semantics 1\ngauge max *_info\nhelp-bytes 4096\n");
     check(
-        "-keep-summaries -push-times -expire-after 1m",
+        "",
+        "semantics 1\ngauge max *_info\nhelp-bytes 4096\nnative-buckets 160\n",
+    );
+    check(
+        "-keep-summaries -push-times -expire-after 1m -native-buckets 0",
         "semantics 1\ngauge max *_info\nhelp-bytes 4096\nsummaries\npush-times\nages\n",
     );
     check(
         "-gauge *=last -drop-label pod -gauge a_total=min -drop-label x_* -gauge *_info=sum",
         "semantics 1\ngauge min a_total\ngauge sum *_info\ngauge max *_info\ngauge last *\n\
-         drop-label pod\ndrop-label x_*\nhelp-bytes 4096\n",
+         drop-label pod\ndrop-label x_*\nhelp-bytes 4096\nnative-buckets 160\n",
     );
 }
 
@@ -76,6 +79,10 @@ fn wrong_flags_are_refused() {
         let flags = flags.split_ascii_whitespace().map(Into::into);
         assert_eq!(cli::read(flags, []), Err(line.to_owned()));
     }
+    check(
+        "-native-buckets all",
+        "flag -native-buckets: expected a whole number such as 160, or 0, found `all`",
+    );
     check("-gauge a", "flag -gauge: expected NAME=MODE, found `a`");
     check(
         "-gauge a=mean",

@@ -1,7 +1,8 @@
 //! What a removal does with each series of a family.
 
-use crate::aggregate::family::{Family, Histogram, Sum};
+use crate::aggregate::family::{Family, Sum};
 use crate::aggregate::gauge_sum::GaugeSum;
+use crate::aggregate::histogram::Histogram;
 use crate::aggregate::index::Index;
 use crate::aggregate::selection::{Selected, Selection};
 use crate::aggregate::sorted::{Changed, Sorted, Verdict};
