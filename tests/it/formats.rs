@@ -67,7 +67,8 @@ fn read(path: &Path) -> Vec<u8> {
 }
 
 /// `name.pb`, pushed to `job/nightly`, alone makes the scrape `name.scrape` and the native
-/// histograms `name.native`, or is refused with the message `name.refused`. Those with a version in their name were sent by client libraries.
+/// histograms `name.native`, or is refused with the message `name.refused`. Those with a version in
+/// their name were sent by client libraries.
 #[test]
 fn protobuf() {
     check("protobuf", "pb", Format::Protobuf);

@@ -350,7 +350,7 @@ fn what_prometheus_would_refuse_is_refused() {
     let count = double(4, 2.0);
     check_refused(
         &[count.clone(), span(0, 1), double(14, -1.0)],
-        "a count is -1, expected a finite number that is not negative",
+        "a count is -1.0, expected a finite number that is not negative",
     );
     check_refused(
         &[count.clone(), span(0, 1), delta(2)],
@@ -359,6 +359,10 @@ fn what_prometheus_would_refuse_is_refused() {
     check_refused(
         &[count, double(6, f64::NAN), span(0, 0)],
         "the zero threshold is NaN, expected a finite number that is not negative",
+    );
+    check_refused(
+        &[integer(1, 1), double(6, -f64::from_bits(1)), span(0, 0)],
+        "the zero threshold is -5e-324, expected a finite number that is not negative",
     );
     check_refused(
         &[integer(1, 1), span(1026, 1), delta(1)],

@@ -30,11 +30,11 @@ impl fmt::Display for NativeError {
             ),
             NativeError::ZeroThreshold(found) => write!(
                 to,
-                "the zero threshold is {found}, expected a finite number that is not negative"
+                "the zero threshold is {found:?}, expected a finite number that is not negative"
             ),
             NativeError::Count(found) => write!(
                 to,
-                "a count is {found}, expected a finite number that is not negative"
+                "a count is {found:?}, expected a finite number that is not negative"
             ),
             NativeError::Index { index, schema } => write!(
                 to,
