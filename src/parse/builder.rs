@@ -454,8 +454,11 @@ impl<'a> Builder<'a> {
             skipped: self.skipped,
             ..Push::default()
         };
-        self.buckets
-            .sort_unstable_by_key(|sent| (sent.histogram, sent.upper_bound, sent.position));
+        let order = |sent: &SentBucket| (sent.histogram, sent.upper_bound, sent.position);
+        // Most senders write them in order.
+        if !self.buckets.is_sorted_by_key(order) {
+            self.buckets.sort_unstable_by_key(order);
+        }
         let histograms = self.histograms.into_list();
         let starts = self.histogram_starts;
         add_histograms(

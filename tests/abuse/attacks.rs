@@ -148,6 +148,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack::of("pipelined-heads", pipelines::heads),
     Attack::of("pipelined-heads-fast", pipelines::heads_fast),
     Attack::of("pipelined-own-metrics", pipelines::own_metrics),
+    Attack::of("refused-pushes", pipelines::refused_pushes),
     Attack::of("unread-own-metrics", pipelines::unread_own_metrics),
     Attack::slow("half-closed-gets", readers::half_closed_gets).scraped(),
     Attack::of("slow-histogram-scrapes", readers::slow_histogram_scrapes).scraped(),

@@ -12,6 +12,8 @@ const REQUESTS_PER_ROUND: usize = 200;
 /// With heads of 36 bytes, 40 kB/s.
 const ROUND_INTERVAL: Duration = Duration::from_millis(180);
 const FAST_ROUND_INTERVAL: Duration = Duration::from_millis(10);
+/// 10,000 requests a second.
+const REFUSED_ROUND_INTERVAL: Duration = Duration::from_millis(20);
 
 const DURATION: Duration = Duration::from_secs(5);
 
@@ -23,23 +25,38 @@ const UNREAD_DURATION: Duration = Duration::from_secs(6);
 
 /// `HEAD /metrics` at the rate of a slow line.
 pub fn heads(target: &Target) {
-    pipeline(target, "HEAD /metrics", ROUND_INTERVAL);
+    pipeline(target, &request("HEAD /metrics"), "200", ROUND_INTERVAL);
 }
 
 /// The same, 18 times as fast if the gateway reads that fast.
 pub fn heads_fast(target: &Target) {
-    pipeline(target, "HEAD /metrics", FAST_ROUND_INTERVAL);
+    pipeline(
+        target,
+        &request("HEAD /metrics"),
+        "200",
+        FAST_ROUND_INTERVAL,
+    );
 }
 
 /// The page that costs the most beside the sums.
 pub fn own_metrics(target: &Target) {
-    pipeline(target, "GET /-/metrics", ROUND_INTERVAL);
+    pipeline(target, &request("GET /-/metrics"), "200", ROUND_INTERVAL);
 }
 
-/// One connection that sends a round of requests again and again, and reads all answers. If it is
-/// closed, another one follows.
-fn pipeline(target: &Target, request_line: &str, interval: Duration) {
-    let round = format!("{request_line} HTTP/1.1\r\nHost: x\r\n\r\n").repeat(REQUESTS_PER_ROUND);
+/// Pushes that are refused, each of which the log would name.
+pub fn refused_pushes(target: &Target) {
+    let push = "POST /metrics/job/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n{";
+    pipeline(target, push, "400", REFUSED_ROUND_INTERVAL);
+}
+
+fn request(request_line: &str) -> String {
+    format!("{request_line} HTTP/1.1\r\nHost: x\r\n\r\n")
+}
+
+/// One connection that sends a round of requests again and again, and reads all answers, which are
+/// to have this status. If it is closed, another one follows.
+fn pipeline(target: &Target, request: &str, status: &str, interval: Duration) {
+    let round = request.repeat(REQUESTS_PER_ROUND);
     let end = Instant::now() + DURATION;
     let (mut sent, mut answered, mut connections) = (0, 0, 0);
     while Instant::now() < end {
@@ -48,7 +65,7 @@ fn pipeline(target: &Target, request_line: &str, interval: Duration) {
         };
         connections += 1;
         thread::scope(|scope| {
-            let answers = scope.spawn(|| count_answers(&stream));
+            let answers = scope.spawn(|| count_answers(&stream, status));
             sent += send_rounds(&stream, &round, interval, end);
             // The reader ends when the last answer is late, or the gateway has closed.
             answered += answers.join().unwrap_or_default();
@@ -77,9 +94,10 @@ fn send_rounds(mut stream: &TcpStream, round: &str, interval: Duration, end: Ins
     sent
 }
 
-/// Counts answers of the code 200 until the connection ends or nothing comes.
-fn count_answers(mut stream: &TcpStream) -> usize {
-    const STATUS: &[u8] = b"HTTP/1.1 200 ";
+/// Counts answers of this status until the connection ends or nothing comes.
+fn count_answers(mut stream: &TcpStream, status: &str) -> usize {
+    let begin = format!("HTTP/1.1 {status} ");
+    let begin = begin.as_bytes();
     // A timeout that is not zero can be set.
     let _ = stream.set_read_timeout(Some(ANSWER_PATIENCE));
     let mut unread = Vec::new();
@@ -87,10 +105,10 @@ fn count_answers(mut stream: &TcpStream) -> usize {
     let mut count = 0;
     while let Ok(length @ 1..) = stream.read(&mut buffer) {
         unread.extend_from_slice(&buffer[..length]);
-        let found = unread.windows(STATUS.len()).filter(|&at| at == STATUS);
+        let found = unread.windows(begin.len()).filter(|&at| at == begin);
         count += found.count();
         // What may be the begin of a status line.
-        let keep = unread.len().min(STATUS.len() - 1);
+        let keep = unread.len().min(begin.len() - 1);
         unread.drain(..unread.len() - keep);
     }
     count
