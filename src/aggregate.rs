@@ -82,6 +82,9 @@ pub struct Aggregate {
     next_id: u32,
     /// Where ages are kept, the second at which they were last restarted.
     ages_start: Option<u32>,
+    /// When all sums but those of gauges were zero, in unix milliseconds, if that is known: they
+    /// have only grown since then.
+    start_millis: Option<u64>,
     identity: Identity,
 }
 
@@ -119,7 +122,8 @@ impl Aggregate {
     }
 
     /// Forgets all that was pushed, in constant time, and gives it back, as to free it takes long.
-    /// What senders hold is forgotten as well. Whether ages are kept, and since when, stays.
+    /// What senders hold is forgotten as well. Whether ages are kept, and since when, stays. When
+    /// the sums were zero is for the caller to note.
     #[must_use]
     pub fn reset(&mut self) -> Aggregate {
         let empty = Aggregate {
@@ -139,6 +143,16 @@ impl Aggregate {
         if let Some(start) = &mut self.ages_start {
             *start = second.max(*start);
         }
+    }
+
+    /// All sums but those of gauges are zero at this time, in unix milliseconds.
+    pub fn note_start(&mut self, unix_millis: u64) {
+        self.start_millis = Some(unix_millis);
+    }
+
+    /// It is not known when the sums were zero.
+    pub fn forget_start(&mut self) {
+        self.start_millis = None;
     }
 
     /// Looks up all that a push is about, and tells whether it fits what is stored now. No summary
@@ -428,6 +442,7 @@ impl Aggregate {
             families: Arc::clone(&self.families),
             identity: self.identity.clone(),
             ages_start: self.ages_start,
+            start_millis: self.start_millis,
             counts: self.counts,
         }
     }

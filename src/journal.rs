@@ -8,7 +8,7 @@
 //! # The format, version 2
 //!
 //! ```text
-//! file    = head rules hash-key *snapshot *record  ; numbers are little-endian
+//! file    = head rules [start] hash-key *snapshot *record  ; numbers are little-endian
 //! head    = magic version nonce snapshot-end window-start checksum
 //!   magic         8 bytes   "AGGJOURN"
 //!   version       u32       2
@@ -26,6 +26,7 @@
 //!
 //! kind  content
 //! rule  the rules by which what follows is merged, as text
+//! strt  u64 when all sums but those of gauges were zero, unix milliseconds
 //! snap  u8 format, a part of the sums in that format
 //! snat  a part of the sums with native histograms
 //! push  u8 format, whose highest bit says that the push time was not set, u32 length of the
@@ -48,9 +49,9 @@
 //! swap  nothing: the older generation of idempotency keys is forgotten
 //! ```
 //!
-//! A file that a reset has restarted in place, for lack of room, has no snapshot; rules and hash
-//! key come before the next record. A process that ends between the two leaves the rules alone: the
-//! next one writes both again. A file may hold the same rules and the same hash key twice.
+//! A file that a reset has restarted in place, for lack of room, has no snapshot; rules, start and
+//! hash key come before the next record. A process that ends between them leaves no hash key: the
+//! next one writes all again. A file may hold the same rules, start and hash key twice.
 //!
 //! A file comes into being whole: it is written beside the journal up to the end of its snapshot
 //! and renamed, so that only the records behind the snapshot can be torn. Of those, the last one
@@ -106,7 +107,7 @@ pub enum Outliving {
 enum PrefaceState {
     /// All of it.
     Whole,
-    /// Nothing, or its rules alone: the file was restarted in place.
+    /// Nothing, or not its hash key: the file was restarted in place.
     NotWhole,
 }
 
@@ -295,6 +296,7 @@ impl Journal {
         // The rules, and what a reset does not forget, come with a new file.
         (self.reset_end, self.sync_end) = (self.log.end(), 0);
         self.preface_state = PrefaceState::NotWhole;
+        self.preface.start_millis = Some(time_millis);
         self.has_torn_tail = true;
         self.has_failed_replacement = false;
         self.trouble = match restarted {

@@ -109,6 +109,7 @@ impl Aggregate {
     /// Removes at once what a removal has selected, and gives how much that was. Takes over what
     /// was pushed since the removal last caught up; nothing else takes long that grows with what
     /// is stored. What is freed is freed with `removal`: that is to be dropped outside the locks.
+    /// When the sums were zero is not known any more.
     ///
     /// # Errors
     /// Nothing is removed when the removal is of no use any more.
@@ -127,6 +128,9 @@ impl Aggregate {
             *index = self.label_sets.replace(*number, std::mem::take(index));
         }
         self.counts = kept.counts;
+        if removal.selection != Selection::Vacant {
+            self.start_millis = None;
+        }
         self.identity = Identity::default();
         Ok(removed)
     }

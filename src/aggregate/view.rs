@@ -16,6 +16,8 @@ pub struct View {
     pub(super) identity: Identity,
     /// Where ages are kept, the second at which they were last restarted.
     pub(super) ages_start: Option<u32>,
+    /// Of the aggregate.
+    pub(super) start_millis: Option<u64>,
     pub(super) counts: Counts,
 }
 
@@ -47,6 +49,14 @@ impl View {
             }
             visit(name, family)
         })
+    }
+
+    /// When all sums but those of gauges were zero, in unix milliseconds: they have only grown
+    /// since then. `None` where that is not known, or not so of all: a series that was removed and
+    /// pushed again has counted from zero twice.
+    #[must_use]
+    pub fn start_millis(&self) -> Option<u64> {
+        self.start_millis
     }
 
     /// The second since which a series is silent, as [`Sorted::iter_with_seconds`] gives the one of

@@ -42,7 +42,12 @@ impl Gateway {
 
     /// What is freed is freed outside the locks.
     fn clear(&self, writers: MutexGuard<'_, Writers>) -> Size {
-        let cleared = self.write().reset();
+        let cleared = {
+            let mut aggregate = self.write();
+            let cleared = aggregate.reset();
+            aggregate.note_start(writers.time_millis);
+            cleared
+        };
         drop(writers);
         cleared.size()
     }
@@ -59,7 +64,12 @@ impl Gateway {
                 continue;
             }
             self.keep_reset(&mut writers, time_millis, window_start)?;
-            let removed = self.write().remove(&mut removal);
+            let removed = {
+                let mut aggregate = self.write();
+                let removed = aggregate.remove(&mut removal);
+                aggregate.note_start(writers.time_millis);
+                removed
+            };
             drop(writers);
             return Ok(removed.unwrap_or_default());
         }

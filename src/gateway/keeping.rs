@@ -79,7 +79,8 @@ impl Gateway {
     /// A gateway without a journal that merges by these rules, begun at this time.
     #[must_use]
     pub fn in_memory(rules: Rules, start: Start) -> Gateway {
-        let replayed = Replayed::nothing(&rules, HashKey::random());
+        let start_millis = Some(start.time_millis);
+        let replayed = Replayed::nothing(&rules, HashKey::random(), start_millis);
         Gateway::new(rules, replayed, start)
     }
 
@@ -96,8 +97,9 @@ impl Gateway {
         start: Start,
     ) -> Result<(Gateway, Opened), JournalError> {
         let new_key = HashKey::random();
-        let beginning = beginning(&rules, new_key, start);
-        let mut replay = Replay::with_hash_key(new_key);
+        let start_millis = Some(start.time_millis);
+        let beginning = beginning(&rules, new_key, start, start_millis);
+        let mut replay = Replay::new(new_key, start_millis);
         let (mut journal, torn) = Journal::open(storage, file, &beginning, |time, record| {
             replay.apply(time, record)
         })?;
@@ -126,7 +128,7 @@ impl Gateway {
     /// # Errors
     /// When its file is not whole, or holds what this program does not understand.
     pub fn take_over(file: &Arc<dyn JournalFile>, rules: Rules) -> Result<Gateway, JournalError> {
-        let mut replay = Replay::with_hash_key(HashKey::random());
+        let mut replay = Replay::new(HashKey::random(), None);
         let (log, torn) = Log::recover(file, |time, record| replay.apply(time, record))?;
         if let Some(Torn { offset, .. }) = torn {
             return Err(JournalError::Damaged {
@@ -293,9 +295,10 @@ impl Gateway {
             window_start: writers.window_start,
             time_millis: writers.time_millis,
         };
+        let view = self.view();
         Snapshot {
-            beginning: beginning(&self.rules, self.hash_key, start),
-            view: self.view(),
+            beginning: beginning(&self.rules, self.hash_key, start, view.start_millis()),
+            view,
             keys: writers.keys.view(),
             senders: writers.senders.view(),
         }
@@ -399,11 +402,17 @@ impl Gateway {
     }
 }
 
-fn beginning(rules: &Rules, hash_key: HashKey, start: Start) -> Beginning {
+fn beginning(
+    rules: &Rules,
+    hash_key: HashKey,
+    start: Start,
+    start_millis: Option<u64>,
+) -> Beginning {
     Beginning {
         preface: Preface {
             rules: rules.to_string().into_bytes().into(),
             hash_key: hash_key.to_bytes(),
+            start_millis,
         },
         window_start: start.window_start,
         time_millis: start.time_millis,

@@ -32,6 +32,10 @@ pub struct Replay {
     /// Of the snapshot.
     held: HeldById,
     hash_key: HashKey,
+    /// When the sums were zero, if the file is new.
+    new_start_millis: Option<u64>,
+    /// The file says when the sums were zero.
+    has_start: bool,
     /// None before the first record.
     rules: Option<Rules>,
     /// Of the last record, in unix seconds.
@@ -54,10 +58,10 @@ pub struct Replayed {
 }
 
 impl Replayed {
-    /// Without a journal.
-    pub fn nothing(rules: &Rules, hash_key: HashKey) -> Replayed {
+    /// Without a journal. All sums are zero at this time, if one is given, in unix milliseconds.
+    pub fn nothing(rules: &Rules, hash_key: HashKey, start_millis: Option<u64>) -> Replayed {
         Replayed {
-            aggregate: empty(rules),
+            aggregate: empty(rules, start_millis),
             keys: Keys::default(),
             senders: Senders::default(),
             hash_key,
@@ -66,8 +70,12 @@ impl Replayed {
     }
 }
 
-fn empty(rules: &Rules) -> Aggregate {
-    Aggregate::new(rules.ages()).with_contributions(rules.contributions())
+fn empty(rules: &Rules, start_millis: Option<u64>) -> Aggregate {
+    let mut empty = Aggregate::new(rules.ages()).with_contributions(rules.contributions());
+    if let Some(start_millis) = start_millis {
+        empty.note_start(start_millis);
+    }
+    empty
 }
 
 /// Which rules a journal was written by.
@@ -80,14 +88,17 @@ pub enum WrittenBy {
 }
 
 impl Replay {
-    /// Nothing yet. The key is that of a journal without records.
-    pub fn with_hash_key(hash_key: HashKey) -> Replay {
+    /// Nothing yet. The key is that of a journal without records, as is the time at which all sums
+    /// are zero, in unix milliseconds.
+    pub fn new(hash_key: HashKey, new_start_millis: Option<u64>) -> Replay {
         Replay {
             aggregate: Aggregate::default(),
             keys: Keys::default(),
             senders: Senders::default(),
             held: HeldById::new(),
             hash_key,
+            new_start_millis,
+            has_start: false,
             rules: None,
             second: 0,
         }
@@ -108,11 +119,11 @@ impl Replay {
         self.second = second;
         match record {
             Record::Rules { .. } => {}
-            Record::Reset { .. } => match self.aggregate.held_series() {
-                0 => drop(self.aggregate.reset()),
-                _ => self.remove(Selection::NotHeld),
-            },
-            Record::Wipe => drop(self.aggregate.reset()),
+            Record::Reset { .. } | Record::Wipe => self.clear(record, time_millis),
+            Record::SumsStart { unix_millis } => {
+                self.has_start = true;
+                self.aggregate.note_start(unix_millis);
+            }
             Record::Snapshot { format, body } => match known_format(format)? {
                 Format::Text => restore(&mut self.aggregate, rules, body, Vec::new(), second)?,
                 _ => return Err("its snapshot is not text".to_owned()),
@@ -154,9 +165,25 @@ impl Replay {
         Ok(())
     }
 
+    /// Forgets the sums by a reset or a wipe at this time, in unix milliseconds.
+    fn clear(&mut self, record: Record<'_>, time_millis: u64) {
+        if record == Record::Wipe || self.aggregate.held_series() == 0 {
+            drop(self.aggregate.reset());
+        } else {
+            self.remove(Selection::NotHeld);
+        }
+        self.aggregate.note_start(time_millis);
+    }
+
     fn apply_to_keys(&mut self, record: Record<'_>) -> Result<(), String> {
         match record {
-            Record::HashKey { key } => self.hash_key = HashKey::from_bytes(key),
+            Record::HashKey { key } => {
+                self.hash_key = HashKey::from_bytes(key);
+                // It is the last record of the preface.
+                if !self.has_start {
+                    self.aggregate.forget_start();
+                }
+            }
             Record::SnapshotKeys {
                 generation,
                 began_millis,
@@ -225,7 +252,7 @@ impl Replay {
             Some(known) if *known != rules => Err("its merge rules change midway".to_owned()),
             Some(_) => Ok(()),
             None => {
-                self.aggregate = empty(&rules);
+                self.aggregate = empty(&rules, self.new_start_millis);
                 self.rules = Some(rules);
                 Ok(())
             }
@@ -239,7 +266,8 @@ impl Replay {
     /// One line that says what cannot be merged by them.
     pub fn finish(mut self, rules: &Rules) -> Result<Replayed, String> {
         let Some(of_file) = self.rules.take() else {
-            return Ok(Replayed::nothing(rules, self.hash_key));
+            let start_millis = self.new_start_millis;
+            return Ok(Replayed::nothing(rules, self.hash_key, start_millis));
         };
         if of_file == *rules {
             return Ok(Replayed {
@@ -262,8 +290,8 @@ impl Replay {
         } else {
             Senders::default()
         };
-        let mut aggregate = empty(rules);
         let view = self.aggregate.view();
+        let mut aggregate = empty(rules, view.start_millis());
         render_pieces(&view, SNAPSHOT_RECORD_BYTES, |text, natives| {
             restore(&mut aggregate, rules, text, natives, self.second)
         })?;

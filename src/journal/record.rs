@@ -17,6 +17,7 @@ impl Display for Kind {
 
 impl Kind {
     const RULES: Kind = Kind(*b"rule");
+    const SUMS_START: Kind = Kind(*b"strt");
     const SNAPSHOT: Kind = Kind(*b"snap");
     const SNAPSHOT_NATIVE: Kind = Kind(*b"snat");
     const SNAPSHOT_HELD: Kind = Kind(*b"shel");
@@ -54,6 +55,12 @@ pub enum Record<'a> {
     Rules {
         /// The text form of `rules::Rules`.
         text: &'a [u8],
+    },
+    /// When all sums but those of gauges were zero: those of the snapshot have grown since then. It
+    /// comes between rules and hash key; where it is missing, that is not known.
+    SumsStart {
+        /// In unix milliseconds.
+        unix_millis: u64,
     },
     /// A part of the sums.
     Snapshot {
@@ -192,6 +199,9 @@ impl<'a> Record<'a> {
         let seconds = || u32_at(content, 0).filter(|_| content.len() == 4);
         let record = match kind {
             Kind::RULES => Some(Record::Rules { text: content }),
+            Kind::SUMS_START => u64_at(content, 0)
+                .filter(|_| content.len() == 8)
+                .map(|unix_millis| Record::SumsStart { unix_millis }),
             Kind::SNAPSHOT => content
                 .split_first()
                 .map(|(&format, body)| Record::Snapshot { format, body }),
@@ -309,6 +319,10 @@ impl<'a> Framed<'a> {
         let of_seconds = |kind, number| Framed::new(kind, seconds(number), [b"", b"", b""]);
         match record {
             Record::Rules { text } => Framed::content(Kind::RULES, text),
+            Record::SumsStart { unix_millis } => {
+                let numbers = none().with(&unix_millis.to_le_bytes());
+                Framed::new(Kind::SUMS_START, numbers, [b"", b"", b""])
+            }
             Record::Snapshot { format, body } => {
                 Framed::new(Kind::SNAPSHOT, none().with(&[format]), [body, b"", b""])
             }

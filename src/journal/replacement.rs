@@ -18,16 +18,21 @@ pub struct Preface {
     pub rules: Arc<[u8]>,
     /// What the hashes in the file depend on.
     pub hash_key: [u8; 16],
+    /// When all sums but those of gauges were zero, in unix milliseconds, if that is known.
+    pub start_millis: Option<u64>,
 }
 
 impl Preface {
-    /// Appends it to a file that holds none of it, or its rules alone.
+    /// Appends it to a file that holds none of it, or not all.
     ///
     /// # Errors
-    /// The system's own; the rules may be there then.
+    /// The system's own; some of it may be there then.
     pub(super) fn append_to(&self, log: &mut Log, time_millis: u64) -> io::Result<()> {
         let key = self.hash_key;
         log.append_record(time_millis, Record::Rules { text: &self.rules })?;
+        if let Some(unix_millis) = self.start_millis {
+            log.append_record(time_millis, Record::SumsStart { unix_millis })?;
+        }
         log.append_record(time_millis, Record::HashKey { key })
     }
 }

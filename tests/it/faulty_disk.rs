@@ -316,6 +316,7 @@ fn beginning() -> Beginning {
         preface: Preface {
             rules: b"some rules"[..].into(),
             hash_key: [0; 16],
+            start_millis: None,
         },
         window_start: 0,
         time_millis: 0,

@@ -451,6 +451,6 @@ fn sequences_are_varied() {
         }
     }
     let expected = "DeleteFamily DeleteLabels Expiry HashKey Push Reset RestartAges Rules Snapshot \
-                    SnapshotKeys SwapKeys";
+                    SnapshotKeys SumsStart SwapKeys";
     assert!(kinds.iter().eq(expected.split(' ')), "{kinds:?}");
 }

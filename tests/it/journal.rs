@@ -113,9 +113,11 @@ fn a_cut_journal_is_recovered_to_the_last_whole_record() {
 fn a_changed_byte_is_never_a_wrong_sum() {
     let (bytes, states) = small_journal();
     let empty = empty_journal();
-    let kind_at = empty.windows(4).position(|word| word == b"hkey");
     // The kind stands behind the first 24 bytes of a head.
-    let rules_end = kind_at.expect("it has a hash key") - 24;
+    let [rules_end, start_end] = [b"strt", b"hkey"].map(|kind| {
+        let kind_at = empty.windows(4).position(|word| word == kind);
+        kind_at.expect("it has a start and a hash key") - 24
+    });
     for at in 0..bytes.len() {
         for bits in [0x01, 0x80, 0xff] {
             let mut changed = bytes.clone();
@@ -126,7 +128,7 @@ fn a_changed_byte_is_never_a_wrong_sum() {
                 .unwrap_or_else(|| panic!("byte {at} was not noticed"));
             assert_eq!(disk.bytes(), changed, "it is not for us to throw away");
             let states = states.iter().map(|(end, _)| *end);
-            let begins = [HEAD_BYTES, rules_end, empty.len()]
+            let begins = [HEAD_BYTES, rules_end, start_end, empty.len()]
                 .into_iter()
                 .chain(states);
             let begin = begins.filter(|begin| *begin <= at).max();
