@@ -29,7 +29,7 @@
 //! | [`aggregate`] | the merge rules, the store | what is stored can be exposed |
 //! | [`idempotency`] | idempotency keys | a key is remembered for ten minutes or more |
 //! | [`overview`] | the status page | no pushed text becomes markup; bounded |
-//! | [`render`] | an aggregate to text | same aggregate, same bytes; `parse` reads them back |
+//! | [`render`] | an aggregate to text, protobuf | same aggregate, same bytes; `parse` reads them |
 //! | [`senders`] | what each sender has pushed last | a live sender's gauges are in the sums once |
 //! | [`clock`] | the time of changes | it never goes back |
 //! | [`journal`] | accepted changes, in a file | what was appended is read back once; bytes only |

@@ -59,8 +59,8 @@ impl ScrapedView {
     /// How names are written in an exposition.
     pub fn name_style(&self, exposition: Exposition) -> NameStyle<'_> {
         match exposition {
-            Exposition::QuotedText => NameStyle::Quoted,
-            Exposition::Text => {
+            Exposition::QuotedText | Exposition::Utf8Protobuf => NameStyle::Quoted,
+            Exposition::Text | Exposition::Protobuf => {
                 let omissions = || Omissions::of(&self.view);
                 NameStyle::Underscores(self.omissions.get_or_init(omissions))
             }

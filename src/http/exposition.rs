@@ -13,9 +13,14 @@
 //!
 //! Of the ranges that can be answered, the one with the greatest weight (`q`) counts; of equal ones
 //! the more specific, then the first. That is the order of client libraries (`expfmt` of
-//! `prometheus/common`), and of what Prometheus sends.
+//! `prometheus/common`), and of what Prometheus sends. Protobuf is answered only where nothing at
+//! all ranks before it, as it costs Prometheus more than text does.
+//!
+//! Prometheus says of each text format whether names may be beyond the alphabet, but, in versions
+//! above 3.0, not of protobuf. It takes them there if it does in text, so what it says of that
+//! counts; else the names of its series would depend on the encoding.
 
-use std::cmp::Reverse;
+use crate::render::Encoding;
 
 /// A form of the sums.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +29,10 @@ pub enum Exposition {
     Text,
     /// Text 1.0.0. Names beyond the alphabet are in quotes.
     QuotedText,
+    /// Delimited protobuf. Names beyond the alphabet have underscores.
+    Protobuf,
+    /// The same with all names as they are.
+    Utf8Protobuf,
 }
 
 impl Exposition {
@@ -31,10 +40,44 @@ impl Exposition {
     #[must_use]
     pub fn accepted(accept: Option<&[u8]>) -> Exposition {
         let accept = String::from_utf8_lossy(accept.unwrap_or_default());
-        let ranges = split(&accept, ',').filter_map(Range::read);
-        // Of equal ones, `min_by_key` takes the first.
-        let first = ranges.min_by_key(|range| Reverse((range.weight, range.specificity)));
-        first.map_or(Exposition::Text, |range| range.exposition)
+        let mut takes_utf8 = false;
+        // The first of all, and of those that are text.
+        let (mut first, mut text): (Option<Range>, Option<Range>) = (None, None);
+        for range in split(&accept, ',').filter_map(Range::read) {
+            takes_utf8 |= range.escaping == ALLOW_UTF8;
+            let is_before = |other: &Option<Range>| {
+                let rank = |range: &Range| (range.weight, range.specificity);
+                other
+                    .as_ref()
+                    .is_none_or(|other| rank(&range) > rank(other))
+            };
+            let is_text = matches!(range.offer, Offer::Text | Offer::QuotedText);
+            let is_first_text = is_text && is_before(&text);
+            if is_before(&first) {
+                first = Some(range.clone());
+            }
+            if is_first_text {
+                text = Some(range);
+            }
+        }
+        match (first, text.map(|range| range.offer)) {
+            (Some(range), _) if range.offer == Offer::Protobuf => match range.escaping.as_str() {
+                ALLOW_UTF8 => Exposition::Utf8Protobuf,
+                "" if takes_utf8 => Exposition::Utf8Protobuf,
+                _ => Exposition::Protobuf,
+            },
+            (_, Some(Offer::QuotedText)) => Exposition::QuotedText,
+            _ => Exposition::Text,
+        }
+    }
+
+    /// How it is written.
+    #[must_use]
+    pub fn encoding(self) -> Encoding {
+        match self {
+            Exposition::Text | Exposition::QuotedText => Encoding::Text,
+            Exposition::Protobuf | Exposition::Utf8Protobuf => Encoding::Protobuf,
+        }
     }
 
     /// The content type. As an `Accept` field, it asks for this exposition.
@@ -45,15 +88,37 @@ impl Exposition {
             Exposition::QuotedText => {
                 "text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8"
             }
+            Exposition::Protobuf => {
+                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; \
+                 encoding=delimited"
+            }
+            Exposition::Utf8Protobuf => {
+                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; \
+                 encoding=delimited; escaping=allow-utf-8"
+            }
         }
     }
 }
 
-/// A range that can be answered.
+/// The value of a parameter `escaping`: names may be beyond the alphabet.
+const ALLOW_UTF8: &str = "allow-utf-8";
+
+/// A range.
+#[derive(Clone)]
 struct Range {
-    exposition: Exposition,
+    offer: Offer,
+    escaping: String,
     weight: Weight,
     specificity: Specificity,
+}
+
+/// What a range can be answered with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Offer {
+    Nothing,
+    Text,
+    QuotedText,
+    Protobuf,
 }
 
 /// Thousandths.
@@ -64,37 +129,48 @@ type Weight = u16;
 enum Specificity {
     Anything,
     AnyText,
-    PlainText,
+    OneType,
 }
 
 impl Range {
-    /// `None` for what cannot be answered, or has the weight 0.
+    /// `None` for what has no weight, or is no range.
     fn read(range: &str) -> Option<Range> {
         let mut parts = split(range, ';');
         let media_type = parts.next()?.trim().to_ascii_lowercase();
         let specificity = match media_type.as_str() {
-            "text/plain" => Specificity::PlainText,
-            "text/*" => Specificity::AnyText,
             "*/*" => Specificity::Anything,
+            "text/*" => Specificity::AnyText,
+            other if other.contains('/') => Specificity::OneType,
             _ => return None,
         };
         let (mut version, mut escaping, mut weight) = (String::new(), String::new(), 1000);
+        let (mut encoding, mut message) = (String::new(), String::new());
         for (name, value) in parts.filter_map(|part| part.split_once('=')) {
             match name.trim().to_ascii_lowercase().as_str() {
                 "version" => version = unquoted(value),
                 "escaping" => escaping = unquoted(value),
+                "encoding" => encoding = unquoted(value),
+                "proto" => message = unquoted(value),
                 "q" => weight = read_weight(&unquoted(value))?,
                 _ => {}
             }
         }
-        let exposition = match (specificity, version.as_str(), escaping.as_str()) {
-            (Specificity::PlainText, "1.0.0", "allow-utf-8") => Exposition::QuotedText,
-            (Specificity::PlainText, "" | "0.0.4" | "1.0.0", _) => Exposition::Text,
-            (Specificity::PlainText, ..) => return None,
-            _ => Exposition::Text,
+        let offer = match media_type.as_str() {
+            "*/*" | "text/*" => Offer::Text,
+            "text/plain" => match (version.as_str(), escaping.as_str()) {
+                ("1.0.0", ALLOW_UTF8) => Offer::QuotedText,
+                ("" | "0.0.4" | "1.0.0", _) => Offer::Text,
+                _ => Offer::Nothing,
+            },
+            "application/vnd.google.protobuf" => match (encoding.as_str(), message.as_str()) {
+                ("delimited", "" | "io.prometheus.client.MetricFamily") => Offer::Protobuf,
+                _ => Offer::Nothing,
+            },
+            _ => Offer::Nothing,
         };
         (weight > 0).then_some(Range {
-            exposition,
+            offer,
+            escaping,
             weight,
             specificity,
         })

@@ -135,13 +135,22 @@ fn scraped(exposition: Exposition) -> Answer {
 fn render_next(site: &Site, scrape: &mut Scrape) -> Result<(), TryReserveError> {
     let scraped = || ScrapedView::new(site.gateway.view());
     let scraped = scrape.view.get_or_init(scraped);
+    let encoding = scrape.exposition.encoding();
     let style = scraped.name_style(scrape.exposition);
     let mut piece = Vec::new();
     piece.try_reserve_exact(PIECE_BYTES + PIECE_BYTES / 8)?;
     piece.resize(CHUNK_HEAD_BYTES, b' ');
     let cursor = scrape.cursor.take();
-    scrape.cursor =
-        cursor.and_then(|cursor| render(&scraped.view, style, cursor, &mut piece, PIECE_BYTES));
+    scrape.cursor = cursor.and_then(|cursor| {
+        render(
+            &scraped.view,
+            encoding,
+            style,
+            cursor,
+            &mut piece,
+            PIECE_BYTES,
+        )
+    });
     if let (NameStyle::Underscores(omissions), None) = (style, scrape.cursor) {
         let (families, series) = (omissions.families(), omissions.series());
         site.status.set_scrape_omissions(families, series);

@@ -11,13 +11,14 @@ use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::metric::Push;
 use prometheus_aggregation_gateway::parse::{Arena, Format, parse, parse_in, parse_snapshot};
-use prometheus_aggregation_gateway::render::whole_text;
+use prometheus_aggregation_gateway::render::{Encoding, NameStyle, whole, whole_text};
 
 #[allow(dead_code)] // lines are of text alone
 mod valid;
 
 #[path = "../it"]
 mod it {
+    pub mod protobuf_reader;
     #[allow(dead_code)] // the tests read more kinds of scrapes
     pub mod strict;
 }
@@ -73,9 +74,18 @@ fn assert_scrape(push: &Push<'_>) {
     assert_eq!(scrape(&again), first);
 }
 
+/// The scrape as text; as protobuf, it says the same.
 fn scrape(push: &Push<'_>) -> String {
     let mut aggregate = Aggregate::default();
     let checked = aggregate.check(push).expect("there is nothing to conflict with");
     aggregate.merge(&checked, 0);
-    String::from_utf8(whole_text(&aggregate.view())).expect("a scrape is UTF-8")
+    let view = aggregate.view();
+    let text = String::from_utf8(whole_text(&view)).expect("a scrape is UTF-8");
+    let protobuf = whole(&view, Encoding::Protobuf, NameStyle::Quoted);
+    let families = it::protobuf_reader::read(&protobuf);
+    // The count of a summary has no fractions there.
+    if families.iter().all(|family| family.kind != 2) {
+        assert_eq!(it::protobuf_reader::text(&families), text);
+    }
+    text
 }

@@ -10,9 +10,10 @@ use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::metric::escaped_name;
 use prometheus_aggregation_gateway::parse::{Format, parse, parse_snapshot};
 use prometheus_aggregation_gateway::render::{
-    Cursor, NameStyle, Omissions, render, render_pieces, whole_text,
+    Cursor, Encoding, NameStyle, Omissions, render, render_pieces, whole, whole_text,
 };
 
+use crate::protobuf_reader;
 use crate::random::Random;
 use crate::random::model::escape;
 use crate::strict::{self, Family, Sample};
@@ -109,16 +110,29 @@ fn escaped(aggregate: &Aggregate) -> (String, usize, usize) {
     let omissions = Omissions::of(&view);
     let style = NameStyle::Underscores(&omissions);
     let mut text = Vec::new();
-    assert!(render(&view, style, Cursor::default(), &mut text, usize::MAX).is_none());
+    assert!(
+        render(
+            &view,
+            Encoding::Text,
+            style,
+            Cursor::default(),
+            &mut text,
+            usize::MAX
+        )
+        .is_none()
+    );
     for piece_bytes in [1, 100, 1000] {
         let (mut pieces, mut from) = (Vec::new(), Some(Cursor::default()));
         while let Some(cursor) = from {
             let end = pieces.len() + piece_bytes;
-            from = render(&view, style, cursor, &mut pieces, end);
+            from = render(&view, Encoding::Text, style, cursor, &mut pieces, end);
         }
         assert!(pieces == text, "in pieces of {piece_bytes}");
     }
     let text = String::from_utf8(text).expect("a scrape is UTF-8");
+    let protobuf = whole(&view, Encoding::Protobuf, style);
+    let read = protobuf_reader::read(&protobuf);
+    assert_eq!(protobuf_reader::text(&read), text, "as protobuf");
     (text, omissions.families(), omissions.series())
 }
 

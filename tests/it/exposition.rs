@@ -6,13 +6,15 @@ use crate::random::Random;
 
 const TEXT: Exposition = Exposition::Text;
 const QUOTED: Exposition = Exposition::QuotedText;
+const PROTOBUF: Exposition = Exposition::Protobuf;
+const UTF8_PROTOBUF: Exposition = Exposition::Utf8Protobuf;
 
 /// What Prometheus 3 sends by default, and with protobuf enabled.
 pub const PROMETHEUS_3: &str = "application/openmetrics-text;version=1.0.0;\
     escaping=allow-utf-8;q=0.6,\
     application/openmetrics-text;version=0.0.1;q=0.5,\
     text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
-const PROMETHEUS_3_PROTOBUF: &str = "application/vnd.google.protobuf;\
+pub const PROMETHEUS_3_PROTOBUF: &str = "application/vnd.google.protobuf;\
     proto=io.prometheus.client.MetricFamily;encoding=delimited;escaping=allow-utf-8;q=0.7,\
     application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
     application/openmetrics-text;version=0.0.1;q=0.5,\
@@ -23,6 +25,12 @@ pub const PROMETHEUS_3_LEGACY: &str = "application/openmetrics-text;version=1.0.
     text/plain;version=1.0.0;escaping=underscores;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
 /// What Prometheus 2 sends.
 pub const PROMETHEUS_2: &str = "application/openmetrics-text;version=1.0.0,\
+    application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+
+/// What Prometheus 2 sends with `--enable-feature=native-histograms`.
+pub const PROMETHEUS_2_PROTOBUF: &str = "application/vnd.google.protobuf;\
+    proto=io.prometheus.client.MetricFamily;encoding=delimited,\
+    application/openmetrics-text;version=1.0.0;q=0.8,\
     application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
 
 const UTF8: &str = "text/plain;version=1.0.0;escaping=allow-utf-8";
@@ -39,7 +47,13 @@ fn check(accept: &str, expected: Exposition) {
 #[test]
 fn scrapers() {
     check(PROMETHEUS_3, QUOTED);
-    check(PROMETHEUS_3_PROTOBUF, QUOTED);
+    check(PROMETHEUS_3_PROTOBUF, UTF8_PROTOBUF);
+    check(PROMETHEUS_2_PROTOBUF, PROTOBUF);
+    // Of protobuf, versions above 3.0 do not say whether they take such names.
+    let silent = |accept: &str| accept.replacen("delimited;escaping=allow-utf-8", "delimited", 1);
+    check(&silent(PROMETHEUS_3_PROTOBUF), UTF8_PROTOBUF);
+    let legacy = silent(PROMETHEUS_3_PROTOBUF).replace("allow-utf-8", "underscores");
+    check(&legacy, PROTOBUF);
     check(PROMETHEUS_3_LEGACY, TEXT);
     check(&PROMETHEUS_3.replace("allow-utf-8", "dots"), TEXT);
     check(&PROMETHEUS_3.replace("allow-utf-8", "values"), TEXT);
@@ -63,7 +77,12 @@ fn content_types() {
     );
     let quoted = "text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8";
     assert_eq!(QUOTED.content_type(), quoted);
-    for exposition in [TEXT, QUOTED] {
+    let protobuf = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; \
+                    encoding=delimited";
+    assert_eq!(PROTOBUF.content_type(), protobuf);
+    let utf8_protobuf = format!("{protobuf}; escaping=allow-utf-8");
+    assert_eq!(UTF8_PROTOBUF.content_type(), utf8_protobuf);
+    for exposition in [TEXT, QUOTED, PROTOBUF, UTF8_PROTOBUF] {
         check(exposition.content_type(), exposition);
     }
 }
@@ -158,6 +177,59 @@ fn ranks() {
     ] {
         check(&both(&format!(";q={weight}"), "text/plain;q=0.1"), TEXT);
     }
+}
+
+/// Protobuf is answered only where nothing ranks before it, and what it is said to be is read here.
+#[test]
+fn protobuf() {
+    const BARE: &str = "application/vnd.google.protobuf;encoding=delimited";
+    let both = |weight: &str, other: &str| format!("{BARE}{weight},{other}");
+    check(BARE, PROTOBUF);
+    check(
+        &BARE.to_uppercase().replace("DELIMITED", "\"delimited\""),
+        PROTOBUF,
+    );
+    let proto = "proto=io.prometheus.client.MetricFamily";
+    check(&format!("{BARE};{proto};x=y"), PROTOBUF);
+    check(&format!("{BARE};escaping=allow-utf-8"), UTF8_PROTOBUF);
+    check(
+        &format!("{BARE};escaping=underscores,{UTF8};q=0.1"),
+        PROTOBUF,
+    );
+    check(&both("", &format!("{UTF8};q=0.1")), UTF8_PROTOBUF);
+    check(&both("", &format!("{UTF8};q=0")), PROTOBUF);
+    // What it does not say to be delimited, or says to be other messages, is not answered.
+    for other in [
+        "application/vnd.google.protobuf",
+        "application/vnd.google.protobuf;encoding=text",
+        "application/vnd.google.protobuf;encoding=compact-text;proto=io.prometheus.client.MetricFamily",
+        "application/vnd.google.protobuf;encoding=delimited;proto=x.Y",
+        "application/x-protobuf;encoding=delimited",
+        "application/*;encoding=delimited",
+    ] {
+        check(other, TEXT);
+        check(&format!("{other},{UTF8};q=0.1"), QUOTED);
+    }
+    // Ranks.
+    check(&both(";q=0", ""), TEXT);
+    check(&both(";q=0.2", "text/plain;q=0.1"), PROTOBUF);
+    check(&both(";q=0.1", "text/plain;q=0.2"), TEXT);
+    check(&both(";q=0.1", &format!("{UTF8};q=0.2")), QUOTED);
+    check(&both(";q=0.1", "*/*;q=0.2"), TEXT);
+    check(&both("", "text/plain"), PROTOBUF);
+    check(&format!("text/plain,{BARE}"), TEXT);
+    check(&both("", "*/*"), PROTOBUF);
+    check(&format!("*/*,{BARE}"), PROTOBUF);
+    check(&format!("text/*,{BARE}"), PROTOBUF);
+    // Even what is not answered may rank before it; then the text that ranks first is answered.
+    let open_metrics = "application/openmetrics-text;version=1.0.0";
+    check(&both(";q=0.5", &format!("{open_metrics};q=0.6")), TEXT);
+    let three = format!("{open_metrics};q=0.6,{UTF8};q=0.1");
+    check(&both(";q=0.5", &three), QUOTED);
+    check(&both(";q=0.5", &format!("{open_metrics};q=0.4")), PROTOBUF);
+    check(&both(";q=0.5", &format!("{open_metrics};q=0")), PROTOBUF);
+    check(&both(";q=0.5", "text/html;q=0.6"), TEXT);
+    check(&both(";q=0.5", "nonsense"), PROTOBUF);
 }
 
 /// Whatever is sent, it is answered, in time that grows with its length alone.

@@ -14,7 +14,7 @@ use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::metric::{GaugeMode, MetricType, Push, PushedBy};
 use prometheus_aggregation_gateway::parse::{Format, parse, parse_snapshot};
 use prometheus_aggregation_gateway::render::{
-    Cursor, NameStyle, render, render_held_pieces, render_pieces, whole_text,
+    Cursor, Encoding, NameStyle, render, render_held_pieces, render_pieces, whole_text,
 };
 
 use crate::random::Random;
@@ -359,7 +359,14 @@ fn pieces_of_a_scrape() {
         let piece_bytes = 1 + random.below(300);
         while let Some(cursor) = from {
             let mut piece = Vec::new();
-            from = render(&view, NameStyle::Quoted, cursor, &mut piece, piece_bytes);
+            from = render(
+                &view,
+                Encoding::Text,
+                NameStyle::Quoted,
+                cursor,
+                &mut piece,
+                piece_bytes,
+            );
             whole.extend(piece);
         }
         assert!(whole == whole_text(&view));

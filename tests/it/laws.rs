@@ -7,7 +7,7 @@ use prometheus_aggregation_gateway::gateway::Gateway;
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::parse::{Format, parse};
-use prometheus_aggregation_gateway::render::{Cursor, NameStyle, render, whole_text};
+use prometheus_aggregation_gateway::render::{Cursor, Encoding, NameStyle, render, whole_text};
 
 use crate::cases;
 use crate::push_text::PushText;
@@ -115,7 +115,14 @@ fn pieces_of_any_length_make_the_same_exposition() {
         let (mut text, mut from) = (Vec::new(), Some(Cursor::default()));
         while let Some(cursor) = from {
             let mut piece = Vec::new();
-            from = render(view, NameStyle::Quoted, cursor, &mut piece, piece_bytes);
+            from = render(
+                view,
+                Encoding::Text,
+                NameStyle::Quoted,
+                cursor,
+                &mut piece,
+                piece_bytes,
+            );
             let is_piece = piece.len() >= piece_bytes && piece.ends_with(b"\n");
             assert!(is_piece || from.is_none(), "a piece ends too early");
             let lines: Vec<&[u8]> = piece.split_inclusive(|&byte| byte == b'\n').collect();
@@ -153,7 +160,7 @@ fn pieces_of_any_length_make_the_same_exposition() {
 }
 
 /// Numbers of any magnitude: a gauge, and a histogram whose cumulative counts do not decrease.
-fn float_push(random: &mut Random) -> String {
+pub fn float_push(random: &mut Random) -> String {
     let float = |random: &mut Random| loop {
         // Every other one is near 1, where additions round; the others are any float at all.
         let exponent = if random.percent(50) {

@@ -393,6 +393,14 @@ impl Connection {
     /// Reads the reply to a request of this method; leaves what comes behind it.
     #[track_caller]
     pub fn reply(&mut self, method: &str) -> Reply {
+        let (mut reply, body) = self.reply_and_bytes(method);
+        reply.body = String::from_utf8(body).expect("replies are UTF-8");
+        reply
+    }
+
+    /// The same where the body is no text: it comes beside the reply.
+    #[track_caller]
+    pub fn reply_and_bytes(&mut self, method: &str) -> (Reply, Vec<u8>) {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
             let length = self
@@ -405,7 +413,7 @@ impl Connection {
             );
         }
         let code = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-        let mut reply = Reply {
+        let reply = Reply {
             code: code.expect("a status line has a code"),
             head,
             body: String::new(),
@@ -419,8 +427,7 @@ impl Connection {
             Some("chunked") => self.chunked_body(),
             _ => self.exactly(length),
         };
-        reply.body = String::from_utf8(body).expect("replies are UTF-8");
-        reply
+        (reply, body)
     }
 
     /// The next bytes.

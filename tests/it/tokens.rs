@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use crate::running_gateway::{Reply, RunningGateway, ScratchFolder, scratch_folder};
 
 pub const PUSH: &str = "push-token-0123456789";
-const SCRAPE: &str = "scrape-token-0123456789";
+pub const SCRAPE: &str = "scrape-token-0123456789";
 
 /// What a request says of its sender.
 #[derive(Clone, Copy, Debug, PartialEq)]
