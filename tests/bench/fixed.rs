@@ -9,7 +9,7 @@ use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::metric::PushedBy;
 use prometheus_aggregation_gateway::parse::{Arena, Format, parse, parse_in};
-use prometheus_aggregation_gateway::render::whole_text;
+use prometheus_aggregation_gateway::render::{Encoding, NameStyle, whole};
 use prometheus_aggregation_gateway::rules::Rules;
 use prometheus_aggregation_gateway::senders::{Replaced, Senders, Sending};
 use prometheus_aggregation_gateway::stable_hash::HashKey;
@@ -45,8 +45,14 @@ fn main() {
         "push-new-numbers" => {
             (0..times).for_each(|_| push(&bodies::numbers(0, 2000), "", 1));
         }
-        "render-numbers" => render(&bodies::numbers(0, 2000), times),
-        "render-histograms" => render(&bodies::histograms(0, 200), times),
+        "render-numbers" => render(&bodies::numbers(0, 2000), Encoding::Text, times),
+        "render-histograms" => render(&bodies::histograms(0, 200), Encoding::Text, times),
+        "render-protobuf-numbers" => {
+            render(&bodies::numbers(0, 2000), Encoding::Protobuf, times);
+        }
+        "render-protobuf-histograms" => {
+            render(&bodies::histograms(0, 200), Encoding::Protobuf, times);
+        }
         _ => panic!("no such work: {work}"),
     }
 }
@@ -122,10 +128,15 @@ fn push_into(series: usize, times: usize) {
     black_box(&aggregate);
 }
 
-fn render(body: &str, times: usize) {
+fn render(body: &str, encoding: Encoding, times: usize) {
     let mut aggregate = Aggregate::default();
     add(&mut aggregate, body, &GroupingKey::default());
+    aggregate.note_start(1_795_740_000_000);
     (0..times).for_each(|_| {
-        black_box(whole_text(black_box(&aggregate.view())));
+        black_box(whole(
+            black_box(&aggregate.view()),
+            encoding,
+            NameStyle::Quoted,
+        ));
     });
 }

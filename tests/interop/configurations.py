@@ -111,6 +111,16 @@ def at(servers, names):
     return '"localhost:9091"', ", ".join(f'"{address(servers[name])}"' for name in names)
 
 
+def protobuf(servers):
+    """Of the Prometheus that asks for protobuf."""
+    return "".join([
+        "global: {scrape_interval: 1s}\n",
+        "scrape_configs:\n",
+        scrape("gateway", servers["gateway"], "/metrics"),
+        scrape("summaries", servers["summaries"], "/metrics"),
+    ])
+
+
 def scrape(job, url, path):
     """`scraped` tells the targets apart, as job and instance are what was pushed (honor_labels)."""
     return f"""  - job_name: {job}

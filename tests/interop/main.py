@@ -16,6 +16,7 @@ import check_names
 import check_nginx
 import check_page
 import check_promtool
+import check_protobuf
 import check_readme
 import check_reset
 import check_shards
@@ -35,10 +36,12 @@ def check_all(program, scratch):
     starts.check_targets(servers)
     workers = check_workers.Workers(servers, scratch, program)
     check_names.push(servers)
+    check_protobuf.push(servers)
     recorder = check_clients.push_all(servers, scratch)
     web.wait_for_scrapes(servers["prometheus"])
     check_clients.check_sums(servers)
     check_names.check(servers)
+    check_protobuf.check_all(servers)
     rows = check_clients.check_numbers(servers, recorder)
     check_promtool.check_scrapes(servers)
     parse = starts.command("parse_scrape.py")
@@ -54,7 +57,7 @@ def check_all(program, scratch):
     compare = starts.command("differential.py")
     processes.check("differential", [*compare, servers["compared"], sequences])
     check_page.check(servers, scratch)
-    for name in ["gateway", "windowed", "proxied", "shard_a", "shard_b", "workers"]:
+    for name in ["gateway", "windowed", "proxied", "shard_a", "shard_b", "workers", "summaries"]:
         processes.check_end(name)
     results.print_table(rows)
 

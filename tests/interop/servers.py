@@ -12,7 +12,10 @@ from folders import CACHE, DEPLOY, ROOT
 from processes import wait_until
 
 WINDOW_SECONDS = 8
-GATEWAYS = ["gateway", "windowed", "compared", "proxied", "shard_a", "shard_b", "workers"]
+GATEWAYS = [
+    "gateway", "windowed", "compared", "proxied", "shard_a", "shard_b", "workers", "summaries",
+]
+PROMETHEUSES = ["prometheus", "protobuf"]
 NGINXES = ["nginx", "sharding", "hashing"]
 # Prometheus scrapes three gateways, five for their own metrics, and the shards twice.
 TARGETS = 12
@@ -27,20 +30,28 @@ def start_all(program, scratch):
     start_nginx(scratch, "nginx", configurations.proxy(servers["nginx"], servers["proxied"]))
     start_nginx(scratch, "sharding", configurations.sharding(servers))
     start_nginx(scratch, "hashing", configurations.hashing(servers))
-    start_prometheus(scratch, servers["prometheus"], configurations.prometheus(servers))
+    start_prometheus(
+        scratch / "prometheus", servers["prometheus"], configurations.prometheus(servers)
+    )
+    # It asks for protobuf then.
+    start_prometheus(
+        scratch / "protobuf", servers["protobuf"], configurations.protobuf(servers), "protobuf",
+        ["--enable-feature=native-histograms"],
+    )
     for name in GATEWAYS:
         if not wait_until(10, lambda: web.answers(f"{servers[name]}/-/healthy")):
             processes.give_up(f"no gateway: {processes.log_of(name)}")
     for name in NGINXES:
         if not wait_until(10, lambda: web.nginx_status(servers[name]) != "000"):
             processes.give_up(f"no nginx: {processes.log_of(name)}")
-    if not wait_until(30, lambda: web.answers(f"{servers['prometheus']}/-/ready")):
-        processes.give_up(f"no Prometheus: {processes.log_of('prometheus')}")
+    for name in PROMETHEUSES:
+        if not wait_until(30, lambda: web.answers(f"{servers[name]}/-/ready")):
+            processes.give_up(f"no Prometheus: {processes.log_of(name)}")
     return servers
 
 
 def find_addresses():
-    names = [*GATEWAYS, *NGINXES, "prometheus", "readme", "readme_prometheus"]
+    names = [*GATEWAYS, *NGINXES, *PROMETHEUSES, "readme", "readme_prometheus"]
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in names]
     servers = {}
     for name, one in zip(names, sockets):
@@ -62,6 +73,7 @@ def start_gateway(program, scratch, servers, name):
             "-crontab", "* * * * *", "-journal", scratch / "workers",
             "-sender-label", "worker", "-sender-timeout", "5s",
         ],
+        "summaries": ["-keep-summaries"],
     }.get(name, [])
     processes.start(name, [program, "-listen", urlsplit(servers[name]).netloc, *options])
 
@@ -89,12 +101,14 @@ def start_nginx(scratch, name, configuration):
     processes.start(name, ["nginx", "-e", "stderr", "-p", f"{folder}/", "-c", "nginx.conf"])
 
 
-def start_prometheus(folder, url, configuration, name="prometheus"):
+def start_prometheus(folder, url, configuration, name="prometheus", flags=()):
+    folder.mkdir(exist_ok=True)
     (folder / "prometheus.yml").write_text(configuration)
     shutil.copy(DEPLOY / "alerts.yml", folder)
     processes.start(name, [
         "prometheus", f"--config.file={folder}/prometheus.yml",
         f"--storage.tsdb.path={folder}/tsdb", f"--web.listen-address={urlsplit(url).netloc}",
+        *flags,
     ])
 
 
