@@ -19,8 +19,8 @@ pub use name::{
 };
 
 pub use native::{
-    NATIVE_SCHEMA_MAX, NATIVE_SCHEMA_MIN, NativeBucketLimit, NativeBuckets, NativeError,
-    NativeHistogram, NativeParts, native_bound,
+    FoundNumber, NATIVE_SCHEMA_MAX, NATIVE_SCHEMA_MIN, NativeBucketLimit, NativeBuckets,
+    NativeError, NativeHistogram, NativeParts, native_bound,
 };
 
 use crate::keyed_hash::KeyedHash;

@@ -17,7 +17,7 @@ use std::borrow::Cow;
 
 use super::add;
 pub use buckets::NativeBuckets;
-pub use error::NativeError;
+pub use error::{FoundNumber, NativeError};
 
 /// The coarsest schema: each bound is the last one times 65,536.
 pub const NATIVE_SCHEMA_MIN: i32 = -4;
@@ -101,7 +101,7 @@ impl NativeHistogram {
         let schema = sent_schema.min(NATIVE_SCHEMA_MAX);
         let zero_threshold = parts.zero_threshold;
         if !zero_threshold.is_finite() || zero_threshold < 0.0 {
-            return Err(NativeError::ZeroThreshold(zero_threshold));
+            return Err(NativeError::ZeroThreshold(FoundNumber(zero_threshold)));
         }
         let mut histogram = NativeHistogram {
             // It has few bits.
@@ -364,5 +364,5 @@ fn checked_count(count: f64) -> Result<f64, NativeError> {
     let is_count = count.is_finite() && count >= 0.0;
     is_count
         .then_some(count + 0.0)
-        .ok_or(NativeError::Count(count))
+        .ok_or(NativeError::Count(FoundNumber(count)))
 }

@@ -361,7 +361,7 @@ fn what_prometheus_would_refuse_is_refused() {
         "the zero threshold is NaN, expected a finite number that is not negative",
     );
     check_refused(
-        &[integer(1, 1), double(6, -f64::from_bits(1)), span(0, 0)],
+        &[integer(1, 0), double(6, -f64::from_bits(1)), span(0, 0)],
         "the zero threshold is -5e-324, expected a finite number that is not negative",
     );
     check_refused(

@@ -9,8 +9,8 @@ use super::NATIVE_SCHEMA_MIN;
 #[allow(missing_docs)] // the messages below say it
 pub enum NativeError {
     Schema(i32),
-    ZeroThreshold(f64),
-    Count(f64),
+    ZeroThreshold(FoundNumber),
+    Count(FoundNumber),
     /// A bucket that no float is in.
     Index {
         index: i64,
@@ -18,6 +18,23 @@ pub enum NativeError {
     },
     /// It does not come behind the bucket before it.
     Order(i64),
+}
+
+/// A number in a message. It is equal to itself, though it be NaN.
+#[derive(Clone, Copy, Debug)]
+pub struct FoundNumber(pub f64);
+
+impl PartialEq for FoundNumber {
+    fn eq(&self, other: &FoundNumber) -> bool {
+        self.0.total_cmp(&other.0).is_eq()
+    }
+}
+
+impl fmt::Display for FoundNumber {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The other form has a digit for each power of ten.
+        write!(to, "{:?}", self.0)
+    }
 }
 
 impl fmt::Display for NativeError {
@@ -30,11 +47,11 @@ impl fmt::Display for NativeError {
             ),
             NativeError::ZeroThreshold(found) => write!(
                 to,
-                "the zero threshold is {found:?}, expected a finite number that is not negative"
+                "the zero threshold is {found}, expected a finite number that is not negative"
             ),
             NativeError::Count(found) => write!(
                 to,
-                "a count is {found:?}, expected a finite number that is not negative"
+                "a count is {found}, expected a finite number that is not negative"
             ),
             NativeError::Index { index, schema } => write!(
                 to,
