@@ -12,7 +12,7 @@ use super::storage::{JournalFile, Storage};
 const SWITCH_BYTES_MAX: u64 = 64 << 10;
 
 /// The records that come before all others.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Preface {
     /// The rules by which all in the file is merged, as text.
     pub rules: Arc<[u8]>,

@@ -199,15 +199,19 @@ fn protobuf() {
     check(&both("", &format!("{UTF8};q=0.1")), UTF8_PROTOBUF);
     check(&both("", &format!("{UTF8};q=0")), PROTOBUF);
     // What it does not say to be delimited, or says to be other messages, is not answered.
-    for other in [
-        "application/vnd.google.protobuf",
-        "application/vnd.google.protobuf;encoding=text",
-        "application/vnd.google.protobuf;encoding=compact-text;proto=io.prometheus.client.MetricFamily",
-        "application/vnd.google.protobuf;encoding=delimited;proto=x.Y",
-        "application/x-protobuf;encoding=delimited",
-        "application/*;encoding=delimited",
+    for (media_type, parameters) in [
+        ("application/vnd.google.protobuf", ""),
+        ("application/vnd.google.protobuf", ";encoding=text"),
+        ("application/vnd.google.protobuf", ";encoding=compact-text"),
+        (
+            "application/vnd.google.protobuf",
+            ";encoding=delimited;proto=x.Y",
+        ),
+        ("application/x-protobuf", ";encoding=delimited"),
+        ("application/*", ";encoding=delimited"),
     ] {
-        check(other, TEXT);
+        let other = format!("{media_type}{parameters}");
+        check(&other, TEXT);
         check(&format!("{other},{UTF8};q=0.1"), QUOTED);
     }
     // Ranks.

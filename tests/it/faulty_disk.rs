@@ -315,8 +315,7 @@ fn beginning() -> Beginning {
     Beginning {
         preface: Preface {
             rules: b"some rules"[..].into(),
-            hash_key: [0; 16],
-            start_millis: None,
+            ..Preface::default()
         },
         window_start: 0,
         time_millis: 0,

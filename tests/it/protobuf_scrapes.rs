@@ -225,9 +225,9 @@ fn native_histograms() {
 #[test]
 fn odd_scrapes() {
     check(&of_text(""));
-    check(&of_text(
-        "# HELP a Back\\\\slash, \"quotes\", line\\nfeed.\na{b=\"\\\\\\\"\\n\",\"c.d\\\\\\\"\\n\"=\"\u{96ea}\"} 1\n",
-    ));
+    let help = "# HELP a Back\\\\slash, \"quotes\", line\\nfeed.\n";
+    let labels = "b=\"\\\\\\\"\\n\",\"c.d\\\\\\\"\\n\"=\"\u{96ea}\"";
+    check(&of_text(&format!("{help}a{{{labels}}} 1\n")));
     check(&of_text("{\"a\\\\\\\"\\n.b\",c=\"d\"} -0.1\n"));
     for length in [100, 127, 128, 129, 16_383, 16_384, 70_000] {
         check(&of_text(&format!("a{{b=\"{}\"}} 1\n", "x".repeat(length))));

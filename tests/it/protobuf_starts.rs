@@ -140,8 +140,7 @@ fn files_that_do_not_say_it() {
     let beginning = Beginning {
         preface: Preface {
             rules: rules().to_string().into_bytes().into(),
-            hash_key: [0; 16],
-            start_millis: None,
+            ..Preface::default()
         },
         window_start: 1,
         time_millis: 0,
