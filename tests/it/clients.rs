@@ -372,28 +372,6 @@ fn the_budget_holds_two_bodies() {
     assert!(String::from_utf8_lossy(&output.stderr).contains(line));
 }
 
-/// When the channel to a worker breaks, those who wait for its response are cut off, and the
-/// workers are replaced: everybody else is served.
-#[test]
-fn workers_are_replaced() {
-    let gateway = RunningGateway::start(&[]);
-    let mut kept = gateway.connect();
-    kept.send("POST", "/metrics", "", b"some 1\n");
-    assert_eq!(kept.reply("POST").code, 200);
-    let threads = gateway.threads();
-    let failures = "aggregation_gateway_backend_failures_total";
-    for round in 1..=3 {
-        assert!(gateway.break_unix_sockets() > 0, "there are no channels");
-        wait_until(|| gateway.get("/-/healthy").code == 200);
-        assert_eq!(gateway.own_metric(failures), f64::from(round));
-        kept.send("POST", "/metrics", "", b"some 1\n");
-        assert_eq!(kept.reply("POST").code, 200);
-    }
-    assert_eq!(gateway.scrape(), "# TYPE some untyped\nsome 4\n");
-    // Those of the broken ones end, if not at once.
-    wait_until(|| gateway.threads() <= threads);
-}
-
 /// What stands behind a message of which nobody knows where it ends is not taken for a request.
 #[test]
 fn nothing_behind_an_ambiguous_message_is_merged() {

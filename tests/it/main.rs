@@ -7,6 +7,7 @@
 #![allow(clippy::pedantic)]
 
 mod bodies;
+mod broken_channels;
 mod cases;
 mod clients;
 mod compression;

@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
@@ -13,10 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::set_socket_linger;
-use rustix::process::{
-    Pid, PidfdFlags, PidfdGetfdFlags, Resource, Rlimit, Signal, kill_process, pidfd_getfd,
-    pidfd_open, prlimit,
-};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 
 pub use crate::log_text::{said, unstamped};
 
@@ -202,32 +198,6 @@ impl RunningGateway {
             assert!(Instant::now() < deadline, "it does not end");
             thread::yield_now();
         }
-    }
-
-    /// Breaks the connected Unix sockets that it has, but for pairs that only tell of an end; gives
-    /// how many there were. Needs the right to trace it, which its parent mostly has.
-    #[track_caller]
-    pub fn break_unix_sockets(&self) -> usize {
-        let process = Pid::from_child(&self.process);
-        let handle = pidfd_open(process, PidfdFlags::empty()).expect("it runs");
-        let descriptors = fs::read_dir(format!("/proc/{}/fd", self.process.id()));
-        let names = descriptors.expect("it runs").filter_map(Result::ok);
-        let numbers = names.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        let mut broken = 0;
-        for number in numbers {
-            let socket = pidfd_getfd(&handle, number, PidfdGetfdFlags::empty());
-            let Ok(socket) = socket.map(UnixStream::from) else {
-                continue;
-            };
-            // The side of the HTTP library is the one with a name.
-            let is_named = socket
-                .local_addr()
-                .is_ok_and(|address| !address.is_unnamed());
-            if is_named && socket.shutdown(Shutdown::Both).is_ok() {
-                broken += 1;
-            }
-        }
-        broken
     }
 
     /// The most memory that it ever held.
