@@ -41,18 +41,18 @@ fn break_channels(gateway: &RunningGateway) -> usize {
     let descriptors = fs::read_dir(format!("/proc/{}/fd", gateway.id()));
     let names = descriptors.expect("it runs").filter_map(Result::ok);
     let numbers = names.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let mut broken = 0;
-    for number in numbers {
+    let sockets = numbers.filter_map(|number| {
         let socket = pidfd_getfd(&handle, number, PidfdGetfdFlags::empty());
-        let Ok(socket) = socket.map(UnixStream::from) else {
-            continue;
-        };
-        let is_named = socket
-            .local_addr()
-            .is_ok_and(|address| !address.is_unnamed());
-        if is_named && socket.shutdown(Shutdown::Both).is_ok() {
-            broken += 1;
-        }
-    }
-    broken
+        socket.map(UnixStream::from).ok()
+    });
+    let is_named = |socket: &UnixStream| {
+        let address = socket.local_addr();
+        address.is_ok_and(|address| !address.is_unnamed())
+    };
+    // All are found before the first one breaks: those that take their place are to live.
+    let channels: Vec<UnixStream> = sockets.filter(is_named).collect();
+    let broken = channels
+        .iter()
+        .filter(|channel| channel.shutdown(Shutdown::Both).is_ok());
+    broken.count()
 }
