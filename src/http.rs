@@ -15,11 +15,14 @@
 //! | [`held`] | connections to bytes and back, for a hand-over: no I/O |
 //! | `pace` | how fast a client is: pure |
 //! | `exchange` | bodies and scrapes between the gate and the workers |
-//! | `answer`, `worker` | requests to answers |
+//! | `worker` | a request to its answer, by its route |
+//! | `push`, `idempotency_key` | the answer to a push, its statuses among it |
+//! | `admin`, `overview`, `query` | the answers to deletions and to the status page |
+//! | `answer` | what an answer is made of |
 //! | `connection` | what one client is at |
 //! | `control` | what the gate is told, and shows of itself |
 //! | `backend` | `tiny_http`, and the channels to it |
-//! | `gate` | all clients: one thread |
+//! | `gate` | all clients and their deadlines: one thread |
 //! | `front` | the gate, for the rest of the program |
 //!
 //! # Hostile clients

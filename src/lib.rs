@@ -17,7 +17,7 @@
 //! | [`keyed_hash`] | the hash of a text | no client can predict it |
 //! | [`label_limits`] | limits on the labels of a series | a series within them is accepted |
 //! | [`log`] | log events to lines, at a limited rate | one line of printable text |
-//! | [`metric`] | names, label sets, numbers, a push | a value of these types is valid |
+//! | [`metric`] | names, labels, numbers, gauge modes, a push | a value of these types is valid |
 //! | [`number`] | a number to text | one text for each, read back as the same number |
 //! | [`percent_encoding`] | text of a URL to bytes | all of it, or nothing |
 //! | [`stable_hash`] | the hash of what is stored in the journal | the same in the next process |
@@ -25,8 +25,8 @@
 //! | [`compression`] | a compressed body to its contents | checksums verified, size bounded |
 //! | [`grouping_key`] | the labels of a path | valid names, escaped values |
 //! | [`parse`] | bytes to a push | no panic, linear time; its result is valid |
-//! | [`rules`] | the merge rules that flags set | their text is complete |
-//! | [`aggregate`] | the merge rules, the store | what is stored can be exposed |
+//! | [`rules`] | which gauge mode, label or summary: by flags | their text is complete |
+//! | [`aggregate`] | adding pushes up, the store | what is stored can be exposed |
 //! | [`idempotency`] | idempotency keys | a key is remembered for ten minutes or more |
 //! | [`overview`] | the status page | no pushed text becomes markup; bounded |
 //! | [`render`] | an aggregate to text, protobuf | same aggregate, same bytes; `parse` reads them |

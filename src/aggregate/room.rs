@@ -20,8 +20,8 @@ impl fmt::Display for TooManySeries {
         let TooManySeries { series, series_max } = self;
         write!(
             to,
-            "the push would make {series} series of {series_max} (-max-series); series that are \
-             known go on counting"
+            "the push would make {series} series, more than {series_max} (-max-series); series \
+             that are known go on counting"
         )
     }
 }

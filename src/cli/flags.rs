@@ -48,13 +48,13 @@ pub const FLAGS: &[Flag] = &[
         name: "push-token-file",
         value: "FILE",
         default: "",
-        help: "tokens, one a line; a push without one of them gets 401; read again when it changes",
+        help: "tokens, one a line, for pushes and for senders that leave; read when it changes",
     },
     Flag {
         name: "scrape-token-file",
         value: "FILE",
         default: "",
-        help: "the same for all but pushes and health: scrapes, /, /-/metrics, /api/v1/*, DELETE",
+        help: "tokens for the rest but health: scrapes, /, /-/metrics, /api/v1/*, DELETE of series",
     },
     Flag {
         name: "gauge",
@@ -78,7 +78,7 @@ pub const FLAGS: &[Flag] = &[
         name: "native-buckets",
         value: "NUMBER",
         default: "160",
-        help: "buckets of a native histogram; beyond it, it becomes coarser; 0 keeps none of them",
+        help: "buckets of a native histogram; one with more becomes coarser; 0: classic ones only",
     },
     Flag {
         name: "push-times",
@@ -162,7 +162,7 @@ pub const FLAGS: &[Flag] = &[
         name: "max-idempotency-keys",
         value: "NUMBER",
         default: "1000000",
-        help: "keys of pushes in 10 minutes, each remembered up to 20; more in one minute: 429",
+        help: "keys in 10 minutes; each is remembered for 10 to 20; more within one minute: 429",
     },
     Flag {
         name: "workers",
@@ -252,8 +252,8 @@ pub const FLAGS: &[Flag] = &[
 
 /// The help text before and after the table.
 const USAGE: &str = "\
-Adds up pushed Prometheus metrics until the next scheduled reset; Prometheus scrapes the sums at
-/metrics.
+Adds up pushed Prometheus metrics, until a scheduled reset if there is one; Prometheus scrapes
+the sums at /metrics.
 
 Usage: prometheus-aggregation-gateway [-FLAG VALUE | -FLAG=VALUE]...
 

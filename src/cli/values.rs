@@ -28,9 +28,13 @@ pub fn cors(origins: &str) -> Result<Vec<String>, String> {
         .split(is_separator)
         .filter(|origin| !origin.is_empty());
     let listed: Vec<String> = listed.map(ToOwned::to_owned).collect();
-    let is_visible = |origin: &String| origin.bytes().all(|byte| byte.is_ascii_graphic());
+    // An Origin field always has a scheme.
+    let is_origin = |origin: &String| {
+        origin.bytes().all(|byte| byte.is_ascii_graphic())
+            && (origin == "*" || origin == "null" || origin.contains("://"))
+    };
     let has_star = listed.iter().any(|origin| origin == "*");
-    if !listed.iter().all(is_visible) || (has_star && listed.len() > 1) {
+    if !listed.iter().all(is_origin) || (has_star && listed.len() > 1) {
         let found = Excerpt::of(origins);
         return Err(format!(
             "expected *, none or origins such as https://example.org, found {found}"

@@ -118,7 +118,8 @@ impl<'a> Route<'a> {
         }
     }
 
-    /// Which token a request for this route needs; `target` is the request's.
+    /// Which token a request for this route needs; `target` is the request's. `Site::check_access`
+    /// takes a push token for a sender that leaves, which the path alone does not say.
     #[must_use]
     pub fn credential(self, target: &str) -> Credential {
         match self {

@@ -32,8 +32,8 @@ const SENT_SCHEMA_MAX: i32 = 52;
 const EXPONENT_MIN: i64 = -1074;
 const EXPONENT_MAX: i64 = 1024;
 
-/// The part of a bucket by which a zero threshold may be above a bound and still be that bound:
-/// libraries compute their bounds in floating point.
+/// By how much of a bucket of the finest schema a zero threshold may be above a bound and still be
+/// that bound: libraries compute their bounds in floating point.
 const BOUND_NOISE: f64 = 1e-6;
 
 /// The largest whole number up to which floats have all of them.
@@ -104,7 +104,7 @@ impl NativeHistogram {
             return Err(NativeError::ZeroThreshold(FoundNumber(zero_threshold)));
         }
         let mut histogram = NativeHistogram {
-            // It has few bits.
+            // It is from -4 to 8.
             schema: i8::try_from(schema).unwrap_or_default(),
             zero_bound: bound_of(zero_threshold, schema),
             zero_count: checked_count(parts.zero_count)?,
@@ -317,14 +317,14 @@ impl NativeHistogram {
     }
 }
 
-/// The index in a schema that is so many steps coarser of the bucket, or of the bound, that has
-/// this index: the first bound that is not below it.
+/// The index of a bucket, or of a bound, in a schema that is so many steps coarser: after one step,
+/// buckets 3 and 4 are bucket 2.
 fn coarser(index: i32, steps: i32) -> i32 {
     ((index - 1) >> steps) + 1
 }
 
-/// The bound of this index in a schema: the upper bound of the bucket with that index. The last
-/// but one is the largest float, and the last one infinite.
+/// The upper bound of the bucket with this index. That of the last bucket is infinite, and that of
+/// the bucket before it is the largest float.
 #[must_use]
 pub fn native_bound(schema: i32, index: i32) -> f64 {
     let exponent = f64::from(index) * f64::from(-schema).exp2();

@@ -145,7 +145,7 @@ impl Writer for Snapshot<'_> {
     fn begin(&mut self, of: &ShownFamily<'_>, part: Part) {
         self.lines.name(of);
         // In the rest of a family, HELP was in a piece before.
-        if part == Part::Whole {
+        if part == Part::First {
             self.lines.help(of);
         }
         self.lines.metric_type(of);

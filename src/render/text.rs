@@ -29,7 +29,7 @@ impl Writer for Text<'_> {
 
     fn begin(&mut self, of: &ShownFamily<'_>, part: Part) {
         self.lines.name(of);
-        if part == Part::Whole {
+        if part == Part::First {
             self.lines.help(of);
             self.lines.metric_type(of);
         }

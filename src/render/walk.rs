@@ -20,14 +20,14 @@ pub struct Cursor {
     progress: Progress,
 }
 
-/// How much of a family is written already.
+/// Which part of a family is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Part {
-    /// Nothing.
+    /// Its first one, or all of it.
     #[default]
-    Whole,
-    /// Some of it.
-    Rest,
+    First,
+    /// One that goes on after a piece.
+    Continued,
 }
 
 /// How much of a histogram is written already.
@@ -43,7 +43,8 @@ impl Progress {
     /// Goes on to the next bucket, which has this count of its own, and gives the cumulative one.
     pub fn add(&mut self, count: f64) -> f64 {
         self.buckets += 1;
-        // Reading subtracts again, and adding up the difference gives the same: for a and b not
+        // What is read from a snapshot has to render as the same again. Reading subtracts, and
+        // adding up the difference gives the same: for a and b not
         // negative, a + ((a + b) - a) == a + b holds in floats too, though the parts are rounded.
         // At the upper end that asks for an even last digit, which the largest float has not.
         self.cumulative_count = (self.cumulative_count + count).min(f64::MAX.next_down());
@@ -70,7 +71,7 @@ impl<'a> NameStyle<'a> {
     }
 }
 
-/// The series that are written.
+/// The series that are written. Senders hold gauges alone; a family of another type is ordinary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Picked {
     /// All that a scrape shows.
@@ -194,7 +195,7 @@ pub fn walk(
         };
         let of = ShownFamily::new(stored_name, family, omissions);
         writer.begin(&of, from.part);
-        from.part = Part::Rest;
+        from.part = Part::Continued;
         let rest = walk_series(&of, picked, &labels, &mut from, writer);
         writer.end();
         let Some(series) = rest else {

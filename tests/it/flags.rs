@@ -320,7 +320,7 @@ fn wrong_variables() {
 #[test]
 fn given_twice() {
     refused(
-        &["-cors", "a", "--cors=b"],
+        &["-cors", "https://a", "--cors=https://b"],
         &[],
         "flag -cors is given twice",
     );
@@ -351,4 +351,14 @@ fn check_says_warnings() {
          {program}: crontab \"0 0 31 2 *\": it never fires, the sums are never cleared\n"
     );
     assert_eq!(String::from_utf8(output.stderr), Ok(expected));
+}
+
+/// An Origin field always has a scheme: without one, it would never match.
+#[test]
+fn origins_have_a_scheme() {
+    let cause = "flag -cors: expected *, none or origins such as https://example.org, found ";
+    for origins in ["b.example", "https://a.example, b.example"] {
+        refused(&["-cors", origins], &[], &format!("{cause}`{origins}`"));
+    }
+    assert!(read(&["-cors", "https://a.example null"], &[]).is_ok());
 }

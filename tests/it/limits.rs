@@ -129,8 +129,8 @@ fn pushes_of_more_series_are_refused_whole() {
                 }
                 Err(refusal) => {
                     let line = format!(
-                        "the push would make {series} series of {series_max} (-max-series); \
-                         series that are known go on counting"
+                        "the push would make {series} series, more than {series_max} \
+                         (-max-series); series that are known go on counting"
                     );
                     assert_eq!(refusal.to_string(), line, "seed {seed}");
                     assert!(series > series_max);
@@ -293,8 +293,8 @@ fn a_journal_is_read_whatever_the_limits() {
         );
         assert_eq!(scrape(&gateway), sums);
         let new = gateway.push_text("", b"y{a=\"2\"} 1\n").unwrap_err();
-        let line = "the push would make 3 series of 1 (-max-series); series that are known go on \
-                    counting";
+        let line = "the push would make 3 series, more than 1 (-max-series); series that are \
+                    known go on counting";
         assert_eq!(new.to_string(), line);
         let labels = gateway
             .push_text("job/y/zone/z", known.as_bytes())
@@ -323,8 +323,8 @@ const PUSHES: &str = "aggregation_gateway_pushes_total";
 fn refusals_over_http() {
     let flags = ["-max-series=2", "-max-labels=2", "-max-label-bytes=8"];
     let gateway = gateway_with_some(&flags);
-    let room = "the push would make 4 series of 2 (-max-series); series that are known go on \
-                counting";
+    let room = "the push would make 4 series, more than 2 (-max-series); series that are \
+                known go on counting";
     let three = "some{a=\"1\"} 1\nsome{a=\"2\"} 1\nsome{a=\"3\"} 1\n";
     check_refusal(&gateway, &gateway.push("/metrics", three), 429, room);
     let labels = "has 3 labels, at most 2 are read here (-max-labels)";

@@ -253,8 +253,8 @@ fn buckets_count_as_series() {
     };
     // The sum, the count, +Inf, the native histogram, and its buckets.
     let refusal = push(&gateway, "", &spread(7)).expect_err("it is too large");
-    let line = "the push would make 11 series of 10 (-max-series); series that are known go on \
-                counting";
+    let line = "the push would make 11 series, more than 10 (-max-series); series that are \
+                known go on counting";
     assert_eq!(refusal.to_string(), line);
     push(&gateway, "", &spread(5)).expect("there is room");
     assert_eq!(gateway.size().series, 9);

@@ -21,8 +21,8 @@ use crate::status::CloseReason;
 /// Views that may exist at once.
 const VIEWS_MAX: usize = 4;
 
-/// The pieces of all scrapes take no more than this part of the memory for requests and responses.
-const READERS_SHARE: usize = 8;
+/// The pieces of all scrapes take at most an eighth of the memory for requests and responses.
+const READERS_DIVISOR: usize = 8;
 
 /// A reader below this keeps no view that others wait for, in bytes a second.
 const READER_PACE_MIN: u64 = 256 << 10;
@@ -30,6 +30,7 @@ const READER_PACE_MIN: u64 = 256 << 10;
 /// How long a scrape may wait for a view, in milliseconds.
 const SCRAPE_WAIT_MS: u64 = 10_000;
 
+/// Asks a worker for the next piece of a scrape. The channel adds the rest of the head.
 const NEXT_PIECE: &[u8] = b"GET /metrics HTTP/1.1\r\n";
 
 /// Views, and those who wait for one.
@@ -116,7 +117,7 @@ impl Gate {
     /// How many more scrapes may be under way; none if there may be no other view.
     fn readers_left(&self) -> usize {
         let readers: usize = self.scrapes.views.iter().map(|view| view.readers).sum();
-        let readers_max = self.limits.buffered_bytes_max / READERS_SHARE / PIECE_BYTES;
+        let readers_max = self.limits.buffered_bytes_max / READERS_DIVISOR / PIECE_BYTES;
         match self.scrapes.views.len() {
             VIEWS_MAX.. => 0,
             _ => readers_max.max(VIEWS_MAX).saturating_sub(readers),
