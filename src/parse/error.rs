@@ -222,7 +222,7 @@ impl fmt::Display for MessageError {
             E::NativeBuckets(max) => {
                 write!(
                     to,
-                    "a native histogram has more than {max} buckets of one sign"
+                    "a native histogram has more than {max} buckets or spans of one sign"
                 )
             }
             E::Packed(field) => write!(to, "the packed list `{field}` is cut off"),

@@ -15,8 +15,8 @@ use super::metric_message::float_count;
 use super::wire::{Value, field, varint};
 use crate::metric::{NativeError, NativeHistogram, NativeParts};
 
-/// More buckets of one sign than that are refused, though most may be empty. The finest schema that
-/// is stored has about half as many for all numbers.
+/// More buckets or spans of one sign than that are refused, though most may be empty. The finest
+/// schema that is stored has about half as many for all numbers.
 const BUCKETS_MAX: usize = 1 << 20;
 
 /// The native fields of a histogram, as they stand there.
@@ -117,10 +117,10 @@ impl NativeFields {
             6 => self.zero_threshold = value.double("zero_threshold")?,
             7 => self.zero_count = value.integer("zero_count")?,
             8 => self.zero_count_as_float = value.double("zero_count_float")?,
-            9 => self.negative.spans.push(span(value.bytes("span")?)?),
+            9 => self.negative.take_span(value)?,
             10 => take_integers(value, &mut self.negative.deltas)?,
             11 => take_doubles(value, &mut self.negative.counts)?,
-            12 => self.positive.spans.push(span(value.bytes("span")?)?),
+            12 => self.positive.take_span(value)?,
             13 => take_integers(value, &mut self.positive.deltas)?,
             14 => take_doubles(value, &mut self.positive.counts)?,
             _ => {}
@@ -183,6 +183,11 @@ impl NativeFields {
 }
 
 impl Side {
+    fn take_span(&mut self, value: Value<'_>) -> Result<(), MessageError> {
+        self.spans.push(span(value.bytes("span")?)?);
+        check_length(&self.spans)
+    }
+
     /// Adds the buckets with these counts that are not zero.
     fn floats(&self, buckets: &mut Vec<(i64, f64)>) -> Result<(), NativeFault> {
         let mut counts = self.counts.iter();

@@ -17,7 +17,7 @@
 use std::sync::Arc;
 
 use super::table::Entry;
-use crate::metric::{Bucket, NativeHistogram, UpperBound, add};
+use crate::metric::{Bucket, NativeBucketLimit, NativeHistogram, UpperBound, add};
 use crate::stable_hash::StableHash;
 
 /// The part of a number by which it may be smaller than before without having restarted: what
@@ -217,6 +217,12 @@ pub fn grown_histogram(
             }
             let count = (now.count - before.count).max(0.0);
             let sum = add(kept.sum, -before.sum);
+            if let (NativeGrowth::Known(growth), Some(before)) = (&native, &before.native) {
+                // As of the classic buckets: the highest that each has been.
+                let mut highest = NativeHistogram::clone(before);
+                highest.merge(growth, NativeBucketLimit::default());
+                kept.native = Some(Box::new(highest.with_totals(kept.count, kept.sum)));
+            }
             *now.native = match native {
                 NativeGrowth::Known(native) => Some(Box::new(native.with_totals(count, sum))),
                 NativeGrowth::Unknown | NativeGrowth::Smaller => None,

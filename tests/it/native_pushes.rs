@@ -381,7 +381,11 @@ fn too_many_buckets_are_refused() {
     let gateway = Gateway::default();
     push(&gateway, "", &spread(1 << 20)).expect("they are all empty");
     let refusal = push(&gateway, "", &spread((1 << 20) + 1)).expect_err("they are too many");
-    let line = "metric 1 of `n`: a native histogram has more than 1048576 buckets of one sign";
+    let line = "metric 1 of `n`: a native histogram has more than 1048576 buckets or spans of one \
+                sign";
+    assert_eq!(refusal.to_string(), line);
+    let empty_spans = vec![bytes(9, &[]); (1 << 20) + 1];
+    let refusal = push(&gateway, "", &body("n", &[], &empty_spans)).expect_err("they are too many");
     assert_eq!(refusal.to_string(), line);
 }
 

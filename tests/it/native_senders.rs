@@ -192,6 +192,20 @@ fn a_native_part_that_comes_late_is_left_out() {
     assert_eq!(histograms(&gateway.view())["n{}"].count, 7.0);
 }
 
+/// A dip within the noise is not added again when it is made up for.
+#[test]
+fn noise_adds_nothing() {
+    let gateway = in_memory();
+    let count = 10_000_000_000;
+    for dip in [0, 5, 0, 5, 0] {
+        let observed = ones(count - dip, 0);
+        push(&gateway, "instance/a", &body("n", &[], &observed)).expect("it is valid");
+    }
+    let native = native(&gateway, "n{}").expect("it has all observations");
+    assert_eq!(native.count(), count as f64);
+    assert_eq!(native.positive().counts(), [count as f64]);
+}
+
 /// Of an empty histogram, nothing was counted without a native part.
 #[test]
 fn an_empty_classic_histogram_is_no_start() {
