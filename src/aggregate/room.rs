@@ -29,7 +29,7 @@ impl fmt::Display for TooManySeries {
 impl std::error::Error for TooManySeries {}
 
 impl Aggregate {
-    /// Tells whether the merge of a push that was checked stays within so many series. One that
+    /// Tells whether the merge of a push that was checked stays within `series_max`. One that
     /// adds to known series alone always does, however many are stored.
     ///
     /// # Errors

@@ -317,7 +317,7 @@ impl NativeHistogram {
     }
 }
 
-/// The index of a bucket, or of a bound, in a schema that is so many steps coarser: after one step,
+/// The index of a bucket, or of a bound, in a schema that is coarser by `steps`: after one step,
 /// buckets 3 and 4 are bucket 2.
 fn coarser(index: i32, steps: i32) -> i32 {
     ((index - 1) >> steps) + 1

@@ -220,7 +220,7 @@ impl Side {
         Ok(total)
     }
 
-    /// Visits the index of each bucket that the spans are for: there have to be so many.
+    /// Visits the index of each bucket that the spans are for. Their number has to be `found`.
     fn indexes(
         &self,
         found: usize,

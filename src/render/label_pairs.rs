@@ -109,8 +109,8 @@ fn plain_length(text: &[u8]) -> usize {
     })
 }
 
-/// Looks at so many bytes, eight at a time, for the first one where `differing` has a bit; their
-/// number if it has none. `None` of less than eight bytes.
+/// The place of the first byte where `differing`, asked of eight bytes at a time, has a bit;
+/// `bytes` if there is none. `None` if there are less than eight.
 fn first_where(bytes: usize, differing: impl Fn(usize) -> Option<u64>) -> Option<usize> {
     let last = bytes.checked_sub(WORD_BYTES)?;
     let mut at = 0;

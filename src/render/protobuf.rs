@@ -59,7 +59,7 @@ pub struct Protobuf<'a> {
 }
 
 impl Protobuf<'_> {
-    /// Appends to these bytes until there are so many. `start_millis` is when the sums began to
+    /// Appends to `bytes` until there are `bytes_max`. `start_millis` is when the sums began to
     /// count from zero, in unix milliseconds.
     pub fn new(bytes: &mut Vec<u8>, bytes_max: usize, start_millis: Option<u64>) -> Protobuf<'_> {
         Protobuf {

@@ -16,7 +16,7 @@ const MILLISECONDS: f64 = 1000.0;
 /// An index and a count in a record of a snapshot.
 const NATIVE_BUCKET_BYTES: usize = 12;
 
-/// The numbers beside them take about as much as so many buckets.
+/// The numbers of a native histogram beside its buckets take the room of this number of buckets.
 const NATIVE_NUMBERS: usize = 4;
 
 /// Gives a snapshot of a view, but for the series that senders hold, in pieces of about

@@ -59,7 +59,7 @@ impl Senders {
             .collect()
     }
 
-    /// True if a push of so many series may need more numbers than so many in all.
+    /// True if there may be more than `numbers_max` numbers after a push of `series` series.
     #[must_use]
     pub fn may_lack_room(&self, series: usize, numbers_max: usize) -> bool {
         self.numbers + 1 + series > numbers_max

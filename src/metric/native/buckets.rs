@@ -129,7 +129,7 @@ impl NativeBuckets {
         true
     }
 
-    /// Makes the schema so many steps coarser.
+    /// Makes the schema coarser by `steps`.
     pub(super) fn coarsen(&mut self, steps: i32) {
         let mut lists = Lists::with_capacity(self.len());
         for (index, count) in self.iter() {
