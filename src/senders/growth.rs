@@ -182,8 +182,8 @@ impl Pushed<'_> {
     }
 }
 
-/// Turns a histogram into what it has grown by: its buckets and its native part in place; its sum
-/// and its count are given, with what it is compared with next and what became of it.
+/// Turns a histogram into what it has grown by. Its buckets and its native part are changed in
+/// place. Gives its sum and its count, the baseline of its next push, and the outcome.
 pub fn grown_histogram(
     before: Option<&Observed>,
     now: &mut Pushed<'_>,
