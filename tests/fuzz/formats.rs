@@ -12,6 +12,7 @@ use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::metric::Push;
 use prometheus_aggregation_gateway::parse::{Arena, Format, parse, parse_in, parse_snapshot};
 use prometheus_aggregation_gateway::render::{Encoding, NameStyle, whole, whole_text};
+use prometheus_aggregation_gateway::rules::{Rules, Summaries};
 
 #[allow(dead_code)] // lines are of text alone
 mod valid;
@@ -45,9 +46,11 @@ fuzz_target!(|input: &[u8]| {
         let mut arena = Arena::default();
         assert_eq!(parse_in(&mut arena, format, body, &key, limits), parsed);
         match parsed {
-            Ok(push) => {
+            Ok(mut push) => {
                 valid::assert_push(&push);
                 assert_starts(&push);
+                // Without rules, a summary could expose the name of a family beside it.
+                Rules::default().with_summaries(Summaries::Kept).apply(&mut push);
                 assert_scrape(&push);
             }
             Err(error) => valid::assert_message(&error.to_string()),
