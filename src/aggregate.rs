@@ -23,7 +23,7 @@
 //!
 //! Knows nothing of text layout or locks, and no clock: times are arguments.
 
-mod checked;
+mod check;
 mod conflict;
 mod counts;
 mod family;
@@ -40,8 +40,8 @@ mod view;
 
 use std::sync::Arc;
 
-pub use checked::Checked;
-use checked::Located;
+use check::Located;
+pub use check::{Checked, Found};
 pub use conflict::Conflict;
 pub use counts::Size;
 pub use family::{Family, Series};
@@ -57,10 +57,8 @@ pub use view::View;
 
 pub use crate::rules::{Ages, Contributions};
 
-use crate::excerpt::Excerpt;
 use crate::keyed_hash::KeyedHash;
-use crate::metric::{MetricType, Push, PushedFamily, base_names};
-use conflict::check_types;
+use crate::metric::{MetricType, Push, PushedFamily};
 use counts::Counts;
 use family::{AddTo, Increment, Sum};
 use index::{Index, Indices};
@@ -86,6 +84,9 @@ pub struct Aggregate {
     /// have only grown since then.
     start_millis: Option<u64>,
     identity: Identity,
+    /// How often families and series have come in since it has this identity: as long as that stays
+    /// as it is, all are where they were.
+    insertions: u64,
 }
 
 /// Tells an aggregate from others, and from itself before a removal: between two states of one
@@ -155,41 +156,6 @@ impl Aggregate {
         self.start_millis = None;
     }
 
-    /// Looks up all that a push is about, and tells whether it fits what is stored now. No summary
-    /// refuses a push: one that conflicts with what is stored is left out.
-    ///
-    /// # Errors
-    /// The first family that conflicts with what is stored.
-    pub fn check<'a>(&self, push: &'a Push<'a>) -> Result<Checked<'a>, Conflict> {
-        let mut families = Vec::with_capacity(push.families.len());
-        let mut discarded = Vec::new();
-        for (family, pushed) in push.families.iter().enumerate() {
-            let place = self.find_exposed(&pushed.name);
-            let checked = match place {
-                Some(place) => check_types(pushed, self.families.at(place)),
-                None if !pushed.has_series => Ok(()),
-                None => self.check_names(pushed),
-            };
-            match checked {
-                Ok(()) => {}
-                Err(_) if pushed.metric_type == MetricType::Summary => discarded.push(family),
-                Err(conflict) => return Err(conflict),
-            }
-            families.push(place);
-        }
-        Ok(Checked {
-            push,
-            numbers: self.locate_numbers(push, &families),
-            histograms: Located::of(
-                self.places::<Histogram, _>(&push.histograms, &families, &discarded),
-                &push.histograms,
-                &discarded,
-            ),
-            families,
-            discarded,
-        })
-    }
-
     fn find(&self, name: &str) -> Option<Place> {
         self.names.find(&self.families, KeyedHash::of(name), name)
     }
@@ -198,73 +164,6 @@ impl Aggregate {
     fn find_exposed(&self, name: &str) -> Option<Place> {
         let place = self.find(name);
         place.filter(|&place| !self.families.at(place).is_absent())
-    }
-
-    /// A new family must not share a name with what a stored one exposes, nor the other way round.
-    fn check_names(&self, pushed: &PushedFamily<'_>) -> Result<(), Conflict> {
-        for base in base_names(&pushed.name) {
-            let Some(place) = self.find_exposed(base) else {
-                continue;
-            };
-            let by_type = self.families.at(place).metric_type;
-            let suffix = &pushed.name[base.len()..];
-            if by_type.suffixes().contains(&suffix) {
-                let (name, by) = (Excerpt::of(&*pushed.name), Excerpt::of(base));
-                return Err(Conflict::Exposed { name, by, by_type });
-            }
-        }
-        for suffix in pushed.metric_type.suffixes() {
-            let exposed = format!("{}{suffix}", pushed.name);
-            if self.find_exposed(&exposed).is_some() {
-                let (name, stored) = (Excerpt::of(&*pushed.name), Excerpt::of(exposed));
-                return Err(Conflict::Exposes { name, stored });
-            }
-        }
-        Ok(())
-    }
-
-    fn locate_numbers(&self, push: &Push<'_>, families: &[Option<Place>]) -> Located {
-        let mut places = self.places::<f64, _>(&push.numbers, families, &[]);
-        if self.contributions == Contributions::Kept {
-            let of_gauges = self.places::<GaugeSum, _>(&push.numbers, families, &[]);
-            for (place, of_gauge) in places.iter_mut().zip(of_gauges) {
-                *place = place.or(of_gauge);
-            }
-        }
-        Located::of(places, &push.numbers, &[])
-    }
-
-    /// Where the series of increments are that are known, among sums of one kind.
-    fn places<'a, S: Sum, I: AddTo<'a, S>>(
-        &self,
-        increments: &[I],
-        families: &[Option<Place>],
-        discarded: &[usize],
-    ) -> Vec<Option<Place>> {
-        let is_discarded = |increment: &I| discarded.binary_search(&increment.family()).is_ok();
-        let mut places = Vec::with_capacity(increments.len());
-        for of_family in increments.chunk_by(is_same_family) {
-            let place = families[of_family[0].family()];
-            let place = place.filter(|_| !is_discarded(&of_family[0]));
-            let family = place.map(|place| self.families.at(place));
-            let sums = family.and_then(|family| Some((family, S::sums(&family.series)?)));
-            let Some((family, sums)) = sums else {
-                places.extend(of_family.iter().map(|_| None));
-                continue;
-            };
-            let index = match sums.leaf_count() {
-                0 | 1 => None,
-                _ => self.label_sets.get(family.number),
-            };
-            places.extend(of_family.iter().map(|increment| {
-                let labels = increment.labels();
-                match index {
-                    Some(index) => index.find(sums, labels.hash(), labels.as_str()),
-                    None => sums.find(labels.as_str()),
-                }
-            }));
-        }
-        places
     }
 
     /// Adds a push that [`Aggregate::check`] has found to fit what is stored now: first to what is
@@ -294,12 +193,12 @@ impl Aggregate {
         &mut self,
         increments: &[I],
         checked: &Checked<'_>,
-        located: &Located,
+        located: &Located<'_>,
         second: u32,
     ) {
         let push = checked.push;
         let keeps_ages = self.ages_start.is_some();
-        let (mut increments, mut places) = (increments, located.places.as_slice());
+        let (mut increments, mut places) = (increments, &*located.places);
         while let Some(first) = increments.first() {
             // Neighbours mostly are of one family and in one leaf.
             let of_leaf = |place: &Option<Place>| place.map(|place| place.leaf);
@@ -340,7 +239,7 @@ impl Aggregate {
 
     /// Takes type and HELP of known families where they say more.
     fn declare_known(&mut self, checked: &Checked<'_>) {
-        for (pushed, place) in checked.push.families.iter().zip(&checked.families) {
+        for (pushed, place) in checked.push.families.iter().zip(&*checked.families) {
             let Some(place) = *place else { continue };
             let stored = self.families.at(place);
             let has_type = stored.metric_type != MetricType::Untyped
@@ -372,6 +271,7 @@ impl Aggregate {
             !is_stored && pushed.has_series && !checked.is_discarded(family)
         });
         let mut new: Vec<&PushedFamily<'_>> = new.map(|(_, pushed)| pushed).collect();
+        self.insertions += u64::from(!new.is_empty());
         new.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         let mut near = 0;
         for pushed in new {
@@ -398,7 +298,7 @@ impl Aggregate {
         &mut self,
         push: &Push<'_>,
         increments: &[I],
-        located: &Located,
+        located: &Located<'_>,
         second: u32,
     ) {
         let own_seconds = I::seconds(push);
@@ -408,6 +308,7 @@ impl Aggregate {
         };
         let is_same =
             |one: &usize, next: &usize| is_same_family(&increments[*one], &increments[*next]);
+        self.insertions += u64::from(!located.new.is_empty());
         for new in located.new.chunk_by(is_same) {
             let name = &push.families[increments[new[0]].family()].name;
             // It was declared.

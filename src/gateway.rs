@@ -19,10 +19,11 @@ mod removing;
 mod replay;
 mod sender_records;
 mod sending;
+mod templates;
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::aggregate::{Aggregate, Checked, Size, View};
+use crate::aggregate::{Aggregate, Checked, Found, Size, View};
 use crate::excerpt::Excerpt;
 use crate::grouping_key::GroupingKey;
 use crate::idempotency::{Keys, KnownKey, RetiredKeys};
@@ -46,6 +47,7 @@ pub use removing::DeleteError;
 pub use replay::WrittenBy;
 pub use sending::SenderCounts;
 use sending::{Prepared, SenderCounters, sender_of, stored_labels};
+use templates::{Known, ReadBy, Templates};
 
 /// Limits of what pushes may store. What is stored already may be beyond them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +91,7 @@ pub struct Gateway {
     has_journal: bool,
     key_counts: KeyCounters,
     sender_counters: SenderCounters,
+    templates: Templates,
     /// Held by the one thread that rewrites the journal.
     compaction: Mutex<()>,
     /// Held while series are removed.
@@ -158,6 +161,13 @@ impl<'a> PushRequest<'a> {
     }
 }
 
+/// A body that was read.
+struct Parsed<'a> {
+    push: Push<'a>,
+    sending: Option<Sending>,
+    read_by: ReadBy,
+}
+
 /// What became of an accepted push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accepted {
@@ -215,8 +225,10 @@ impl Gateway {
         let sender = sender_of(&self.rules, self.hash_key, &path);
         let stored = stored_labels(&self.rules, path);
         stored.check(self.limits.labels).map_err(Refusal::Path)?;
+        let known = self.templates.known(request);
         let mut arena = Arena::default();
-        let (mut push, sending) = self.parse(&mut arena, request, &stored, sender)?;
+        let parsed = self.parse(&mut arena, &known, request, &stored, sender)?;
+        let (mut push, read_by) = (parsed.push, parsed.read_by);
         let push_time = PushTime::of(&self.rules, &stored);
         let changes_something =
             key.is_some() || push_time.is_some() || sender.is_some() || !push.families.is_empty();
@@ -230,9 +242,10 @@ impl Gateway {
         {
             return Ok(Accepted::Repeated);
         }
-        let prepared = sending.map(|sending| self.prepare(&mut writers, sending, &mut push));
-        let prepared = prepared.transpose()?;
-        let checked = self.check(&push)?;
+        let prepare = |sending| self.prepare(&mut writers, sending, &mut push);
+        let prepared = parsed.sending.map(prepare).transpose()?;
+        let found = known.found().filter(|_| read_by == ReadBy::Template);
+        let checked = self.check(&push, found)?;
         let prepared = prepared.map(|prepared| prepared.checked(&checked));
         self.make_room(&mut writers, key.map(|(_, known)| known), prepared.as_ref())?;
         let time_to_set = push_time
@@ -252,9 +265,13 @@ impl Gateway {
         }
         let discarded_samples = checked.discarded_samples();
         self.merge(&mut writers, &checked, prepared, time_to_set);
+        let found = checked.into_found();
         let retired_keys = std::mem::take(&mut writers.retired_keys);
         drop(writers);
         drop(retired_keys);
+        let limits = self.limits_of_sent();
+        self.templates
+            .note(&known, read_by, found, request, &stored, limits);
         let left_out_push_times = u64::from(record.is_time_left_out);
         let merged = Merged::of(&push, discarded_samples, left_out_push_times);
         Ok(Accepted::Merged(merged))
@@ -296,24 +313,23 @@ impl Gateway {
         }
     }
 
-    /// Reads a body and applies the rules; of a sender's, labels are not dropped yet. The limits
-    /// hold for the labels that are not dropped.
+    /// Reads a body, by its template if it has one, and applies the rules; of a sender's, labels
+    /// are not dropped yet.
     fn parse<'a>(
         &self,
         arena: &'a mut Arena,
+        known: &'a Known,
         request: &PushRequest<'a>,
         stored: &'a GroupingKey,
         sender: Option<StableHash>,
-    ) -> Result<(Push<'a>, Option<Sending>), Refusal> {
-        let limits = self.limits.labels;
-        let has_dropped = !self.rules.dropped_labels().is_empty();
-        let limits_of_sent = if has_dropped {
-            LabelLimits::NONE
+    ) -> Result<Parsed<'a>, Refusal> {
+        let limits = self.limits_of_sent();
+        let (mut push, read_by) = if let Some(push) = known.read(request, stored, limits) {
+            (push, ReadBy::Template)
         } else {
-            limits
+            let push = parse_in(arena, request.format, request.body, stored, limits);
+            (push.map_err(Refusal::Invalid)?, ReadBy::Format)
         };
-        let push = parse_in(arena, request.format, request.body, stored, limits_of_sent);
-        let mut push = push.map_err(Refusal::Invalid)?;
         if self.rules.push_times() == PushTimes::Set {
             check_push_time(&push)?;
         }
@@ -324,7 +340,19 @@ impl Gateway {
             self.rules.drop_labels(&mut push);
             self.check_labels(&push)?;
         }
-        Ok((push, sending))
+        Ok(Parsed {
+            push,
+            sending,
+            read_by,
+        })
+    }
+
+    /// The limits hold for the labels that are not dropped.
+    fn limits_of_sent(&self) -> LabelLimits {
+        match self.rules.dropped_labels() {
+            [] => self.limits.labels,
+            _ => LabelLimits::NONE,
+        }
     }
 
     /// Holds the labels that are left to the limits, where some may have been dropped.
@@ -335,9 +363,18 @@ impl Gateway {
         }
     }
 
-    fn check<'a>(&self, push: &'a Push<'a>) -> Result<Checked<'a>, Refusal> {
+    /// `found` is where the families and series of this push were found before.
+    fn check<'a>(
+        &self,
+        push: &'a Push<'a>,
+        found: Option<&'a Found>,
+    ) -> Result<Checked<'a>, Refusal> {
         let aggregate = self.read();
-        let checked = aggregate.check(push).map_err(Refusal::Conflict)?;
+        let checked = match found {
+            Some(found) => aggregate.check_found(push, found),
+            None => aggregate.check(push),
+        };
+        let checked = checked.map_err(Refusal::Conflict)?;
         let room = aggregate.check_room(&checked, self.limits.series_max);
         room.map_err(Refusal::TooManySeries)?;
         Ok(checked)

@@ -30,9 +30,15 @@ impl KeyedHash {
     /// The hash of a text.
     #[must_use]
     pub fn of(text: &str) -> KeyedHash {
+        KeyedHash::of_bytes(text.as_bytes())
+    }
+
+    /// The hash of bytes.
+    #[must_use]
+    pub fn of_bytes(bytes: &[u8]) -> KeyedHash {
         let (key, shared) = &*KEY;
         let mut hasher = FoldHasher::with_seed(*key, shared);
-        hasher.write(text.as_bytes());
+        hasher.write(bytes);
         let hash = hasher.finish();
         #[allow(clippy::cast_possible_truncation)] // both halves count
         KeyedHash((hash ^ (hash >> 32)) as u32)

@@ -203,6 +203,13 @@ impl<'a> LabelSet<'a> {
         LabelSet { hash, text }
     }
 
+    /// The same of text whose hash is known.
+    #[must_use]
+    pub fn hashed(hash: KeyedHash, text: &'a str) -> LabelSet<'a> {
+        let text = Cow::Borrowed(text);
+        LabelSet { hash, text }
+    }
+
     /// The canonical text, without braces.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -12,6 +12,8 @@ mod format;
 mod histogram;
 mod label_set;
 mod line;
+mod marks;
+mod message_marks;
 mod metric_message;
 mod names;
 mod native;
@@ -19,8 +21,10 @@ mod openmetrics;
 mod plain;
 mod plain_metric;
 mod protobuf;
+mod sample;
 mod seconds;
 mod starts;
+mod template;
 mod text;
 mod wire;
 
@@ -29,12 +33,14 @@ use crate::label_limits::LabelLimits;
 use crate::metric::Push;
 use builder::Builder;
 use error::Cause;
+use marks::Marks;
 use names::Dialect;
 
 pub use error::{Location, MeaningError, ParseError, SyntaxError};
 pub use format::{Format, UnsupportedFormat};
 pub use native::NativeFault;
 pub use plain_metric::Arena;
+pub use template::Template;
 
 /// The labels of the path are put on every sample. All copies together may have this number of
 /// times the bytes of the body, and [`PATH_LABELS_BYTES_FREE`] more.
@@ -123,13 +129,48 @@ fn parse_text<'a>(
     limits: LabelLimits,
 ) -> Result<Push<'a>, ParseError> {
     let mut builder = builder(dialect, body, key, limits, text::expected_lines(body));
-    let grammar = match dialect {
-        Dialect::OpenMetrics => openmetrics::line,
-        Dialect::Text | Dialect::Snapshot | Dialect::Protobuf => line::line,
-    };
-    text::read(grammar, body, key, &mut builder)?;
+    text::read(grammar(dialect), body, key, &mut builder)?;
     let push = builder.finish();
     push.map_err(|(line_number, error)| text::meaning_error(line_number, error))
+}
+
+fn grammar(dialect: Dialect) -> text::Grammar {
+    match dialect {
+        Dialect::OpenMetrics => openmetrics::line,
+        Dialect::Text | Dialect::Snapshot | Dialect::Protobuf => line::line,
+    }
+}
+
+/// The template of a body that [`parse`] accepts, if there can be one: then
+/// [`Template::read`] reads bodies that are like it but for their numbers, several times as fast.
+#[must_use]
+pub fn template(
+    format: Format,
+    body: &[u8],
+    key: &GroupingKey,
+    limits: LabelLimits,
+) -> Option<Template> {
+    let (push, marks) = match format {
+        Format::Text => push_and_marks(Dialect::Text, body, key, limits)?,
+        Format::OpenMetrics => push_and_marks(Dialect::OpenMetrics, body, key, limits)?,
+        Format::Protobuf => {
+            let push = parse(format, body, key, limits).ok()?;
+            (push, message_marks::marks(body)?)
+        }
+    };
+    Template::new((format, key, limits), body, &marks, &push)
+}
+
+fn push_and_marks<'a>(
+    dialect: Dialect,
+    body: &'a [u8],
+    key: &'a GroupingKey,
+    limits: LabelLimits,
+) -> Option<(Push<'a>, Marks)> {
+    let text = std::str::from_utf8(body).ok()?;
+    let mut builder = builder(dialect, body, key, limits, text::expected_lines(body));
+    let marks = text::read_marked(grammar(dialect), text, key, &mut builder).ok()??;
+    Some((builder.finish().ok()?, marks))
 }
 
 fn builder<'a>(
@@ -139,6 +180,11 @@ fn builder<'a>(
     limits: LabelLimits,
     expected_samples: usize,
 ) -> Builder<'a> {
-    let path_label_bytes_max = PATH_LABELS_RATIO_MAX * body.len() + PATH_LABELS_BYTES_FREE;
+    let path_label_bytes_max = path_label_bytes_max(body);
     Builder::new(dialect, key, limits, path_label_bytes_max, expected_samples)
+}
+
+/// How much the labels of the path may take in all samples of a body.
+fn path_label_bytes_max(body: &[u8]) -> usize {
+    PATH_LABELS_RATIO_MAX * body.len() + PATH_LABELS_BYTES_FREE
 }

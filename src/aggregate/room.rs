@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use super::check::Located;
 use super::family::{AddTo, Sum};
 use super::histogram::Histogram;
-use super::{Aggregate, Checked, Contributions, GaugeSum, Located};
+use super::{Aggregate, Checked, Contributions, GaugeSum};
 
 /// A push would make more series than there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +74,7 @@ impl Aggregate {
         &self,
         increments: &[I],
         checked: &Checked<'_>,
-        located: &Located,
+        located: &Located<'_>,
     ) -> usize {
         let new = |(increment, place): (&I, &Option<_>)| {
             if checked.is_discarded(increment.family()) {

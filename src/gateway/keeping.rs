@@ -11,6 +11,7 @@ use super::native_records::with_natives;
 use super::replay::{Replay, Replayed, WrittenBy};
 use super::sender_records::write_senders;
 use super::sending::SenderCounters;
+use super::templates::Templates;
 use super::{Gateway, Limits, NotKept, Writers};
 use crate::aggregate::View;
 use crate::idempotency::KeysView;
@@ -176,6 +177,7 @@ impl Gateway {
             has_journal: false,
             key_counts,
             sender_counters,
+            templates: Templates::default(),
             compaction: Mutex::default(),
             removal: Mutex::default(),
         }

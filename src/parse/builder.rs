@@ -22,10 +22,10 @@ use std::borrow::Cow;
 use super::distinct::{Distinct, Distinguishable, series_hash};
 use super::error::{MeaningError, beyond};
 use super::histogram::{HistogramParts, Quantile, SentBucket, add_histograms, second_series};
-use super::names::{Created, Dialect, Kind, Named, Names, Part};
+use super::names::{Created, Dialect, Kind, Names, Part};
+use super::sample::{Labels, Sample, check_not_negative};
 use super::seconds::Seconds;
 use super::starts::{milliseconds, only_finite};
-use crate::excerpt::Excerpt;
 use crate::grouping_key::GroupingKey;
 use crate::keyed_hash::KeyedHash;
 use crate::label_limits::LabelLimits;
@@ -42,25 +42,6 @@ impl Distinguishable for PushedNumber<'_> {
     fn is(&self, other: &Self) -> bool {
         self.family == other.family && self.labels == other.labels
     }
-}
-
-/// A sample but for its labels.
-#[derive(Clone, Copy)]
-pub struct Sample<'a> {
-    /// What its name stands for.
-    pub named: Named<'a>,
-    /// As sent: it may be NaN or infinite.
-    pub value: f64,
-    /// Where it stands, for messages.
-    pub position: usize,
-}
-
-/// The label set of a sample.
-pub struct Labels<'a> {
-    /// Its canonical text, with the labels of the path and without the `le` of a bucket.
-    pub canonical: Cow<'a, str>,
-    /// How many labels the sample has of its own; those of the path may make it more.
-    pub sent: usize,
 }
 
 /// The families of a body as read so far. All is in lists, in the order of the body.
@@ -158,6 +139,14 @@ impl<'a> Builder<'a> {
                 self.skipped.gauge_histogram += 1;
                 Ok(())
             }
+        }
+    }
+
+    /// The place of what the last sample, which is of this kind, was added to.
+    pub fn last_place(&self, kind: Kind) -> usize {
+        match kind {
+            Kind::Counter | Kind::Number => self.numbers.len().saturating_sub(1),
+            _ => self.last_histogram.unwrap_or_default(),
         }
     }
 
@@ -361,7 +350,7 @@ impl<'a> Builder<'a> {
 
     /// Takes the start of the number that came last.
     pub fn last_number_began(&mut self, milliseconds: i64) {
-        let place = self.numbers.len().saturating_sub(1);
+        let place = self.last_place(Kind::Number);
         self.number_starts.push(Start {
             place,
             milliseconds,
@@ -478,20 +467,4 @@ impl<'a> Builder<'a> {
         (push.number_seconds, push.histogram_seconds) = seconds.unwrap_or_default();
         Ok(push)
     }
-}
-
-/// Counts are never negative. Other numbers may well be: a histogram of temperatures can sum up to
-/// less than nothing.
-fn check_not_negative(named: &Named<'_>, value: f64) -> Result<(), MeaningError> {
-    let what = match named.kind {
-        Kind::Counter => "counter",
-        Kind::Histogram(Part::Bucket) => "bucket",
-        Kind::Histogram(Part::Count) => "count",
-        _ => return Ok(()),
-    };
-    if value < 0.0 && value.is_finite() {
-        let name = Excerpt::of(named.name);
-        return Err(MeaningError::Negative { name, what });
-    }
-    Ok(())
 }

@@ -28,6 +28,8 @@ pub struct PlainSample<'a> {
     pub upper_bound: Option<&'a str>,
     /// As sent: it may be NaN or infinite.
     pub value: f64,
+    /// Where its value begins.
+    pub value_start: usize,
 }
 
 /// What the lines of a family have in common: their name, and the names of their labels in the
@@ -78,12 +80,19 @@ impl<'a> Shape<'a> {
             (canonical, upper_bound) = (read.canonical, read.upper_bound);
             at = read.end + 1;
         }
-        let (value, behind) = value(text.get(at..)?.strip_prefix(' ')?)?;
+        let value_start = at + 1;
+        if text.as_bytes().get(at) != Some(&b' ') {
+            return None;
+        }
+        let (value, length) = number_at_start(text.as_bytes().get(value_start..)?)?;
+        // Behind the number is a line feed, or nothing.
+        let behind = text.get(value_start + length + 1..);
         let sample = PlainSample {
             name,
             canonical,
             upper_bound,
             value,
+            value_start,
         };
         Some((sample, behind))
     }
@@ -232,36 +241,37 @@ fn special_bytes(word: u64) -> u64 {
     (below(word, b' ') | equal(b'"') | equal(b'\\')) & HIGHS
 }
 
-/// The number at the beginning of `text`, and what is behind its line feed.
-fn value(text: &str) -> Option<(f64, Option<&str>)> {
+/// The number that `text` begins with, and its length, if a line feed or the end is behind it.
+#[inline]
+pub fn number_at_start(text: &[u8]) -> Option<(f64, usize)> {
     /// A number of up to 15 digits is a float exactly.
     const DIGITS_MAX: usize = 15;
     let mut whole = 0_u64;
     let mut digits = 0;
-    for byte in text.bytes().take(DIGITS_MAX + 1) {
+    for &byte in text.iter().take(DIGITS_MAX + 1) {
         match byte {
             b'0'..=b'9' => whole = whole * 10 + u64::from(byte - b'0'),
             _ => break,
         }
         digits += 1;
     }
-    let behind = match text.as_bytes().get(digits) {
-        None => None,
-        Some(b'\n') => Some(&text[digits + 1..]),
-        Some(_) => return any_number(text),
-    };
-    #[allow(clippy::cast_precision_loss)] // there is none below 2^53
-    (1..=DIGITS_MAX)
-        .contains(&digits)
-        .then_some((whole as f64, behind))
-        .or_else(|| any_number(text))
+    let is_whole = matches!(text.get(digits), None | Some(b'\n'));
+    if is_whole && (1..=DIGITS_MAX).contains(&digits) {
+        #[allow(clippy::cast_precision_loss)] // there is none below 2^53
+        return Some((whole as f64, digits));
+    }
+    any_number(text)
 }
 
 /// Any other number that is the whole rest of its line.
-fn any_number(text: &str) -> Option<(f64, Option<&str>)> {
-    let (word, behind) = first_line(text);
-    let is_word = word.bytes().all(|byte| byte.is_ascii_graphic());
-    Some((number(word).ok().filter(|_| is_word)?, behind))
+fn any_number(text: &[u8]) -> Option<(f64, usize)> {
+    let is_inside = |byte: &&u8| byte.is_ascii_graphic();
+    let length = text.iter().take_while(is_inside).count();
+    if !matches!(text.get(length), None | Some(b'\n')) {
+        return None;
+    }
+    let word = std::str::from_utf8(&text[..length]).ok()?;
+    Some((number(word).ok()?, length))
 }
 
 /// The first line, and what is behind its line feed.

@@ -13,9 +13,9 @@
 //! Invariant: of a metric that is read here, the general way (`metric_message`, `label_set`) makes
 //! the same. Whatever it does not know at once it leaves to that.
 
-use super::builder::Labels;
 use super::metric_message::{check_fields, start};
 use super::plain::is_plain_end;
+use super::sample::Labels;
 use super::wire::{Value, field, short_field};
 use crate::grouping_key::GroupingKey;
 use crate::metric::label_name_length;

@@ -27,13 +27,14 @@
 
 use std::iter;
 
-use super::builder::{Builder, Labels, Sample};
+use super::builder::Builder;
 use super::error::{Cause, Location, MeaningError, MessageError, ParseError, SyntaxError};
 use super::histogram::SentBucket;
 use super::label_set::{escaped_help, raw_canonical_text};
 use super::metric_message::{Aggregated, Metric, text, value_field};
 use super::names::{Declared, Kind, Named};
 use super::plain_metric::{PlainMetric, Shape};
+use super::sample::{Labels, Sample};
 use super::wire::{Value, delimited, field};
 use crate::excerpt::Excerpt;
 use crate::grouping_key::GroupingKey;

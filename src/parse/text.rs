@@ -2,12 +2,14 @@
 //!
 //! Plain lines are read at once (`plain`), the others one by one (`line`, `openmetrics`).
 
-use super::builder::{Builder, Labels, Sample};
+use super::builder::Builder;
 use super::error::{Cause, Location, MeaningError, ParseError, SyntaxError};
 use super::label_set::{as_sent, canonical_text, defined_canonical_text, sort_and_check};
 use super::line::{self, Label, Line, METRIC_NAME, number, skip_blanks};
+use super::marks::{Marked, Marks, What};
 use super::names::{Kind, Named, Part};
 use super::plain::{PlainSample, Shape, first_line};
+use super::sample::{Labels, Sample};
 use super::seconds::timestamp_split_off;
 use crate::excerpt::Excerpt;
 use crate::grouping_key::GroupingKey;
@@ -57,6 +59,22 @@ pub fn read<'a>(
         read if body.contains(&b'\n') => read,
         read => of_one_line(read),
     }
+}
+
+/// Reads an accepted body once more and marks its numbers; none if samples of it are not plain.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_marked<'a>(
+    grammar: Grammar,
+    body: &'a str,
+    key: &'a GroupingKey,
+    builder: &mut Builder<'a>,
+) -> Result<Option<Marks>, ParseError> {
+    let mut reader = Reader::new(grammar, key, builder);
+    reader.marks = Some(Marks::new());
+    reader.text(body)?;
+    Ok(reader.marks)
 }
 
 /// Reads a snapshot line by line.
@@ -117,6 +135,8 @@ struct Reader<'a, 'b> {
     has_ended: bool,
     /// The name in the last HELP line, and the number of the last line of its text.
     help: Option<(&'a str, usize)>,
+    /// Its numbers, where they are to be marked and all samples were plain so far.
+    marks: Option<Marks>,
 }
 
 impl<'a, 'b> Reader<'a, 'b> {
@@ -128,20 +148,35 @@ impl<'a, 'b> Reader<'a, 'b> {
             labels: Vec::new(),
             has_ended: false,
             help: None,
+            marks: None,
         }
     }
 
     /// Reads plain lines at once, the others one by one.
-    fn text(&mut self, text: &'a str) -> Result<(), ParseError> {
+    fn text(&mut self, whole: &'a str) -> Result<(), ParseError> {
         let mut shape = Shape::default();
-        let mut rest = Some(text);
+        let mut rest = Some(whole);
         for line_number in 1.. {
             let Some(text) = rest else { break };
             let plain = shape.plain(text, &mut self.labels);
             let plain = plain.filter(|(sample, _)| self.may_be_plain(sample));
             rest = if let Some((sample, behind)) = plain {
-                self.plain_sample(&sample, line_number)
+                let (kind, upper_bound) = self
+                    .plain_sample(&sample, line_number)
                     .map_err(|error| meaning_error(line_number, error))?;
+                if let Some(marks) = &mut self.marks {
+                    let line_start = whole.len() - text.len();
+                    let end = behind.map_or(whole.len(), |behind| whole.len() - behind.len() - 1);
+                    let place = self.builder.last_place(kind);
+                    marks.push(Marked {
+                        range: line_start + sample.value_start..end,
+                        what: What::Number {
+                            kind,
+                            place,
+                            upper_bound,
+                        },
+                    });
+                }
                 behind
             } else if let Some(behind) = text.strip_prefix('\n') {
                 Some(behind)
@@ -163,6 +198,7 @@ impl<'a, 'b> Reader<'a, 'b> {
             match plain.filter(|(sample, _)| self.may_be_plain(sample)) {
                 Some((sample, _)) => self
                     .plain_sample(&sample, line_number)
+                    .map(|_| ())
                     .map_err(|error| meaning_error(line_number, error)),
                 None => self.line(line.as_bytes(), line_number),
             }
@@ -287,6 +323,7 @@ impl<'a, 'b> Reader<'a, 'b> {
         value: f64,
         position: usize,
     ) -> Result<(), MeaningError> {
+        self.marks = None;
         let labels = &mut self.labels;
         sort_and_check(labels)?;
         let mut named = self.builder.names.of_sample(name);
@@ -323,12 +360,13 @@ impl<'a, 'b> Reader<'a, 'b> {
             )
     }
 
-    /// Takes a plain sample line; the labels are those of the sample without `le`.
+    /// Takes a plain sample line; the labels are those of the sample without `le`. Gives what is
+    /// done with its value, and the bound of a bucket.
     fn plain_sample(
         &mut self,
         sample: &PlainSample<'a>,
         position: usize,
-    ) -> Result<(), MeaningError> {
+    ) -> Result<(Kind, UpperBound), MeaningError> {
         let labels = Labels {
             canonical: canonical_text(&self.labels, sample.canonical, self.key),
             sent: self.labels.len(),
@@ -345,7 +383,8 @@ impl<'a, 'b> Reader<'a, 'b> {
             value: sample.value,
             position,
         };
-        self.builder.sample(&sample, labels, bound)
+        self.builder.sample(&sample, labels, bound)?;
+        Ok((named.kind, bound))
     }
 }
 

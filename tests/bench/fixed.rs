@@ -5,14 +5,13 @@
 use std::hint::black_box;
 
 use prometheus_aggregation_gateway::aggregate::Aggregate;
+use prometheus_aggregation_gateway::gateway::{Gateway, Limits, PushRequest, Start};
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
-use prometheus_aggregation_gateway::metric::PushedBy;
-use prometheus_aggregation_gateway::parse::{Arena, Format, parse, parse_in};
+use prometheus_aggregation_gateway::parse::{Format, parse};
 use prometheus_aggregation_gateway::render::{Encoding, NameStyle, whole};
 use prometheus_aggregation_gateway::rules::Rules;
-use prometheus_aggregation_gateway::senders::{Replaced, Senders, Sending};
-use prometheus_aggregation_gateway::stable_hash::HashKey;
+use prometheus_aggregation_gateway::senders::Replaced;
 
 mod bodies;
 
@@ -29,22 +28,22 @@ fn main() {
         panic!("usage: fixed WORK TIMES");
     };
     let times = times.parse().expect("a number");
+    let push_text = |path, body: &str| push(Format::Text, path, body.as_bytes(), times);
+    let push_protobuf = |body: &[u8]| push(Format::Protobuf, "", body, times);
     match work.as_str() {
-        "push-numbers" => push(&bodies::numbers(0, 2000), "", times),
-        "push-protobuf-numbers" => push_protobuf(&bodies::protobuf_numbers(0, 2000), times),
+        "push-numbers" => push_text("", &bodies::numbers(0, 2000)),
+        "push-unsorted" => push_text("", &bodies::unsorted(2000)),
+        "push-histograms" => push_text("", &bodies::histograms(0, 200)),
+        "push-web-application" => push_text("job/shop", &bodies::web_application()),
+        "push-web-application-as-sender" => push_as_sender(&bodies::web_application(), times),
+        "push-new-numbers" => (0..times).for_each(|_| push_new(&bodies::numbers(0, 2000))),
+        "push-protobuf-numbers" => push_protobuf(&bodies::protobuf_numbers(0, 2000)),
         "push-protobuf-numbers-with-starts" => {
-            push_protobuf(&bodies::protobuf_numbers_with_starts(0, 2000), times);
+            push_protobuf(&bodies::protobuf_numbers_with_starts(0, 2000));
         }
-        "push-protobuf-histograms" => push_protobuf(&bodies::protobuf_histograms(0, 200), times),
-        "push-unsorted" => push(&bodies::unsorted(2000), "", times),
-        "push-histograms" => push(&bodies::histograms(0, 200), "", times),
+        "push-protobuf-histograms" => push_protobuf(&bodies::protobuf_histograms(0, 200)),
         "push-line-into-1000" => push_into(1000, times),
         "push-line-into-100000" => push_into(100_000, times),
-        "push-web-application" => push(&bodies::web_application(), "job/shop", times),
-        "push-web-application-as-sender" => push_as_sender(&bodies::web_application(), times),
-        "push-new-numbers" => {
-            (0..times).for_each(|_| push(&bodies::numbers(0, 2000), "", 1));
-        }
         "render-numbers" => render(&bodies::numbers(0, 2000), Encoding::Text, times),
         "render-histograms" => render(&bodies::histograms(0, 200), Encoding::Text, times),
         "render-protobuf-numbers" => {
@@ -57,80 +56,69 @@ fn main() {
     }
 }
 
-fn add(aggregate: &mut Aggregate, body: &str, key: &GroupingKey) {
-    add_in(Format::Text, aggregate, body.as_bytes(), key);
+fn gateway(rules: Rules) -> Gateway {
+    Gateway::in_memory(rules, Start::default()).with_limits(Limits {
+        series_max: SERIES_MAX,
+        labels: LABEL_LIMITS,
+        ..Limits::default()
+    })
 }
 
-fn add_in(format: Format, aggregate: &mut Aggregate, body: &[u8], key: &GroupingKey) {
-    let mut arena = Arena::default();
-    let push = parse_in(&mut arena, format, body, key, LABEL_LIMITS).expect("it is valid");
-    let checked = aggregate.check(&push).expect("it fits");
-    aggregate
-        .check_room(&checked, SERIES_MAX)
-        .expect("there is room");
-    aggregate.merge(&checked, 0);
+fn add(gateway: &Gateway, format: Format, labels: &str, body: &[u8]) {
+    let request = PushRequest {
+        labels,
+        key: None,
+        format,
+        replaced: Replaced::Everything,
+        body: black_box(body),
+        time_millis: 0,
+    };
+    gateway.push(&request).expect("it fits");
 }
 
-fn push(body: &str, path: &str, times: usize) {
-    let key = GroupingKey::from_path(path).expect("a valid path");
-    let mut aggregate = Aggregate::default();
-    (0..times).for_each(|_| add(&mut aggregate, black_box(body), &key));
-    black_box(&aggregate);
+/// A push of what is known: it has come a few times before.
+fn push(format: Format, labels: &str, body: &[u8], times: usize) {
+    push_to(&gateway(Rules::default()), format, labels, body, times);
 }
 
-/// The push of a sender that is known, by the same way as in the gateway.
+/// The push of a sender that is known.
 fn push_as_sender(body: &str, times: usize) {
-    let path = GroupingKey::from_path("job/shop").expect("a valid path");
-    let rules = Rules::default().with_sender_label("instance".to_owned());
-    let key = HashKey::random();
-    let sender = key.hash(&[b"job", b"shop", b"instance", b"x"]);
-    let mut aggregate = Aggregate::new(rules.ages()).with_contributions(rules.contributions());
-    let mut senders = Senders::default();
-    for _ in 0..times {
-        let push = parse(
-            Format::Text,
-            black_box(body).as_bytes(),
-            &path,
-            LABEL_LIMITS,
-        );
-        let mut push = push.expect("it is valid");
-        let sending = Sending::of(key, sender, &push, Replaced::Everything);
-        push.pushed_by = PushedBy::Sender;
-        let changes = senders.prepare(&sending, &mut push, &aggregate);
-        let folded = rules.drop_labels(&mut push);
-        let checked = aggregate.check(&push).expect("it fits");
-        aggregate
-            .check_room(&checked, SERIES_MAX)
-            .expect("there is room");
-        aggregate.merge(&checked, 0);
-        senders.note(&sending, changes, &push, &folded, &mut aggregate, 0);
-    }
-    black_box(&aggregate);
+    let gateway = gateway(Rules::default().with_sender_label("instance".to_owned()));
+    let labels = "job/shop/instance/x";
+    push_to(&gateway, Format::Text, labels, body.as_bytes(), times);
 }
 
-fn push_protobuf(body: &[u8], times: usize) {
-    let key = GroupingKey::default();
-    let mut aggregate = Aggregate::default();
-    (0..times).for_each(|_| add_in(Format::Protobuf, &mut aggregate, black_box(body), &key));
-    black_box(&aggregate);
+fn push_to(gateway: &Gateway, format: Format, labels: &str, body: &[u8], times: usize) {
+    const TIMES_BEFORE: usize = 4;
+    (0..TIMES_BEFORE + times).for_each(|_| add(gateway, format, labels, body));
+}
+
+fn push_new(body: &str) {
+    add(
+        &gateway(Rules::default()),
+        Format::Text,
+        "",
+        body.as_bytes(),
+    );
 }
 
 /// A hundred pushes of one line into a family of so many series, at places all over it.
 fn push_into(series: usize, times: usize) {
-    let key = GroupingKey::default();
+    let gateway = gateway(Rules::default());
     let body = bodies::numbers(0, series);
-    let mut aggregate = Aggregate::default();
-    add(&mut aggregate, &body, &key);
+    add(&gateway, Format::Text, "", body.as_bytes());
     let lines: Vec<&str> = body.lines().skip(1).step_by(series / 100).collect();
     for line in (0..times).flat_map(|_| &lines) {
-        add(&mut aggregate, line, &key);
+        add(&gateway, Format::Text, "", line.as_bytes());
     }
-    black_box(&aggregate);
 }
 
 fn render(body: &str, encoding: Encoding, times: usize) {
+    let key = GroupingKey::default();
+    let push = parse(Format::Text, body.as_bytes(), &key, LABEL_LIMITS).expect("it is valid");
     let mut aggregate = Aggregate::default();
-    add(&mut aggregate, body, &GroupingKey::default());
+    let checked = aggregate.check(&push).expect("it fits");
+    aggregate.merge(&checked, 0);
     aggregate.note_start(1_795_740_000_000);
     (0..times).for_each(|_| {
         black_box(whole(

@@ -82,6 +82,7 @@ const MODULES: &[(&str, Room, &[&str])] = &[
             "grouping_key",
             "idempotency",
             "journal",
+            "keyed_hash",
             "label_limits",
             "metric",
             "parse",

@@ -1,0 +1,34 @@
+//! Where the numbers of a body stand, and what is done with each.
+
+use std::ops::Range;
+
+use super::names::Kind;
+use crate::metric::UpperBound;
+
+/// The numbers of a body, and the lengths of messages that depend on them, in its order.
+pub type Marks = Vec<Marked>;
+
+/// A part of a body that may be another one in the next body.
+pub struct Marked {
+    /// Where it stands.
+    pub range: Range<usize>,
+    /// What it is.
+    pub what: What,
+}
+
+/// See [`Marked`].
+pub enum What {
+    /// A number.
+    Number {
+        /// What is done with it.
+        kind: Kind,
+        /// The place of what it adds to: among the numbers, or among the histograms and summaries.
+        place: usize,
+        /// That of a bucket.
+        upper_bound: UpperBound,
+    },
+    /// The length of a message of protobuf.
+    Length,
+    /// The end of the message whose length was marked last, and not ended yet; of no length.
+    End,
+}

@@ -1,0 +1,263 @@
+//! Of a body that a template reads, the general way makes the same push; and a template reads all
+//! that differs from its body in plain numbers alone.
+
+use prometheus_aggregation_gateway::grouping_key::GroupingKey;
+use prometheus_aggregation_gateway::label_limits::LabelLimits;
+use prometheus_aggregation_gateway::parse::{Format, Template, parse, template};
+
+use crate::cases;
+use crate::random::broken::{broken, damaged, hostile};
+use crate::random::{Random, push};
+
+/// Numbers that may stand in the place of others: most are plain, some are refused somewhere.
+const NUMBERS: &[&str] = &[
+    "0",
+    "1",
+    "2",
+    "7",
+    "12",
+    "33",
+    "0.5",
+    "17.25",
+    "1e3",
+    "123456789012345",
+    "1234567890123456",
+    "99999999999999999999999",
+    "-1",
+    "-0",
+    "-2.5",
+    "+4",
+    "NaN",
+    "+Inf",
+    "-Inf",
+    "1e999",
+    "x",
+    "",
+    "1 1395066363000",
+    "1 ",
+    " 1",
+    "1\r",
+    "1\t",
+    "\u{e4}",
+];
+
+const TIGHT: LabelLimits = LabelLimits {
+    labels_max: 2,
+    bytes_max: 8,
+};
+
+const FORMATS: [Format; 2] = [Format::Text, Format::OpenMetrics];
+
+/// The body with other numbers in some of its sample lines.
+fn with_other_numbers(body: &[u8], percent: usize, random: &mut Random) -> Vec<u8> {
+    let lines = body.split(|&byte| byte == b'\n').map(|line| {
+        let space = line.iter().rposition(|&byte| byte == b' ');
+        match space {
+            Some(space) if !line.starts_with(b"#") && random.percent(percent) => {
+                [&line[..=space], random.pick(NUMBERS).as_bytes()].concat()
+            }
+            _ => line.to_vec(),
+        }
+    });
+    lines.collect::<Vec<_>>().join(&b'\n')
+}
+
+/// How many of the pairs of bodies were read by a template.
+#[derive(Default)]
+struct Read {
+    alike: usize,
+    other: usize,
+}
+
+impl Read {
+    fn check(&mut self, body: &[u8], others: &[Vec<u8>]) {
+        let path = "job/\u{e4}/le0/1/b/of%20the%20path/zz@base64/=";
+        for key in [
+            GroupingKey::default(),
+            GroupingKey::from_path(path).unwrap(),
+        ] {
+            for (format, limits) in FORMATS
+                .into_iter()
+                .flat_map(|format| [LabelLimits::NONE, TIGHT].map(|limits| (format, limits)))
+            {
+                let general = parse(format, body, &key, limits);
+                let Some(made) = template(format, body, &key, limits) else {
+                    continue;
+                };
+                let read = made.read(format, body, &key, limits);
+                assert_eq!(read, general.ok(), "{}", String::from_utf8_lossy(body));
+                self.alike += 1;
+                for other in others {
+                    self.check_other(&made, format, other, &key, limits);
+                }
+            }
+        }
+    }
+
+    fn check_other(
+        &mut self,
+        made: &Template,
+        format: Format,
+        other: &[u8],
+        key: &GroupingKey,
+        limits: LabelLimits,
+    ) {
+        if let Some(push) = made.read(format, other, key, limits) {
+            let general = parse(format, other, key, limits);
+            assert_eq!(Ok(push), general, "{}", String::from_utf8_lossy(other));
+            self.other += 1;
+        }
+    }
+}
+
+fn others(body: &[u8], random: &mut Random) -> Vec<Vec<u8>> {
+    [5, 20, 100]
+        .map(|percent| with_other_numbers(body, percent, random))
+        .to_vec()
+}
+
+#[test]
+fn what_a_template_reads_is_read_the_same_in_the_general_way() {
+    let mut read = Read::default();
+    let mut random = Random::new(1);
+    for (folder, extension) in [
+        ("accept", "prom"),
+        ("reject", "prom"),
+        ("openmetrics", "om"),
+    ] {
+        for case in cases::paths(folder, extension) {
+            let body = std::fs::read(case).unwrap();
+            (0..20).for_each(|_| read.check(&body, &others(&body, &mut random)));
+        }
+    }
+    assert!(
+        read.alike > 1000 && read.other > 1000,
+        "{} {}",
+        read.alike,
+        read.other
+    );
+    let mut read = Read::default();
+    for seed in 0..1500 {
+        let mut random = Random::new(seed);
+        let bodies = [
+            push(&mut random).text.into_bytes(),
+            broken(&mut random).body,
+            damaged(&mut random),
+            hostile(&mut random),
+        ];
+        for body in bodies {
+            read.check(&body, &others(&body, &mut random));
+        }
+    }
+    assert!(
+        read.alike > 100 && read.other > 300,
+        "{} {}",
+        read.alike,
+        read.other
+    );
+}
+
+/// What a client library writes: text, then the same with other numbers.
+const LIBRARY: &str = "\
+# HELP http_requests_total Requests.\n\
+# TYPE http_requests_total counter\n\
+http_requests_total{method=\"get\",code=\"200\"} 1027\n\
+http_requests_total{method=\"post\",code=\"200\"} 3\n\
+# TYPE temperature gauge\n\
+temperature -1.5\n\
+# TYPE seconds histogram\n\
+seconds_bucket{path=\"/\",le=\"0.1\"} 2\n\
+seconds_bucket{path=\"/\",le=\"1\"} 3\n\
+seconds_bucket{path=\"/\",le=\"+Inf\"} 3\n\
+seconds_sum{path=\"/\"} 1.5\n\
+seconds_count{path=\"/\"} 3\n\
+# TYPE gc summary\n\
+gc{quantile=\"0.5\"} NaN\n\
+gc_sum 17\n\
+gc_count 2\n";
+
+fn read(made: &Template, body: &str, path: &str) -> bool {
+    let key = GroupingKey::from_path(path).unwrap();
+    let push = made.read(Format::Text, body.as_bytes(), &key, LabelLimits::NONE);
+    let general = || parse(Format::Text, body.as_bytes(), &key, LabelLimits::NONE);
+    assert!(push.is_none() || push == general().ok(), "{body}");
+    push.is_some()
+}
+
+/// A body, something in it, and what stands there instead.
+#[test]
+fn other_plain_numbers_are_read_and_nothing_else() {
+    for path in ["", "job/shop/instance/1"] {
+        let key = GroupingKey::from_path(path).unwrap();
+        let made = template(Format::Text, LIBRARY.as_bytes(), &key, LabelLimits::NONE).unwrap();
+        assert!(read(&made, LIBRARY, path));
+        for (one, other) in [
+            (" 1027\n", " 123456\n"),
+            (" 1027\n", " 0.25\n"),
+            (" -1.5\n", " 3\n"),
+            (" -1.5\n", " -17e-3\n"),
+            ("0.1\"} 2\n", "0.1\"} 0\n"),
+            ("_sum{path=\"/\"} 1.5\n", "_sum{path=\"/\"} -1.5\n"),
+            ("_count{path=\"/\"} 3\n", "_count{path=\"/\"} 4\n"),
+            (" NaN\n", " 1\n"),
+            (" 17\n", " 18\n"),
+        ] {
+            assert!(
+                read(&made, &LIBRARY.replacen(one, other, 1), path),
+                "{one} {other}"
+            );
+        }
+        for (one, other) in [
+            (" 1027\n", " -1\n"),
+            (" 1027\n", " NaN\n"),
+            (" 1027\n", " 1 1395066363000\n"),
+            ("0.1\"} 2\n", "0.1\"} 4\n"),
+            ("gc_count 2\n", "gc_count -2\n"),
+            ("gc_count 2\n", "gc_count 2"),
+            ("gc_count 2\n", "gc_count 2\n\n"),
+            ("gc_count 2\n", ""),
+            ("code=\"200\"} 3", "code=\"201\"} 3"),
+            ("Requests.", "requests."),
+            ("# TYPE gc summary", "# TYPE gc gauge"),
+        ] {
+            assert!(
+                !read(&made, &LIBRARY.replacen(one, other, 1), path),
+                "{one} {other}"
+            );
+        }
+    }
+}
+
+/// The labels of the path, the limits and the format are a part of what a template is for.
+#[test]
+fn a_template_is_for_one_path_one_format_and_its_limits() {
+    let key = |path| GroupingKey::from_path(path).unwrap();
+    let (format, limits) = (Format::Text, LabelLimits::NONE);
+    let body = LIBRARY.as_bytes();
+    let made = template(format, body, &key("job/shop"), limits).unwrap();
+    assert!(made.read(format, body, &key("job/shop"), limits).is_some());
+    assert!(made.read(format, body, &key("job/shops"), limits).is_none());
+    assert!(made.read(format, body, &key(""), limits).is_none());
+    assert!(
+        made.read(Format::OpenMetrics, body, &key("job/shop"), limits)
+            .is_none()
+    );
+    assert!(made.read(format, body, &key("job/shop"), TIGHT).is_none());
+}
+
+/// The labels of the path may take so much in all samples, which depends on the length of the body.
+#[test]
+fn the_limit_of_path_labels_holds() {
+    let path = format!("job/{}", "x".repeat(3900));
+    let key = GroupingKey::from_path(&path).unwrap();
+    let body = |digits: usize| -> String {
+        let line = |number| format!("a{{b=\"{number:03}\"}} {}\n", "1".repeat(digits));
+        (0..300).map(line).collect()
+    };
+    let (format, limits) = (Format::Text, LabelLimits::NONE);
+    let (long, short) = (body(15), body(1));
+    let made = template(format, long.as_bytes(), &key, limits).unwrap();
+    assert!(parse(format, long.as_bytes(), &key, limits).is_ok());
+    assert!(parse(format, short.as_bytes(), &key, limits).is_err());
+    assert!(made.read(format, short.as_bytes(), &key, limits).is_none());
+}
