@@ -196,44 +196,41 @@ impl Aggregate {
         located: &Located<'_>,
         second: u32,
     ) {
-        let push = checked.push;
-        let keeps_ages = self.ages_start.is_some();
-        let (mut increments, mut places) = (increments, &*located.places);
-        while let Some(first) = increments.first() {
-            // Neighbours mostly are of one family and in one leaf.
-            let of_leaf = |place: &Option<Place>| place.map(|place| place.leaf);
-            let is_neighbour = |(increment, place): &(&I, &Option<Place>)| {
-                is_same_family(first, *increment) && of_leaf(place) == of_leaf(&places[0])
-            };
-            let length = increments
-                .iter()
-                .zip(places)
-                .take_while(is_neighbour)
-                .count();
-            let (neighbours, rest) = increments.split_at(length);
-            let (their_places, rest_places) = places.split_at(length);
-            (increments, places) = (rest, rest_places);
-            let (Some(family), Some(leaf)) =
-                (checked.families[first.family()], of_leaf(&their_places[0]))
-            else {
+        let mut number = 0;
+        for of_family in increments.chunk_by(is_same_family) {
+            let first = number;
+            number += of_family.len();
+            let places = &located.places[first..number];
+            let (Some(family), Some(place)) = (
+                checked.families[of_family[0].family()],
+                places.iter().flatten().next(),
+            ) else {
                 continue;
             };
             let family = Arc::make_mut(&mut self.families).at_mut(family);
             // Other sums have a pass of their own; what else could be there was refused.
-            if let Some(sums) = S::sums_mut(&mut family.series) {
-                self.counts.subtract(&family.totals);
-                let (sums, stored_seconds) = sums.leaf_mut(leaf);
-                let their_places = their_places.iter().flatten();
-                for (increment, place) in neighbours.iter().zip(their_places.clone()) {
-                    increment.add_to(&mut sums[place.slot as usize], push, &mut family.totals);
+            let Some(sums) = S::sums_mut(&mut family.series) else {
+                continue;
+            };
+            self.counts.subtract(&family.totals);
+            let mut leaf = place.leaf;
+            let (mut values, mut seconds) = sums.leaf_mut(leaf);
+            for (number, (increment, place)) in (first..).zip(of_family.iter().zip(places)) {
+                let Some(place) = *place else { continue };
+                if place.leaf != leaf {
+                    leaf = place.leaf;
+                    (values, seconds) = sums.leaf_mut(leaf);
                 }
-                if keeps_ages {
-                    let first = located.places.len() - places.len() - length;
-                    let seconds = I::seconds(push).get(first..).unwrap_or_default();
-                    touch(stored_seconds, their_places, seconds, second);
+                let slot = place.slot as usize;
+                increment.add_to(&mut values[slot], checked.push, &mut family.totals);
+                // There are none where ages are not kept. Clocks may be set back: what is later
+                // stays.
+                if let Some(stored) = seconds.get_mut(slot) {
+                    let own = I::seconds(checked.push).get(number).copied();
+                    *stored = own.unwrap_or(second).max(*stored);
                 }
-                self.counts.add(&family.totals);
             }
+            self.counts.add(&family.totals);
         }
     }
 
@@ -363,20 +360,4 @@ impl Aggregate {
 
 fn is_same_family<'a, I: Increment<'a>>(one: &I, other: &I) -> bool {
     one.family() == other.family()
-}
-
-/// Notes that series of one leaf were pushed: in these seconds, one for each, or, where there are
-/// none, in this one. Clocks may be set back: what is later stays.
-fn touch<'a>(
-    stored: &mut [u32],
-    places: impl Iterator<Item = &'a Place>,
-    seconds: &[u32],
-    second: u32,
-) {
-    for (number, place) in places.enumerate() {
-        if let Some(stored) = stored.get_mut(place.slot as usize) {
-            let pushed = seconds.get(number).copied().unwrap_or(second);
-            *stored = pushed.max(*stored);
-        }
-    }
 }
