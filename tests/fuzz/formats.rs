@@ -40,11 +40,13 @@ fuzz_target!(|input: &[u8]| {
     let general = parse(format, body, &key, LabelLimits::NONE);
     let mut arena = Arena::default();
     assert_eq!(parse_in(&mut arena, format, body, &key, LabelLimits::NONE), general);
+    valid::assert_template(format, body, &key, LabelLimits::NONE);
     let key = GroupingKey::default();
     for limits in [LabelLimits::NONE, TIGHT] {
         let parsed = parse(format, body, &key, limits);
         let mut arena = Arena::default();
         assert_eq!(parse_in(&mut arena, format, body, &key, limits), parsed);
+        valid::assert_template(format, body, &key, limits);
         match parsed {
             Ok(mut push) => {
                 valid::assert_push(&push);

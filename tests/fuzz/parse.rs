@@ -1,6 +1,7 @@
 //! Bytes to `parse`: it ends without a panic, what it refuses it refuses in one short line, and a
 //! push that it returns is valid as `metric` says. A line with a blank before it, which is never read
-//! as a plain one, is read as the same, within limits and without. The input is the body.
+//! as a plain one, is read as the same, within limits and without, and so is what a template reads. The
+//! input is the body.
 
 #![no_main]
 
@@ -33,6 +34,7 @@ fuzz_target!(|body: &[u8]| {
     for limits in [LabelLimits::NONE, TIGHT] {
         let parsed = parse(Format::Text, body, &key, limits);
         assert_eq!(parsed, parse(Format::Text, &general, &key, limits));
+        valid::assert_template(Format::Text, body, &key, limits);
         match parsed {
             Ok(push) => valid::assert_push_of_text(&push, body),
             Err(error) => valid::assert_message(&error.to_string()),

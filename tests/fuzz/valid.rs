@@ -3,9 +3,12 @@
 
 use std::collections::HashSet;
 
+use prometheus_aggregation_gateway::grouping_key::GroupingKey;
+use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::metric::{
     MetricType, NativeBucketLimit, NativeHistogram, Push, PushedFamily, UpperBound,
 };
+use prometheus_aggregation_gateway::parse::{Format, parse, template};
 
 use crate::it::strict;
 
@@ -17,6 +20,27 @@ pub fn assert_message(message: &str) {
     };
     assert!(!message.contains(splits_or_hides), "{message:?}");
     assert!(message.len() <= 300, "{} bytes: {message:?}", message.len());
+}
+
+/// The template of a body reads that body, and others only as they are read without one: here those
+/// whose bytes are one more in some places.
+pub fn assert_template(format: Format, body: &[u8], key: &GroupingKey, limits: LabelLimits) {
+    const STEPS: usize = 5;
+    let Some(made) = template(format, body, key, limits) else {
+        return;
+    };
+    assert_eq!(made.read(format, body, key, limits), parse(format, body, key, limits).ok());
+    for first in 0..STEPS {
+        let mut other = body.to_vec();
+        let changed = other.iter_mut().skip(first).step_by(STEPS);
+        match format {
+            Format::Protobuf => changed.for_each(|byte| *byte = byte.wrapping_add(1)),
+            _ => changed.filter(|byte| byte.is_ascii_digit()).for_each(|byte| *byte ^= 1),
+        }
+        if let Some(push) = made.read(format, &other, key, limits) {
+            assert_eq!(Ok(push), parse(format, &other, key, limits));
+        }
+    }
 }
 
 /// A push of text has no more samples than its body has lines of them, and is valid.
