@@ -1,6 +1,7 @@
 //! Sends one kind of work to a server and prints what a request cost it.
 //!
-//! Usage: `drive WORK ADDRESS PID [COUNT]`. The server is the process `PID` on this machine; its
+//! Usage: `drive WORK ADDRESS PID [COUNT]`, or `drive print WORK [COUNT]`, which prints the body
+//! that is pushed. Pushes that are repeated have other numbers every other time. The server is the process `PID` on this machine; its
 //! CPU is what the kernel says of its threads. Pushes go to `$PUSH_PATH`, or to `/metrics`. Prints
 //! one line: requests, CPU a request in microseconds, body (or answer) megabytes per second of that
 //! CPU, median, 99th percentile and maximum of the latency in microseconds.
@@ -33,20 +34,28 @@ fn main() {
     let [work, address, pid, rest @ ..] = arguments.as_slice() else {
         panic!("usage: drive WORK ADDRESS PID [COUNT]");
     };
-    let count = rest
-        .first()
-        .map_or(0, |count| count.parse().expect("a number"));
+    let count = |count: Option<&String>| count.map_or(0, |count| count.parse().expect("a number"));
+    if work == "print" {
+        let body = body(address, count(Some(pid))).expect("a kind of push");
+        return std::io::stdout().write_all(&body).expect("it is read");
+    }
+    let count = count(rest.first());
     let mut client = Client::connect(address);
-    let one_line = push(bodies::ONE_LINE);
+    let one_line = [push(TEXT, bodies::ONE_LINE.as_bytes())];
+    if let Some(body) = body(work, count) {
+        let requests = if work.starts_with("protobuf") {
+            vec![push(PROTOBUF, &body)]
+        } else {
+            vec![push(TEXT, &body), push(TEXT, &with_other_numbers(&body))]
+        };
+        return println!("{}", repeat(&mut client, pid, &requests));
+    }
     let report = match work.as_str() {
         "one-line" => repeat(&mut client, pid, &one_line),
-        "web" => repeat(&mut client, pid, &push(&bodies::web_application())),
-        "numbers" => repeat(&mut client, pid, &push(&bodies::numbers(0, count))),
-        "unsorted" => repeat(&mut client, pid, &push(&bodies::unsorted(count))),
-        "histograms" => repeat(&mut client, pid, &push(&bodies::histograms(0, count))),
         "new" => new_series(&mut client, pid, count),
         "load" => load(&mut client, count),
-        "scrape" => repeat(&mut client, pid, SCRAPE),
+        "scrape" => repeat(&mut client, pid, &[SCRAPE.to_vec()]),
+        "protobuf-scrape" => repeat(&mut client, pid, &[PROTOBUF_SCRAPE.to_vec()]),
         "while-scraped" => {
             let mut scraper = Client::connect(address);
             thread::spawn(move || {
@@ -63,10 +72,55 @@ fn main() {
 
 const SCRAPE: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
 
-fn push(body: &str) -> Vec<u8> {
+const PROTOBUF_SCRAPE: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\
+    Accept: application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;\
+    encoding=delimited\r\n\r\n";
+
+const TEXT: &str = "text/plain; version=0.0.4";
+const PROTOBUF: &str = "application/vnd.google.protobuf; encoding=delimited; \
+    proto=io.prometheus.client.MetricFamily";
+
+/// What is pushed, if the work is to push that again and again.
+fn body(work: &str, count: usize) -> Option<Vec<u8>> {
+    Some(match work {
+        "web" => bodies::web_application().into(),
+        "numbers" => bodies::numbers(0, count).into(),
+        "unsorted" => bodies::unsorted(count).into(),
+        "histograms" => bodies::histograms(0, count).into(),
+        "protobuf-numbers" => bodies::protobuf_numbers(0, count),
+        "protobuf-histograms" => bodies::protobuf_histograms(0, count),
+        _ => return None,
+    })
+}
+
+/// A text whose whole numbers are others of the same length; buckets still rise.
+fn with_other_numbers(text: &[u8]) -> Vec<u8> {
+    let text = std::str::from_utf8(text).expect("it is text");
+    let other = |line: &str| match line.rsplit_once(' ') {
+        Some((series, number)) if !line.starts_with('#') => {
+            let number: f64 = number.parse().expect("a number");
+            let digits = number.to_string().len();
+            let other = (number + 1.0).to_string();
+            let other = if other.len() == digits {
+                other
+            } else {
+                number.to_string()
+            };
+            format!("{series} {other}\n")
+        }
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(other).collect::<String>().into()
+}
+
+fn push(content_type: &str, body: &[u8]) -> Vec<u8> {
     let (length, path) = (body.len(), std::env::var("PUSH_PATH"));
     let path = path.as_deref().unwrap_or("/metrics");
-    format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}").into()
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {content_type}\r\n\
+         Content-Length: {length}\r\n\r\n"
+    );
+    [head.as_bytes(), body].concat()
 }
 
 /// How long a server takes to answer for the first time.
@@ -95,15 +149,19 @@ fn start(program: &str, arguments: &[String]) -> Duration {
     times[times.len() / 2]
 }
 
-/// Sends the same request again and again.
-fn repeat(client: &mut Client, pid: &str, request: &[u8]) -> String {
+/// Sends the same requests again and again.
+fn repeat(client: &mut Client, pid: &str, requests: &[Vec<u8>]) -> String {
+    let mut requests = requests.iter().cycle();
     let warm = Instant::now() + MEASURED / 4;
     while Instant::now() < warm {
-        client.round_trip(request);
+        requests.next().map(|request| client.round_trip(request));
     }
     let (cpu_before, start) = (cpu(pid), Instant::now());
     let (mut latencies, mut bytes) = (Vec::new(), 0);
     while start.elapsed() < MEASURED {
+        let Some(request) = requests.next() else {
+            break;
+        };
         let sent = Instant::now();
         bytes += client.round_trip(request).max(request.len());
         latencies.push(sent.elapsed());
@@ -114,7 +172,7 @@ fn repeat(client: &mut Client, pid: &str, request: &[u8]) -> String {
 /// Pushes bodies of so many series, none of which was there before.
 fn new_series(client: &mut Client, pid: &str, series: usize) -> String {
     let requests: Vec<_> = (0..10)
-        .map(|part| push(&bodies::numbers(part * series, series)))
+        .map(|part| push(TEXT, bodies::numbers(part * series, series).as_bytes()))
         .collect();
     let cpu_before = cpu(pid);
     let (mut latencies, mut bytes) = (Vec::new(), 0);
@@ -130,7 +188,8 @@ fn new_series(client: &mut Client, pid: &str, series: usize) -> String {
 /// Fills the server with so many series, in bodies of 20,000.
 fn load(client: &mut Client, series: usize) -> String {
     for first in (0..series).step_by(20_000) {
-        client.round_trip(&push(&bodies::numbers(first, 20_000.min(series - first))));
+        let body = bodies::numbers(first, 20_000.min(series - first));
+        client.round_trip(&push(TEXT, body.as_bytes()));
     }
     format!("{series} series")
 }
@@ -187,7 +246,10 @@ impl Client {
         loop {
             line.clear();
             self.reader.read_line(&mut line).expect("it answers");
-            assert!(!is_first || line.contains(" 200 "), "{line}");
+            assert!(
+                !is_first || line.contains(" 200 ") || line.contains(" 204 "),
+                "{line}"
+            );
             is_first = false;
             let lower = line.trim_end().to_ascii_lowercase();
             if let Some(value) = lower.strip_prefix("content-length: ") {

@@ -1,6 +1,6 @@
 //! Bytes to `parse`: it ends without a panic, what it refuses it refuses in one short line, and a
 //! push that it returns is valid as `metric` says. A line with a blank before it, which is never read
-//! as a plain one, is read as the same, within limits and without, and so is what a template reads. The
+//! as a plain one, is read as the same, within limits and without; so is what a template reads. The
 //! input is the body.
 
 #![no_main]
