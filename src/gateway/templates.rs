@@ -5,9 +5,10 @@
 //! next ones are read. A wrong guess costs time and changes nothing: what a template does not read
 //! is read in the general way.
 //!
-//! Invariants: the templates take at most [`BYTES_MAX`] in all, those that were not used for the
-//! longest time make room. Making them takes a small part of the time of what is read in the
-//! general way, however the pushes alternate: see [`Store::credit_bytes`].
+//! Invariants: the templates take at most [`BYTES_MAX`] in all. Only one that has not been used for
+//! long makes room for another: of more kinds of pushes than there is room for, some are read by
+//! templates and the others are not. Pushes that turn out not to be alike are tried less and less
+//! often.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,35 +33,23 @@ const BODY_BYTES_MIN: usize = 256;
 /// So many kinds of pushes are told apart.
 const KINDS_MAX: usize = 1024;
 
-/// What credit there is at first, and at most.
-const CREDIT_BYTES_MAX: usize = 16 << 20;
+/// What was used among the last so many pushes stays.
+const KEPT_FOR_USES: u64 = 4096;
+
+/// After so many pushes in a row that were not like the template, it is tried now and then.
+const MISSES_MAX: u32 = 8;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Templates(Mutex<Store>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Store {
     kinds: HashMap<Likeness, Kind>,
     /// Of all templates.
     bytes: usize,
     /// How often one was looked for.
     uses: u64,
-    /// Bodies of so many bytes may be made templates of. A body that is read by a template adds
-    /// half of its length, another one a sixteenth: if no template is ever of use, making them
-    /// costs no more than that part of the time.
-    credit_bytes: usize,
-}
-
-impl Default for Store {
-    fn default() -> Store {
-        Store {
-            kinds: HashMap::new(),
-            bytes: 0,
-            uses: 0,
-            credit_bytes: CREDIT_BYTES_MAX,
-        }
-    }
 }
 
 /// Pushes of one likeness.
@@ -68,10 +57,16 @@ impl Default for Store {
 struct Kind {
     template: Option<Arc<Template>>,
     found: Option<Arc<Found>>,
+    /// How many pushes in a row were not like the template.
+    misses: u32,
     last_use: u64,
 }
 
 impl Kind {
+    fn is_worth_a_try(&self) -> bool {
+        self.misses < MISSES_MAX || self.misses.is_power_of_two()
+    }
+
     fn bytes(&self) -> usize {
         let template = self
             .template
@@ -180,16 +175,18 @@ impl Templates {
         let mut store = self.store();
         store.uses += 1;
         let last_use = store.uses;
-        let kind = store.kinds.get_mut(&likeness).map(|kind| {
-            kind.last_use = last_use;
-            (kind.template.clone(), kind.found.clone())
-        });
-        let (template, found) = kind.unwrap_or_default();
-        Known {
+        let mut known = Known {
             likeness: Some(likeness),
-            template,
-            found,
+            ..Known::default()
+        };
+        if let Some(kind) = store.kinds.get_mut(&likeness) {
+            kind.last_use = last_use;
+            if kind.is_worth_a_try() {
+                known.template.clone_from(&kind.template);
+                known.found.clone_from(&kind.found);
+            }
         }
+        known
     }
 
     /// Takes note of an accepted push: how it was read, and where all of it was found, if that is
@@ -208,16 +205,16 @@ impl Templates {
         };
         let made = match read_by {
             ReadBy::Template => {
-                self.store().add_credit(request.body.len() / 2);
+                self.store().hit(likeness);
                 known.template.clone().filter(|_| found.is_some())
             }
-            ReadBy::Format if self.store().may_make(likeness, request.body.len()) => {
+            ReadBy::Format if self.store().miss(likeness, request.body.len()) => {
                 template(request.format, request.body, key, limits).map(Arc::new)
             }
             ReadBy::Format => None,
         };
         if made.is_some() {
-            // What makes room is freed outside the lock.
+            // What had to make room is freed outside the lock.
             let _retired = self.store().keep(likeness, made, found.map(Arc::new));
         }
     }
@@ -228,62 +225,71 @@ impl Templates {
 }
 
 impl Store {
-    fn add_credit(&mut self, bytes: usize) {
-        self.credit_bytes = (self.credit_bytes + bytes).min(CREDIT_BYTES_MAX);
+    fn hit(&mut self, likeness: Likeness) {
+        if let Some(kind) = self.kinds.get_mut(&likeness) {
+            kind.misses = 0;
+        }
     }
 
-    /// Whether a template is to be made of a push that was read in the general way: not of the
-    /// first of its kind, which may be the last.
-    fn may_make(&mut self, likeness: Likeness, body_bytes: usize) -> bool {
-        self.add_credit(body_bytes / 16);
-        if !self.kinds.contains_key(&likeness) {
-            if self.kinds.len() >= KINDS_MAX {
-                self.retire_oldest();
-            }
-            let last_use = self.uses;
-            let kind = Kind {
-                last_use,
-                ..Kind::default()
-            };
-            self.kinds.insert(likeness, kind);
+    /// Takes note of a push that was not read by a template. True if one is to be made of it: not
+    /// of the first of its kind, which may be the last.
+    fn miss(&mut self, likeness: Likeness, body_bytes: usize) -> bool {
+        let is_known = self.kinds.contains_key(&likeness);
+        if !is_known && self.kinds.len() >= KINDS_MAX && self.take_oldest().is_none() {
             return false;
         }
-        let left = self.credit_bytes.checked_sub(body_bytes);
-        self.credit_bytes = left.unwrap_or(self.credit_bytes);
-        left.is_some()
+        let last_use = self.uses;
+        let kind = self.kinds.entry(likeness).or_default();
+        kind.last_use = last_use;
+        kind.misses = kind.misses.saturating_add(1);
+        let is_due = kind.misses > 1 && kind.misses.is_power_of_two();
+        // A template takes about as much as its body.
+        is_due && (self.bytes + body_bytes <= BYTES_MAX || self.oldest().is_some())
     }
 
-    /// Gives what had to make room.
+    /// Keeps a template if there is room; gives what is not kept.
     fn keep(
         &mut self,
         likeness: Likeness,
         template: Option<Arc<Template>>,
         found: Option<Arc<Found>>,
     ) -> Vec<Kind> {
-        let last_use = self.uses;
-        let kind = Kind {
+        let mut retired = Vec::new();
+        let Some(kind) = self.kinds.get(&likeness) else {
+            return retired;
+        };
+        let kept = Kind {
             template,
             found,
-            last_use,
+            ..*kind
         };
-        let bytes = kind.bytes();
-        if bytes > TEMPLATE_BYTES_MAX {
-            return vec![kind];
+        let (before, bytes) = (kind.bytes(), kept.bytes());
+        while bytes <= TEMPLATE_BYTES_MAX && self.bytes - before + bytes > BYTES_MAX {
+            let Some(oldest) = self.take_oldest() else {
+                break;
+            };
+            retired.push(oldest);
         }
-        self.bytes += bytes;
-        let mut retired: Vec<Kind> = self.kinds.insert(likeness, kind).into_iter().collect();
-        self.bytes -= retired.iter().map(Kind::bytes).sum::<usize>();
-        while self.bytes > BYTES_MAX {
-            retired.extend(self.retire_oldest());
+        let has_room = bytes <= TEMPLATE_BYTES_MAX && self.bytes - before + bytes <= BYTES_MAX;
+        if has_room {
+            self.bytes = self.bytes - before + bytes;
+            retired.extend(self.kinds.insert(likeness, kept));
+        } else {
+            retired.push(kept);
         }
         retired
     }
 
-    fn retire_oldest(&mut self) -> Option<Kind> {
-        let oldest = self.kinds.iter().min_by_key(|(_, kind)| kind.last_use);
-        let (&likeness, _) = oldest?;
-        let retired = self.kinds.remove(&likeness)?;
-        self.bytes -= retired.bytes();
-        Some(retired)
+    /// The kind that was not used for the longest time, if that is long enough.
+    fn oldest(&self) -> Option<Likeness> {
+        let kinds = self.kinds.iter();
+        let (&likeness, kind) = kinds.min_by_key(|(_, kind)| kind.last_use)?;
+        (self.uses - kind.last_use > KEPT_FOR_USES).then_some(likeness)
+    }
+
+    fn take_oldest(&mut self) -> Option<Kind> {
+        let oldest = self.kinds.remove(&self.oldest()?)?;
+        self.bytes -= oldest.bytes();
+        Some(oldest)
     }
 }

@@ -132,7 +132,7 @@ struct Making<'a, 'p> {
 }
 
 impl Template {
-    /// The template of an accepted body, if there can be one: all its samples are finite, the
+    /// The template of an accepted body, if there can be one: it has samples, all are finite, the
     /// samples of each histogram stand together and its buckets in order.
     pub(super) fn new(
         (format, key, limits): (Format, &GroupingKey, LabelLimits),
@@ -140,7 +140,7 @@ impl Template {
         marks: &[Marked],
         push: &Push<'_>,
     ) -> Option<Template> {
-        if !depends_on_names_alone(push) {
+        if marks.is_empty() || !depends_on_names_alone(push) {
             return None;
         }
         let mut making = Making {

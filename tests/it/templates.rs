@@ -228,6 +228,15 @@ fn other_plain_numbers_are_read_and_nothing_else() {
     }
 }
 
+/// One line of HELP is a body whose line feeds are gone, and refused.
+#[test]
+fn a_body_without_samples_has_no_template() {
+    for body in ["", "\n", "# HELP x a", "# TYPE x counter\n"] {
+        let key = GroupingKey::default();
+        assert!(template(Format::Text, body.as_bytes(), &key, LabelLimits::NONE).is_none());
+    }
+}
+
 /// The labels of the path, the limits and the format are a part of what a template is for.
 #[test]
 fn a_template_is_for_one_path_one_format_and_its_limits() {
