@@ -169,7 +169,8 @@ fn push_and_marks<'a>(
 ) -> Option<(Push<'a>, Marks)> {
     let text = std::str::from_utf8(body).ok()?;
     let mut builder = builder(dialect, body, key, limits, text::expected_lines(body));
-    let marks = text::read_marked(grammar(dialect), text, key, &mut builder).ok()??;
+    let mut marks = text::read_marked(grammar(dialect), text, key, &mut builder).ok()??;
+    marks::leave_out_starts(&mut marks, &builder.places_of_starts());
     Some((builder.finish().ok()?, marks))
 }
 

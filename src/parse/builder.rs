@@ -384,6 +384,21 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// The places of the numbers that only say when a series began.
+    pub fn places_of_starts(&self) -> Vec<usize> {
+        let created = self.names.created();
+        let is_start = |place: &usize| {
+            let family = self.numbers.get(*place).family;
+            created
+                .binary_search_by_key(&family, |pair| pair.family)
+                .is_ok()
+        };
+        match created.as_slice() {
+            [] => Vec::new(),
+            _ => (0..self.numbers.len()).filter(is_start).collect(),
+        }
+    }
+
     /// Takes the samples that only say when a series began out of the numbers.
     fn take_starts(&mut self, created: &[Created]) {
         for place in 0..self.numbers.len() {

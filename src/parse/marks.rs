@@ -5,7 +5,8 @@ use std::ops::Range;
 use super::names::Kind;
 use crate::metric::UpperBound;
 
-/// The numbers of a body, and the lengths of messages that depend on them, in its order.
+/// The numbers of a body, but for those that say when series began, and the lengths of messages that
+/// depend on them, in its order.
 pub type Marks = Vec<Marked>;
 
 /// A part of a body that may be another one in the next body.
@@ -31,4 +32,23 @@ pub enum What {
     Length,
     /// The end of the message whose length was marked last, and not ended yet; of no length.
     End,
+}
+
+/// Leaves out the numbers at these places, which say when series began: they are the same in the next
+/// body, unless its sender has begun anew. The others move up.
+pub fn leave_out_starts(marks: &mut Marks, starts: &[usize]) {
+    marks.retain_mut(|mark| {
+        let What::Number {
+            kind: Kind::Counter | Kind::Number,
+            place,
+            ..
+        } = &mut mark.what
+        else {
+            return true;
+        };
+        let before = starts.partition_point(|start| start < place);
+        let is_start = starts.get(before) == Some(place);
+        *place -= before;
+        !is_start
+    });
 }

@@ -140,7 +140,7 @@ impl Template {
         marks: &[Marked],
         push: &Push<'_>,
     ) -> Option<Template> {
-        if marks.is_empty() || !depends_on_names_alone(push) {
+        if marks.is_empty() || !depends_on_no_value(push) {
             return None;
         }
         let mut making = Making {
@@ -168,11 +168,12 @@ impl Template {
     }
 }
 
-/// True if whatever was made of the samples but their values depends on their names and labels.
-fn depends_on_names_alone(push: &Push<'_>) -> bool {
+/// True if whatever was made of the samples but their values depends on names, labels and starts.
+fn depends_on_no_value(push: &Push<'_>) -> bool {
     let of_names = SkippedSamples {
         summary: push.skipped.summary,
         gauge_histogram: push.skipped.gauge_histogram,
+        created: push.skipped.created,
         ..SkippedSamples::default()
     };
     let mut histograms = push.histograms.iter();

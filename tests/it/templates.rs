@@ -228,6 +228,27 @@ fn other_plain_numbers_are_read_and_nothing_else() {
     }
 }
 
+/// The library for Python says when each series began, in gauges of their own: as long as it runs,
+/// these stay as they are.
+#[test]
+fn gauges_that_say_when_series_began_belong_to_what_is_the_same() {
+    let body = "# TYPE c_total counter\nc_total{a=\"1\"} 1\nc_total{a=\"2\"} 2\n\
+        # TYPE c_created gauge\nc_created{a=\"1\"} 1.7e9\nc_created{a=\"2\"} 1.7e9\n\
+        # TYPE g gauge\ng 5\n\
+        # TYPE h histogram\nh_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 1\n\
+        # TYPE h_created gauge\nh_created 1.7e9\n";
+    let key = GroupingKey::default();
+    let made = template(Format::Text, body.as_bytes(), &key, LabelLimits::NONE).unwrap();
+    assert!(read(&made, body, ""));
+    assert!(read(&made, &body.replace("g 5", "g 6"), ""));
+    assert!(read(&made, &body.replace("\"1\"} 1\n", "\"1\"} 9\n"), ""));
+    assert!(!read(
+        &made,
+        &body.replace("h_created 1.7e9", "h_created 1.8e9"),
+        ""
+    ));
+}
+
 /// One line of HELP is a body whose line feeds are gone, and refused.
 #[test]
 fn a_body_without_samples_has_no_template() {
