@@ -52,7 +52,7 @@ pub use listing::Shown;
 pub use removal::{Outdated, Removal};
 pub use room::TooManySeries;
 pub use selection::Selection;
-pub use sorted::{Position, Sorted};
+pub use sorted::{Position, Run, Sorted};
 pub use view::View;
 
 pub use crate::rules::{Ages, Contributions};

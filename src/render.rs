@@ -13,6 +13,7 @@
 //! the format; of a histogram on the line of `_count` alone. A scrape never does: Prometheus would
 //! take it for the time of the sample.
 
+mod buffer;
 mod label_pairs;
 mod message;
 mod native;

@@ -13,7 +13,7 @@ mod rebuild;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-pub use leaf::{LEAF_LENGTH_MAX, order};
+pub use leaf::{LEAF_LENGTH_MAX, Run, order};
 pub use rebuild::{Changed, Near, Put, Verdict};
 
 use leaf::Leaf;
@@ -118,19 +118,29 @@ impl<T> Sorted<T> {
         from: Position,
         mut visit: impl FnMut(&str, &T, Option<u32>) -> ControlFlow<()>,
     ) -> Option<Position> {
-        let mut first_slot = from.slot;
-        for (leaf, &number) in self.order.iter().enumerate().skip(from.leaf) {
-            let entries = &*self.leaves[number as usize];
-            let slots = entries
-                .keys
-                .iter_from(first_slot)
-                .zip(&entries.values[first_slot..]);
-            for (slot, (key, value)) in (first_slot..).zip(slots) {
-                if visit(key, value, entries.second(slot)).is_break() {
-                    return Some(Position { leaf, slot });
+        self.visit_runs_from(from, |run| {
+            for (slot, (key, value, second)) in run.entries().enumerate() {
+                if visit(key, value, second).is_break() {
+                    return ControlFlow::Break(slot);
                 }
             }
-            first_slot = 0;
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// The same run by run: who breaks says how many of the run are done.
+    pub fn visit_runs_from(
+        &self,
+        from: Position,
+        mut visit: impl FnMut(Run<'_, T>) -> ControlFlow<usize>,
+    ) -> Option<Position> {
+        let mut slot = from.slot;
+        for (leaf, &number) in self.order.iter().enumerate().skip(from.leaf) {
+            if let ControlFlow::Break(done) = visit(self.leaves[number as usize].run_from(slot)) {
+                let slot = slot + done;
+                return Some(Position { leaf, slot });
+            }
+            slot = 0;
         }
         None
     }

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 
 use super::chunked::Chunked;
-use super::exchange::{PIECE_BYTES, Scrape};
+use super::exchange::Scrape;
 use super::exposition::Exposition;
 use super::pace::Pace;
 use super::response::Client;
@@ -131,6 +131,8 @@ pub struct Stream {
     pub framing: StreamFraming,
     /// Where to go on; none while a worker renders the next piece.
     pub scrape: Option<Scrape>,
+    /// The length of that piece.
+    pub piece_bytes: usize,
     /// Of the reader.
     pub pace: Pace,
 }
@@ -295,7 +297,7 @@ impl Connection {
         let of_phase = match &self.phase {
             Phase::Body(upload) => upload.head.capacity() + upload.body.capacity(),
             Phase::Queued { bytes } | Phase::InFlight { bytes } => *bytes,
-            Phase::Streaming(stream) if stream.scrape.is_none() => PIECE_BYTES,
+            Phase::Streaming(stream) if stream.scrape.is_none() => stream.piece_bytes,
             _ => 0,
         };
         self.input.capacity() + self.output.capacity() + self.request.capacity() + of_phase

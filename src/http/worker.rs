@@ -138,7 +138,7 @@ fn render_next(site: &Site, scrape: &mut Scrape) -> Result<(), TryReserveError> 
     let encoding = scrape.exposition.encoding();
     let style = scraped.name_style(scrape.exposition);
     let mut piece = Vec::new();
-    piece.try_reserve_exact(PIECE_BYTES + PIECE_BYTES / 8)?;
+    piece.try_reserve_exact(scrape.piece_bytes + PIECE_BYTES / 8)?;
     piece.resize(CHUNK_HEAD_BYTES, b' ');
     let cursor = scrape.cursor.take();
     scrape.cursor = cursor.and_then(|cursor| {
@@ -148,7 +148,7 @@ fn render_next(site: &Site, scrape: &mut Scrape) -> Result<(), TryReserveError> 
             style,
             cursor,
             &mut piece,
-            PIECE_BYTES,
+            scrape.piece_bytes,
         )
     });
     if let (NameStyle::Underscores(omissions), None) = (style, scrape.cursor) {

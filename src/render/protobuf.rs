@@ -20,6 +20,7 @@
 
 use std::ops::ControlFlow;
 
+use super::buffer::Buffer;
 use super::label_pairs::LabelPairs;
 use super::message::{
     FIXED64, LENGTH, VARINT, append_bytes, append_double, append_head, append_varint, field,
@@ -41,7 +42,7 @@ const NUMBER_AT: usize = 3;
 
 /// What a scrape shows, as protobuf.
 pub struct Protobuf<'a> {
-    bytes: &'a mut Vec<u8>,
+    bytes: Buffer<'a>,
     /// It is full with these.
     bytes_max: usize,
     /// A `Timestamp` with its length: when the sums began to count from zero. Empty if that is not
@@ -63,7 +64,7 @@ impl Protobuf<'_> {
     /// count from zero, in unix milliseconds.
     pub fn new(bytes: &mut Vec<u8>, bytes_max: usize, start_millis: Option<u64>) -> Protobuf<'_> {
         Protobuf {
-            bytes,
+            bytes: Buffer::new(bytes),
             bytes_max,
             start: start_millis.map_or_else(Vec::new, timestamp),
             family: None,
@@ -77,15 +78,12 @@ impl Protobuf<'_> {
     /// Begins the message of a family.
     #[cold]
     fn begin_message(&mut self, of: &ShownFamily<'_>) {
-        self.family = Some(self.bytes.len());
-        self.bytes.extend([0; FAMILY_LENGTH_BYTES]);
-        append_bytes(field(1, LENGTH), raw_name(&of.name).as_bytes(), self.bytes);
+        self.family = Some(self.bytes.length());
+        let mut head = vec![0; FAMILY_LENGTH_BYTES];
+        append_bytes(field(1, LENGTH), raw_name(&of.name).as_bytes(), &mut head);
         if !of.family.help.is_empty() {
-            append_bytes(
-                field(2, LENGTH),
-                raw_name(&of.family.help).as_bytes(),
-                self.bytes,
-            );
+            let help = raw_name(&of.family.help);
+            append_bytes(field(2, LENGTH), help.as_bytes(), &mut head);
         }
         let number = match of.family.metric_type {
             MetricType::Counter => 0,
@@ -94,13 +92,14 @@ impl Protobuf<'_> {
             MetricType::Untyped => 3,
             MetricType::Histogram => 4,
         };
-        self.bytes.extend([field(3, VARINT), number]);
+        head.extend([field(3, VARINT), number]);
+        self.bytes.append(head.len(), |room| room.put(&head));
     }
 }
 
 impl Writer for Protobuf<'_> {
     fn is_full(&self) -> bool {
-        self.bytes.len() >= self.bytes_max
+        self.bytes.length() >= self.bytes_max
     }
 
     fn begin(&mut self, of: &ShownFamily<'_>, _part: Part) {
@@ -116,6 +115,7 @@ impl Writer for Protobuf<'_> {
         append_start(3, start, &mut self.value);
     }
 
+    #[inline]
     fn number(&mut self, of: &ShownFamily<'_>, series: ShownSeries<'_>, value: f64) {
         if self.family.is_none() {
             self.begin_message(of);
@@ -125,10 +125,11 @@ impl Writer for Protobuf<'_> {
         }
         let pairs = self.labels.encode(series.labels);
         let metric_bytes = pairs.len() + self.value.len();
-        self.bytes.reserve(message_bytes(metric_bytes));
-        append_head(field(4, LENGTH), metric_bytes, self.bytes);
-        self.bytes.extend_from_slice(pairs);
-        self.bytes.extend_from_slice(&self.value);
+        self.bytes.append(message_bytes(metric_bytes), |room| {
+            room.put_head(field(4, LENGTH), metric_bytes);
+            room.put(pairs);
+            room.put(&self.value);
+        });
     }
 
     fn histogram(
@@ -146,17 +147,15 @@ impl Writer for Protobuf<'_> {
             missing_bytes = buckets_bytes(histogram);
             self.append_histogram(of, series, histogram, missing_bytes);
         }
-        let end = self.bytes.len() + missing_bytes;
+        let end = self.bytes.length() + missing_bytes;
         let bounds = &histogram.upper_bounds;
         for (bound, &count) in bounds.iter().zip(&histogram.counts).skip(progress.buckets) {
             if progress.buckets > 0 && self.is_full() {
-                self.missing_bytes = end.saturating_sub(self.bytes.len());
+                self.missing_bytes = end.saturating_sub(self.bytes.length());
                 return ControlFlow::Break(());
             }
             let count = progress.add(count);
-            append_head(field(3, LENGTH), bucket_bytes(count), self.bytes);
-            append_count(1, count, self.bytes);
-            append_double(field(2, FIXED64), bound.value(), self.bytes);
+            self.append_bucket(bound.value(), count);
         }
         ControlFlow::Continue(())
     }
@@ -167,10 +166,10 @@ impl Writer for Protobuf<'_> {
             return;
         };
         let content = begin + FAMILY_LENGTH_BYTES;
-        let length = self.bytes.len() - content + std::mem::take(&mut self.missing_bytes);
+        let length = self.bytes.length() - content + std::mem::take(&mut self.missing_bytes);
         self.scratch.clear();
         append_varint(length as u64, &mut self.scratch);
-        self.bytes.splice(begin..content, self.scratch.drain(..));
+        self.bytes.replace(begin, content, &self.scratch);
     }
 }
 
@@ -201,10 +200,27 @@ impl Protobuf<'_> {
         let pairs = self.labels.encode(series.labels);
         let value_bytes = value.len() + buckets_bytes;
         let metric_bytes = pairs.len() + message_bytes(value_bytes);
-        append_head(field(4, LENGTH), metric_bytes, self.bytes);
-        self.bytes.extend_from_slice(pairs);
-        append_head(field(number, LENGTH), value_bytes, self.bytes);
-        self.bytes.extend_from_slice(value);
+        self.bytes.append(message_bytes(metric_bytes), |room| {
+            room.put_head(field(4, LENGTH), metric_bytes);
+            room.put(pairs);
+            room.put_head(field(number, LENGTH), value_bytes);
+            room.put(value);
+        });
+    }
+
+    fn append_bucket(&mut self, bound: f64, cumulative_count: f64) {
+        let bucket_bytes = bucket_bytes(cumulative_count);
+        self.bytes.append(message_bytes(bucket_bytes), |room| {
+            room.put_head(field(3, LENGTH), bucket_bytes);
+            room.put(&[field(1, VARINT)]);
+            if let Some(integer) = integer(cumulative_count) {
+                room.put_varint(integer);
+            } else {
+                room.put_varint(rounded(cumulative_count));
+                room.put_double(field(4, FIXED64), cumulative_count);
+            }
+            room.put_double(field(2, FIXED64), bound);
+        });
     }
 }
 

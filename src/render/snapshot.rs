@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::text::Lines;
+use super::text::{LINE_END, Lines};
 use super::walk::{
     Cursor, NameStyle, Part, Picked, Progress, ShownFamily, ShownSeries, Writer, walk,
 };
@@ -97,15 +97,16 @@ fn pieces<E>(
     let mut text = Vec::new();
     while let Some(cursor) = from {
         text.clear();
-        let mut beside = Beside::default();
         let mut snapshot = Snapshot {
             view,
             lines: Lines::new(&mut text),
             series_bytes: 0,
             piece_bytes,
-            beside: &mut beside,
+            beside: Beside::default(),
+            line_end: Vec::new(),
         };
         from = walk(view, picked, NameStyle::Quoted, cursor, &mut snapshot);
+        let mut beside = snapshot.finish();
         if !text.is_empty() {
             piece(&text, &mut beside)?;
         }
@@ -122,18 +123,25 @@ struct Snapshot<'a> {
     series_bytes: usize,
     /// It is full with these.
     piece_bytes: usize,
-    beside: &'a mut Beside,
+    beside: Beside,
+    /// How the line of the last series ends.
+    line_end: Vec<u8>,
 }
 
 impl Snapshot<'_> {
-    /// Ends a sample line, with a timestamp where ages are kept.
-    fn end_line(&mut self, series: ShownSeries<'_>) {
+    /// Ends its text, and gives what stands beside it.
+    fn finish(self) -> Beside {
+        self.beside
+    }
+
+    /// Sets how the line of a series ends: with a timestamp where ages are kept.
+    fn set_line_end(&mut self, series: ShownSeries<'_>) {
+        self.line_end.clear();
         if let Some(second) = self.view.silent_since(series.second) {
-            self.lines.text.push(b' ');
-            number::append(f64::from(second) * MILLISECONDS, self.lines.text);
+            self.line_end.push(b' ');
+            number::append(f64::from(second) * MILLISECONDS, &mut self.line_end);
         }
-        self.lines.end();
-        self.series_bytes = self.lines.text.len();
+        self.line_end.extend_from_slice(LINE_END);
     }
 }
 
@@ -143,7 +151,7 @@ impl Writer for Snapshot<'_> {
     }
 
     fn begin(&mut self, of: &ShownFamily<'_>, part: Part) {
-        self.lines.name(of);
+        self.lines.begin(of);
         // In the rest of a family, HELP was in a piece before.
         if part == Part::First {
             self.lines.help(of);
@@ -151,9 +159,10 @@ impl Writer for Snapshot<'_> {
         self.lines.metric_type(of);
     }
 
-    fn number(&mut self, of: &ShownFamily<'_>, series: ShownSeries<'_>, value: f64) {
-        self.lines.sample(of, "", series.labels, value);
-        self.end_line(series);
+    fn number(&mut self, _of: &ShownFamily<'_>, series: ShownSeries<'_>, value: f64) {
+        self.set_line_end(series);
+        self.lines.number(series.labels, value, &self.line_end);
+        self.series_bytes = self.lines.length();
     }
 
     fn gauge(&mut self, of: &ShownFamily<'_>, series: ShownSeries<'_>, value: f64, sum: &GaugeSum) {
@@ -163,14 +172,17 @@ impl Writer for Snapshot<'_> {
 
     fn histogram(
         &mut self,
-        of: &ShownFamily<'_>,
+        _of: &ShownFamily<'_>,
         series: ShownSeries<'_>,
         histogram: &Histogram,
-        _progress: &mut Progress,
+        progress: &mut Progress,
     ) -> ControlFlow<()> {
-        self.lines.buckets(of, series.labels, histogram);
-        self.lines.sum_and_count(of, series.labels, histogram);
-        self.end_line(series);
+        self.lines
+            .buckets(series.labels, histogram, progress, usize::MAX)?;
+        self.set_line_end(series);
+        self.lines
+            .sum_and_count(series.labels, histogram, &self.line_end);
+        self.series_bytes = self.lines.length();
         self.beside.take_native(histogram);
         ControlFlow::Continue(())
     }

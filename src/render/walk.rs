@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use super::underscores::{self, Omissions};
-use crate::aggregate::{Family, GaugeSum, Histogram, Position, Series, View};
+use crate::aggregate::{Family, GaugeSum, Histogram, Position, Run, Series, View};
 use crate::metric::has_quoted_label;
 
 /// How far an exposition has been rendered: it can be gone on with at any time, as long as the view
@@ -145,6 +145,17 @@ pub trait Writer {
     /// A series that is one number.
     fn number(&mut self, of: &ShownFamily<'_>, series: ShownSeries<'_>, value: f64);
 
+    /// Several of them, until it is full: then it breaks with how many it has taken.
+    fn numbers(&mut self, of: &ShownFamily<'_>, run: Run<'_, f64>) -> ControlFlow<usize> {
+        for (taken, (labels, &value, second)) in run.entries().enumerate() {
+            if self.is_full() {
+                return ControlFlow::Break(taken);
+            }
+            self.number(of, ShownSeries { labels, second }, value);
+        }
+        ControlFlow::Continue(())
+    }
+
     /// The same of a family to which senders contribute.
     fn gauge(
         &mut self,
@@ -217,40 +228,44 @@ fn walk_series(
     writer: &mut impl Writer,
 ) -> Option<Position> {
     match &of.family.series {
-        Series::Numbers(numbers) => numbers.visit_from(from.series, |labels, value, second| {
+        Series::Numbers(numbers) if shown.are_as_stored() => {
+            numbers.visit_runs_from(from.series, |run| writer.numbers(of, run))
+        }
+        Series::Numbers(numbers) => numbers.visit_from(from.series, |labels, &value, second| {
             if writer.is_full() {
                 return ControlFlow::Break(());
             }
-            if let Some(labels) = &shown.of(labels) {
-                writer.number(of, ShownSeries { labels, second }, *value);
-            }
-            ControlFlow::Continue(())
+            shown.show(labels, |labels| {
+                writer.number(of, ShownSeries { labels, second }, value);
+                ControlFlow::Continue(())
+            })
         }),
-        Series::Gauges(gauges) => gauges
-            .sums()
-            .visit_from(from.series, |labels, sum, second| {
+        Series::Gauges(gauges) => {
+            let sums = gauges.sums();
+            sums.visit_from(from.series, |labels, sum, second| {
                 let Some(value) = picked.value(of.family, sum) else {
                     return ControlFlow::Continue(());
                 };
                 if writer.is_full() {
                     return ControlFlow::Break(());
                 }
-                if let Some(labels) = &shown.of(labels) {
+                shown.show(labels, |labels| {
                     writer.gauge(of, ShownSeries { labels, second }, value, sum);
-                }
-                ControlFlow::Continue(())
-            }),
+                    ControlFlow::Continue(())
+                })
+            })
+        }
         Series::Histograms(histograms) => {
             histograms.visit_from(from.series, |labels, histogram, second| {
                 if writer.is_full() {
                     return ControlFlow::Break(());
                 }
-                if let Some(labels) = &shown.of(labels) {
+                shown.show(labels, |labels| {
                     let series = ShownSeries { labels, second };
                     writer.histogram(of, series, histogram, &mut from.progress)?;
                     from.progress = Progress::default();
-                }
-                ControlFlow::Continue(())
+                    ControlFlow::Continue(())
+                })
             })
         }
     }
@@ -264,17 +279,33 @@ enum Labels<'a> {
 }
 
 impl Labels<'_> {
-    /// The label set by which a series is shown, if it is.
-    fn of<'l>(&self, labels: &'l str) -> Option<Cow<'l, str>> {
-        let Labels::Underscores(left_out) = self else {
-            return Some(labels.into());
-        };
-        if !has_quoted_label(labels) {
-            return Some(labels.into());
+    fn are_as_stored(&self) -> bool {
+        matches!(self, Labels::AsStored)
+    }
+
+    /// Gives the label set by which a series is shown, if it is.
+    #[inline]
+    fn show(&self, labels: &str, show: impl FnOnce(&str) -> ControlFlow<()>) -> ControlFlow<()> {
+        match self {
+            Labels::Underscores(left_out) if has_quoted_label(labels) => {
+                show_with_underscores(labels, *left_out, show)
+            }
+            _ => show(labels),
         }
-        if left_out.is_some_and(|left_out| left_out.contains(labels)) {
-            return None;
-        }
-        underscores::label_set(labels).map(Cow::Owned)
+    }
+}
+
+#[cold]
+fn show_with_underscores(
+    labels: &str,
+    left_out: Option<&BTreeSet<String>>,
+    show: impl FnOnce(&str) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    if left_out.is_some_and(|left_out| left_out.contains(labels)) {
+        return ControlFlow::Continue(());
+    }
+    match underscores::label_set(labels) {
+        Some(labels) => show(&labels),
+        None => ControlFlow::Continue(()),
     }
 }

@@ -65,6 +65,7 @@ mod random_compressed;
 mod random_pushes;
 mod reader_laws;
 mod removal;
+mod rendered_lengths;
 mod repeated_pushes;
 mod requests;
 mod rules;

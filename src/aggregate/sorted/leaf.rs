@@ -27,6 +27,78 @@ pub struct Leaf<T> {
     pub seconds: Vec<u32>,
 }
 
+/// Neighbours in a leaf: the lists of texts and of values run in parallel, and that of seconds
+/// where it is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'a, T> {
+    /// Of the whole leaf.
+    text: &'a str,
+    /// Where the first one begins.
+    start: usize,
+    /// Where each ends.
+    ends: &'a [usize],
+    values: &'a [T],
+    seconds: &'a [u32],
+}
+
+impl<'a, T> Run<'a, T> {
+    /// Texts, values and seconds in order.
+    pub fn entries(self) -> impl Iterator<Item = (&'a str, &'a T, Option<u32>)> {
+        let mut start = self.start;
+        let slots = (0..).zip(self.ends.iter().zip(self.values));
+        slots.map(move |(slot, (&end, value))| {
+            let text = &self.text[start..end];
+            start = end;
+            (text, value, self.seconds.get(slot).copied())
+        })
+    }
+
+    /// Texts and values in order; the texts as bytes, which takes fewer checks.
+    #[inline]
+    pub fn bytes_and_values(self) -> impl Iterator<Item = (&'a [u8], &'a T)> {
+        let (text, mut start) = (self.text.as_bytes(), self.start);
+        self.ends.iter().zip(self.values).map(move |(&end, value)| {
+            let bytes = &text[start..end];
+            start = end;
+            (bytes, value)
+        })
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        self.values.len()
+    }
+
+    /// How long their texts are.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        self.ends.last().map_or(0, |end| end - self.start)
+    }
+
+    /// The first ones, and the rest.
+    #[must_use]
+    pub fn split_at(self, length: usize) -> (Run<'a, T>, Run<'a, T>) {
+        let (ends, rest_ends) = self.ends.split_at(length);
+        let (values, rest_values) = self.values.split_at(length);
+        let (seconds, rest_seconds) = self.seconds.split_at(length.min(self.seconds.len()));
+        let first = Run {
+            ends,
+            values,
+            seconds,
+            ..self
+        };
+        let rest = Run {
+            start: ends.last().copied().unwrap_or(self.start),
+            ends: rest_ends,
+            values: rest_values,
+            seconds: rest_seconds,
+            ..self
+        };
+        (first, rest)
+    }
+}
+
 /// The texts of a leaf, one behind the other. They are apart from the values since those change
 /// with every push.
 #[derive(Clone, Debug, Default)]
@@ -69,6 +141,17 @@ impl<T> Leaf<T> {
     pub fn entries(&self) -> impl Iterator<Item = (&str, &T, Option<u32>)> {
         let slots = (0..).zip(self.keys.iter().zip(&self.values));
         slots.map(|(slot, (key, value))| (key, value, self.second(slot)))
+    }
+
+    /// The entries from a slot on.
+    pub fn run_from(&self, slot: usize) -> Run<'_, T> {
+        Run {
+            text: &self.keys.text,
+            start: self.keys.start(slot),
+            ends: &self.keys.ends[slot..],
+            values: &self.values[slot..],
+            seconds: &self.seconds[slot.min(self.seconds.len())..],
+        }
     }
 
     /// When the value of a slot was last pushed, where that is kept.

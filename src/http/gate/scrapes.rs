@@ -8,7 +8,9 @@ use std::sync::{Arc, OnceLock};
 
 use super::super::answer::Answer;
 use super::super::connection::{Connection, Phase, Stream, StreamFraming, Token};
-use super::super::exchange::{CHUNK_HEAD_BYTES, Exchange, PIECE_BYTES, Scrape, ScrapedView};
+use super::super::exchange::{
+    CHUNK_HEAD_BYTES, Exchange, LONG_PIECE_BYTES, PIECE_BYTES, Scrape, ScrapedView,
+};
 use super::super::exposition::Exposition;
 use super::super::head::{Persistence, Version};
 use super::super::pace::Pace;
@@ -57,6 +59,10 @@ impl Scrapes {
     pub(super) fn has_views(&self) -> bool {
         !self.views.is_empty()
     }
+
+    fn readers(&self) -> usize {
+        self.views.iter().map(|view| view.readers).sum()
+    }
 }
 
 impl Gate {
@@ -93,6 +99,7 @@ impl Gate {
                 view: number,
                 framing: StreamFraming::Undecided,
                 scrape: None,
+                piece_bytes: PIECE_BYTES,
                 pace: Pace::default(),
             };
             self.set_phase(token, Phase::Streaming(Box::new(stream)));
@@ -101,6 +108,7 @@ impl Gate {
                 view: Arc::clone(&view),
                 exposition,
                 cursor: Some(Cursor::default()),
+                piece_bytes: PIECE_BYTES,
                 piece: Vec::new(),
             };
             self.queue_piece(token, scrape);
@@ -116,12 +124,19 @@ impl Gate {
 
     /// How many more scrapes may be under way; none if there may be no other view.
     fn readers_left(&self) -> usize {
-        let readers: usize = self.scrapes.views.iter().map(|view| view.readers).sum();
+        let readers = self.scrapes.readers();
         let readers_max = self.limits.buffered_bytes_max / READERS_DIVISOR / PIECE_BYTES;
         match self.scrapes.views.len() {
             VIEWS_MAX.. => 0,
             _ => readers_max.max(VIEWS_MAX).saturating_sub(readers),
         }
+    }
+
+    /// How long the next piece of a scrape may be: all of them share their part of the memory.
+    fn next_piece_bytes(&self) -> usize {
+        let bytes_max = self.limits.buffered_bytes_max / READERS_DIVISOR;
+        let share = bytes_max / self.scrapes.readers().max(1);
+        share.clamp(PIECE_BYTES, LONG_PIECE_BYTES)
     }
 
     /// Has the next piece of a scrape rendered.
@@ -221,6 +236,7 @@ impl Gate {
 
     /// A client has taken a piece: the next one is rendered, if there is one.
     pub(super) fn on_piece_written(&mut self, token: Token) {
+        let piece_bytes = self.next_piece_bytes();
         let Some(connection) = self.get(token) else {
             return;
         };
@@ -232,7 +248,11 @@ impl Gate {
         match stream.scrape.take() {
             // It waits for the worker.
             None => {}
-            Some(scrape) if scrape.cursor.is_some() => self.queue_piece(token, scrape),
+            Some(mut scrape) if scrape.cursor.is_some() => {
+                stream.piece_bytes = piece_bytes;
+                scrape.piece_bytes = piece_bytes;
+                self.queue_piece(token, scrape);
+            }
             Some(scrape) => {
                 self.set_phase(token, Phase::Responding);
                 self.leave_view(view);
