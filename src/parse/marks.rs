@@ -5,8 +5,8 @@ use std::ops::Range;
 use super::names::Kind;
 use crate::metric::UpperBound;
 
-/// The numbers of a body, but for those that say when series began, and the lengths of messages that
-/// depend on them, in its order.
+/// The numbers of a body, but for those that say when series began, and the lengths of messages
+/// that depend on them, in its order.
 pub type Marks = Vec<Marked>;
 
 /// A part of a body that may be another one in the next body.
@@ -34,8 +34,8 @@ pub enum What {
     End,
 }
 
-/// Leaves out the numbers at these places, which say when series began: they are the same in the next
-/// body, unless its sender has begun anew. The others move up.
+/// Leaves out the numbers at these places, which say when series began: they are the same in the
+/// next body, unless its sender has begun anew. The others move up.
 pub fn leave_out_starts(marks: &mut Marks, starts: &[usize]) {
     marks.retain_mut(|mark| {
         let What::Number {
