@@ -87,6 +87,7 @@ mod strict_reader;
 mod survival;
 mod systemd;
 mod templates;
+mod text_order;
 mod tidy;
 mod token_files;
 mod tokens;
