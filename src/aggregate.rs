@@ -31,6 +31,7 @@ mod gauge_sum;
 mod held;
 mod histogram;
 mod index;
+mod indexing;
 mod listing;
 mod removal;
 mod room;
@@ -62,7 +63,8 @@ use crate::metric::{MetricType, Push, PushedFamily};
 use counts::Counts;
 use family::{AddTo, Increment, Sum};
 use index::{Index, Indices};
-use sorted::Place;
+use indexing::Indexing;
+use sorted::{Fresh, Place};
 
 /// All that was pushed since the last reset, added up, but for what was removed since.
 #[derive(Debug, Default)]
@@ -72,6 +74,7 @@ pub struct Aggregate {
     names: Index,
     /// Of the label sets of each family, by its number.
     label_sets: Indices,
+    indexing: Indexing,
     /// That of the next family.
     next_number: u64,
     counts: Counts,
@@ -130,6 +133,7 @@ impl Aggregate {
         let empty = Aggregate {
             ages_start: self.ages_start,
             contributions: self.contributions,
+            indexing: self.indexing,
             // What refers to a series that is gone must not find another.
             next_id: self.next_id,
             ..Aggregate::default()
@@ -317,18 +321,24 @@ impl Aggregate {
                 continue;
             };
             let mut index = self.label_sets.take(family.number);
-            let totals = &mut family.totals;
-            self.counts.subtract(totals);
-            let mut near = 0;
-            for &number in new {
-                let increment = &increments[number];
-                let labels = increment.labels();
-                let mut first = increment.first(push, totals);
-                first.identify(&mut self.next_id);
-                let inserted = sums.insert(labels.as_str(), &mut near, first, second(number));
-                index.note(sums, labels.hash(), &inserted);
+            self.counts.subtract(&family.totals);
+            let fresh = new.iter().map(|&number| {
+                let mut value = increments[number].first(push, &mut family.totals);
+                value.identify(&mut self.next_id);
+                Fresh {
+                    key: increments[number].labels().as_str(),
+                    value,
+                    second: second(number),
+                }
+            });
+            let fresh = fresh.collect();
+            self.counts.add(&family.totals);
+            let hashes = new.iter().map(|&number| increments[number].labels().hash());
+            if self.indexing == Indexing::Later && index.is_empty() {
+                sums.insert_all(fresh, |_, _| {});
+            } else {
+                index.insert_all(sums, fresh, hashes);
             }
-            self.counts.add(totals);
             self.label_sets.replace(family.number, index);
         }
     }

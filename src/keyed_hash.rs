@@ -10,7 +10,7 @@ use foldhash::SharedSeed;
 use foldhash::fast::FoldHasher;
 
 /// A hash, and all that a table of hashes wants of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyedHash(u32);
 
 /// A constant of this process, drawn when it is first used. A fuzzer sees how long a search takes:
@@ -27,6 +27,9 @@ static KEY: LazyLock<(u64, SharedSeed)> = LazyLock::new(|| {
 });
 
 impl KeyedHash {
+    /// The least of all.
+    pub const ZERO: KeyedHash = KeyedHash(0);
+
     /// The hash of a text.
     #[must_use]
     pub fn of(text: &str) -> KeyedHash {
@@ -50,6 +53,13 @@ impl KeyedHash {
         /// Two to the 32nd by the golden ratio: numbers in a row come to lie far apart.
         const SPREAD: u32 = 0x9E37_79B9;
         KeyedHash(self.0 ^ number.wrapping_mul(SPREAD))
+    }
+
+    /// In which of so many equal parts of the range of all hashes it is; 0 if there are none.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation)] // it is less than `parts`
+    pub fn part_of(self, parts: usize) -> usize {
+        ((u64::from(self.0) * parts as u64) >> u32::BITS) as usize
     }
 
     /// For tables that look at both ends of 64 bits.

@@ -21,6 +21,7 @@
 //! | [`number`] | a number to text | one text for each, read back as the same number |
 //! | [`percent_encoding`] | text of a URL to bytes | all of it, or nothing |
 //! | [`stable_hash`] | the hash of what is stored in the journal | the same in the next process |
+//! | [`text_order`] | comparing and sorting texts | byte order |
 //! | [`tokens`] | token files, and requests that show one | constant time; never in a message |
 //! | [`compression`] | a compressed body to its contents | checksums verified, size bounded |
 //! | [`grouping_key`] | the labels of a path | valid names, escaped values |
@@ -75,6 +76,7 @@ pub mod metric;
 pub mod number;
 pub mod percent_encoding;
 pub mod stable_hash;
+pub mod text_order;
 pub mod tokens;
 
 pub mod compression;

@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use super::conflict::{Conflict, check_types};
 use super::family::{AddTo, Increment, Sum};
 use super::histogram::Histogram;
-use super::sorted::{Place, order};
+use super::sorted::{Place, Sorted};
 use super::{Aggregate, Contributions, GaugeSum, Identity, is_same_family};
 use crate::excerpt::Excerpt;
 use crate::metric::{MetricType, Push, PushedFamily, base_names};
+use crate::text_order::{order, sort_by_text};
 
 /// A push that fits the aggregate that has checked it, as long as that stays as it is.
 #[derive(Debug)]
@@ -120,11 +121,11 @@ impl Located<'_> {
         let mut new: Vec<usize> = (0..places.len())
             .filter(|&number| places[number].is_none() && !is_discarded(&increments[number]))
             .collect();
-        new.sort_unstable_by(|&one, &other| {
-            let (one, other) = (&increments[one], &increments[other]);
-            let families = one.family().cmp(&other.family());
-            families.then_with(|| order(one.labels().as_str(), other.labels().as_str()))
-        });
+        let family = |number: usize| increments[number].family();
+        new.sort_by_key(|&number| family(number));
+        for of_family in new.chunk_by_mut(|&one, &next| family(one) == family(next)) {
+            sort_by_text(of_family, |number| increments[number].labels().as_str());
+        }
         let places = Cow::Owned(places);
         Located { places, new }
     }
@@ -272,6 +273,10 @@ impl Aggregate {
                 places.extend(of_family.iter().map(|_| None));
                 continue;
             };
+            if are_behind(sums, of_family) {
+                places.extend(of_family.iter().map(|_| None));
+                continue;
+            }
             let index = match sums.leaf_count() {
                 0 | 1 => None,
                 _ => self.label_sets.get(family.number),
@@ -286,4 +291,17 @@ impl Aggregate {
         }
         places
     }
+}
+
+/// True if these come in order and behind all that is stored, as a snapshot does: then all of them
+/// are new. Of a few, to look that up takes longer than to look for them.
+fn are_behind<'a, T, I: Increment<'a>>(sums: &Sorted<T>, increments: &[I]) -> bool {
+    const LENGTH_MIN: usize = 16;
+    let is_before = |one: &str, next: &str| order(one, next).is_lt();
+    increments.len() >= LENGTH_MIN
+        && sums
+            .last_key()
+            .is_none_or(|last| is_before(last, increments[0].labels().as_str()))
+        && increments
+            .is_sorted_by(|one, next| is_before(one.labels().as_str(), next.labels().as_str()))
 }

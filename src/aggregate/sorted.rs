@@ -7,15 +7,18 @@
 //!
 //! Invariant: no text is in it twice, and no leaf is empty.
 
+mod batch;
 mod leaf;
 mod rebuild;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-pub use leaf::{LEAF_LENGTH_MAX, Run, order};
+pub use batch::{Fresh, Placed};
+pub use leaf::{LEAF_LENGTH_MAX, Run};
 pub use rebuild::{Changed, Near, Put, Verdict};
 
+use crate::text_order::order;
 use leaf::Leaf;
 
 /// See the module.
@@ -103,6 +106,12 @@ impl<T> Sorted<T> {
     pub(super) fn last_second(&self) -> Option<u32> {
         let seconds = |leaf: &Arc<Leaf<T>>| leaf.seconds.iter().copied().max();
         self.leaves.iter().filter_map(seconds).max()
+    }
+
+    /// The last text, if there is any.
+    pub(super) fn last_key(&self) -> Option<&str> {
+        let last = self.order.last()?;
+        self.leaves[*last as usize].keys.last()
     }
 
     /// How many leaves there are; 0 when it is empty.
@@ -238,9 +247,14 @@ impl<T> Sorted<T> {
 }
 
 impl<T> Sorted<T> {
-    fn add_leaf(&mut self, position: usize, leaf: Arc<Leaf<T>>) -> u32 {
+    /// The number of the leaf that is made next.
+    fn next_number(&self) -> u32 {
         // So many leaves are more than any memory holds.
-        let number = u32::try_from(self.leaves.len()).unwrap_or(u32::MAX);
+        u32::try_from(self.leaves.len()).unwrap_or(u32::MAX)
+    }
+
+    fn add_leaf(&mut self, position: usize, leaf: Arc<Leaf<T>>) -> u32 {
+        let number = self.next_number();
         self.leaves.push(leaf);
         self.order.insert(position, number);
         number

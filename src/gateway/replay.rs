@@ -118,6 +118,10 @@ impl Replay {
         let second = seconds(time_millis);
         self.second = second;
         match record {
+            Record::Snapshot { .. } | Record::SnapshotNative { .. } => self.aggregate.index_later(),
+            _ => self.aggregate.index_now(),
+        }
+        match record {
             Record::Rules { .. } => {}
             Record::Reset { .. } | Record::Wipe => self.clear(record, time_millis),
             Record::SumsStart { unix_millis } => {
@@ -265,6 +269,7 @@ impl Replay {
     /// # Errors
     /// One line that says what cannot be merged by them.
     pub fn finish(mut self, rules: &Rules) -> Result<Replayed, String> {
+        self.aggregate.index_now();
         let Some(of_file) = self.rules.take() else {
             let start_millis = self.new_start_millis;
             return Ok(Replayed::nothing(rules, self.hash_key, start_millis));

@@ -8,8 +8,8 @@ use prometheus_aggregation_gateway::aggregate::Aggregate;
 use prometheus_aggregation_gateway::gateway::{Gateway, Limits, PushRequest, Start};
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
-use prometheus_aggregation_gateway::parse::{Format, parse};
-use prometheus_aggregation_gateway::render::{Encoding, NameStyle, whole};
+use prometheus_aggregation_gateway::parse::{Format, parse, parse_snapshot};
+use prometheus_aggregation_gateway::render::{Encoding, NameStyle, render_pieces, whole};
 use prometheus_aggregation_gateway::rules::Rules;
 use prometheus_aggregation_gateway::senders::Replaced;
 
@@ -37,6 +37,7 @@ fn main() {
         "push-web-application" => push_text("job/shop", &bodies::web_application()),
         "push-web-application-as-sender" => push_as_sender(&bodies::web_application(), times),
         "push-new-numbers" => (0..times).for_each(|_| push_new(&bodies::numbers(0, 2000))),
+        "read-snapshot" => read_snapshot(&bodies::numbers(0, 20_000), times),
         "push-protobuf-numbers" => push_protobuf(&bodies::protobuf_numbers(0, 2000)),
         "push-protobuf-numbers-with-starts" => {
             push_protobuf(&bodies::protobuf_numbers_with_starts(0, 2000));
@@ -110,6 +111,31 @@ fn push_into(series: usize, times: usize) {
     let lines: Vec<&str> = body.lines().skip(1).step_by(series / 100).collect();
     for line in (0..times).flat_map(|_| &lines) {
         add(&gateway, Format::Text, "", line.as_bytes());
+    }
+}
+
+/// A snapshot of the body as a journal has it, into an empty aggregate.
+fn read_snapshot(body: &str, times: usize) {
+    const RECORD_BYTES: usize = 1 << 20;
+    let key = GroupingKey::default();
+    let gateway = gateway(Rules::default());
+    add(&gateway, Format::Text, "", body.as_bytes());
+    let mut pieces = Vec::new();
+    let rendered: Result<(), ()> = render_pieces(&gateway.view(), RECORD_BYTES, |piece, _| {
+        pieces.push(piece.to_vec());
+        Ok(())
+    });
+    assert!(rendered.is_ok());
+    for _ in 0..times {
+        let mut aggregate = Aggregate::default();
+        aggregate.index_later();
+        for piece in &pieces {
+            let push = parse_snapshot(black_box(piece), &key).expect("it is valid");
+            let checked = aggregate.check(&push).expect("it fits");
+            aggregate.merge(&checked, 0);
+        }
+        aggregate.index_now();
+        black_box(&aggregate);
     }
 }
 

@@ -88,6 +88,7 @@ mod strict_reader;
 mod survival;
 mod systemd;
 mod templates;
+mod text_order;
 mod tidy;
 mod token_files;
 mod tokens;

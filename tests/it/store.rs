@@ -33,14 +33,19 @@ fn value(random: &mut Random, number: usize) -> String {
     format!("{start}{}-{number}", "x".repeat(length))
 }
 
-/// A push of some of the values, each once, in a random order.
+/// A push of some of the values, each once, mostly in a random order.
 fn some(random: &mut Random, values: &[String]) -> Vec<String> {
     let length = 1 + random.below(values.len() / 2);
     let first = random.below(values.len());
     let mut some: Vec<String> = (first..first + length)
         .map(|at| values[at % values.len()].clone())
         .collect();
-    random.shuffle(&mut some);
+    // Some senders write them in order.
+    if random.percent(30) {
+        some.sort();
+    } else {
+        random.shuffle(&mut some);
+    }
     some
 }
 
@@ -93,6 +98,32 @@ fn numbers() {
             },
         );
     }
+}
+
+/// What comes in order, as a snapshot does, is found again wherever it went, and so is what comes
+/// between it later.
+#[test]
+fn in_order_and_between() {
+    let line = |number: usize| format!("x{{a=\"{number:05}\"}} 1\n");
+    let lines =
+        |numbers: &mut dyn Iterator<Item = usize>| -> String { numbers.map(line).collect() };
+    let gateway = Gateway::default();
+    let even = |number: &usize| number.is_multiple_of(2);
+    for first in (0..3000).step_by(1000) {
+        push(&gateway, &lines(&mut (first..first + 1000).filter(even)));
+    }
+    for first in [0, 700, 100] {
+        push(&gateway, &lines(&mut (first..first + 1500)));
+    }
+    push(&gateway, &lines(&mut (0..3000).rev()));
+    let mut expected = String::from("# TYPE x untyped\n");
+    for number in 0..3000 {
+        let pushes = [0..1500, 700..2200, 100..1600];
+        let covered = pushes.iter().filter(|push| push.contains(&number)).count();
+        let sum = covered + 1 + usize::from(even(&number));
+        writeln!(expected, "x{{a=\"{number:05}\"}} {sum}").unwrap();
+    }
+    assert!(text(&gateway.view()) == expected);
 }
 
 #[test]

@@ -21,6 +21,7 @@ const MODULES: &[(&str, Room, &[&str])] = &[
     ("number", Room::Core, &[]),
     ("percent_encoding", Room::Core, &[]),
     ("stable_hash", Room::Core, &[]),
+    ("text_order", Room::Core, &[]),
     ("tokens", Room::Core, &["base64"]),
     ("compression", Room::Core, &["excerpt"]),
     (
@@ -50,7 +51,7 @@ const MODULES: &[(&str, Room, &[&str])] = &[
     (
         "aggregate",
         Room::Core,
-        &["excerpt", "keyed_hash", "metric", "rules"],
+        &["excerpt", "keyed_hash", "metric", "rules", "text_order"],
     ),
     ("idempotency", Room::Core, &["stable_hash"]),
     (

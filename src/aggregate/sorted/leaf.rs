@@ -2,13 +2,16 @@
 //! pushed where that is kept.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 use std::sync::Arc;
+
+use crate::text_order::order;
 
 /// The most values in a leaf.
 pub const LEAF_LENGTH_MAX: usize = 128;
 
 /// A leaf whose texts take more than this is divided as well: what is copied of it stays small.
-const LEAF_BYTES_MAX: usize = 32 << 10;
+pub const LEAF_BYTES_MAX: usize = 32 << 10;
 
 /// A leaf that is less than a quarter full is joined with its neighbours when the leaves are
 /// rebuilt.
@@ -34,9 +37,9 @@ pub struct Run<'a, T> {
     /// Of the whole leaf.
     text: &'a str,
     /// Where the first one begins.
-    start: usize,
+    start: u32,
     /// Where each ends.
-    ends: &'a [usize],
+    ends: &'a [u32],
     values: &'a [T],
     seconds: &'a [u32],
 }
@@ -47,7 +50,7 @@ impl<'a, T> Run<'a, T> {
         let mut start = self.start;
         let slots = (0..).zip(self.ends.iter().zip(self.values));
         slots.map(move |(slot, (&end, value))| {
-            let text = &self.text[start..end];
+            let text = &self.text[start as usize..end as usize];
             start = end;
             (text, value, self.seconds.get(slot).copied())
         })
@@ -58,7 +61,7 @@ impl<'a, T> Run<'a, T> {
     pub fn bytes_and_values(self) -> impl Iterator<Item = (&'a [u8], &'a T)> {
         let (text, mut start) = (self.text.as_bytes(), self.start);
         self.ends.iter().zip(self.values).map(move |(&end, value)| {
-            let bytes = &text[start..end];
+            let bytes = &text[start as usize..end as usize];
             start = end;
             (bytes, value)
         })
@@ -73,7 +76,9 @@ impl<'a, T> Run<'a, T> {
     /// How long their texts are.
     #[must_use]
     pub fn text_bytes(&self) -> usize {
-        self.ends.last().map_or(0, |end| end - self.start)
+        self.ends
+            .last()
+            .map_or(0, |end| (end - self.start) as usize)
     }
 
     /// The first ones, and the rest.
@@ -104,8 +109,8 @@ impl<'a, T> Run<'a, T> {
 #[derive(Clone, Debug, Default)]
 pub struct Keys {
     text: String,
-    /// Where each ends.
-    ends: Vec<usize>,
+    /// Where each ends. No text comes from a body of 4 GiB.
+    ends: Vec<u32>,
 }
 
 impl<T> Default for Leaf<T> {
@@ -147,7 +152,7 @@ impl<T> Leaf<T> {
     pub fn run_from(&self, slot: usize) -> Run<'_, T> {
         Run {
             text: &self.keys.text,
-            start: self.keys.start(slot),
+            start: self.keys.ends[..slot].last().copied().unwrap_or(0),
             ends: &self.keys.ends[slot..],
             values: &self.values[slot..],
             seconds: &self.seconds[slot.min(self.seconds.len())..],
@@ -190,27 +195,10 @@ impl<T> Leaf<T> {
 
     /// Gives back the memory that was reserved for more values.
     pub fn shrink_to_fit(&mut self) {
-        let keys = Arc::make_mut(&mut self.keys);
-        keys.text.shrink_to_fit();
-        keys.ends.shrink_to_fit();
+        Arc::make_mut(&mut self.keys).shrink_to_fit();
         self.values.shrink_to_fit();
         self.seconds.shrink_to_fit();
     }
-}
-
-/// The order of two texts by their bytes, which are compared eight at a time: the comparison that a
-/// static build has from its C library goes byte by byte.
-pub fn order(one: &str, other: &str) -> Ordering {
-    let (mut one, mut other) = (one.as_bytes(), other.as_bytes());
-    while let (Some((first, one_rest)), Some((second, other_rest))) =
-        (one.split_first_chunk(), other.split_first_chunk())
-    {
-        if first != second {
-            return u64::from_be_bytes(*first).cmp(&u64::from_be_bytes(*second));
-        }
-        (one, other) = (one_rest, other_rest);
-    }
-    one.cmp(other)
 }
 
 /// How many more to make room for: leaves are many, and what they do not use is lost.
@@ -219,13 +207,30 @@ fn growth(length: usize) -> usize {
 }
 
 impl Keys {
+    /// None, with room for so many texts of so many bytes in all.
+    pub fn for_length(length: usize, bytes: usize) -> Keys {
+        Keys {
+            text: String::with_capacity(bytes),
+            ends: Vec::with_capacity(length),
+        }
+    }
+
     fn start(&self, slot: usize) -> usize {
-        slot.checked_sub(1).map_or(0, |before| self.ends[before])
+        slot.checked_sub(1).map_or(0, |before| self.end(before))
+    }
+
+    fn end(&self, slot: usize) -> usize {
+        self.ends[slot] as usize
     }
 
     /// How many there are.
     pub fn length(&self) -> usize {
         self.ends.len()
+    }
+
+    /// How many bytes they have.
+    pub fn bytes(&self) -> usize {
+        self.text.len()
     }
 
     /// The texts in order.
@@ -238,20 +243,29 @@ impl Keys {
         self.ends[slot..]
             .iter()
             .scan(self.start(slot), |start, &end| {
-                let text = &self.text[*start..end];
-                *start = end;
+                let text = &self.text[*start..end as usize];
+                *start = end as usize;
                 Some(text)
             })
     }
 
     /// The text at a slot that there is.
     pub fn get(&self, slot: usize) -> &str {
-        &self.text[self.start(slot)..self.ends[slot]]
+        &self.text[self.start(slot)..self.end(slot)]
+    }
+
+    /// The last of all, if there are any.
+    pub fn last(&self) -> Option<&str> {
+        self.length().checked_sub(1).map(|last| self.get(last))
     }
 
     /// The slot of a text, or the one where it would have to go.
     pub fn search(&self, key: &str) -> Result<usize, usize> {
-        let (mut low, mut high) = (0, self.ends.len());
+        self.search_between(0, self.ends.len(), key)
+    }
+
+    fn search_between(&self, low: usize, high: usize, key: &str) -> Result<usize, usize> {
+        let (mut low, mut high) = (low, high);
         while low < high {
             let middle = low.midpoint(high);
             match order(self.get(middle), key) {
@@ -263,30 +277,81 @@ impl Keys {
         Err(low)
     }
 
+    /// The slot where a text would have to go that is not before this one, and mostly near.
+    pub fn search_from(&self, slot: usize, key: &str) -> usize {
+        let (mut low, mut step) = (slot, 1);
+        let is_before = |slot| slot < self.length() && order(self.get(slot), key).is_lt();
+        while is_before(low + step - 1) {
+            low += step;
+            step *= 2;
+        }
+        let high = self.length().min(low + step - 1);
+        let (Ok(slot) | Err(slot)) = self.search_between(low, high, key);
+        slot
+    }
+
+    /// How many of the texts in some slots have no more than so many bytes in all.
+    pub fn count_within(&self, slots: Range<usize>, bytes: usize) -> usize {
+        let end_max = self.start(slots.start) + bytes;
+        let ends = &self.ends[slots];
+        match ends.last() {
+            Some(&last) if last as usize > end_max => {
+                ends.partition_point(|&end| end as usize <= end_max)
+            }
+            _ => ends.len(),
+        }
+    }
+
+    /// Adds a text behind the last.
+    pub fn push(&mut self, key: &str) {
+        self.text.push_str(key);
+        self.ends.push(length(&self.text));
+    }
+
+    /// The same with those in some slots of another.
+    pub fn extend_from(&mut self, other: &Keys, slots: Range<usize>) {
+        let (start, end) = (other.start(slots.start), other.start(slots.end));
+        let before = length(&self.text);
+        self.text.push_str(&other.text[start..end]);
+        let start = other.ends[..slots.start].last().copied().unwrap_or(0);
+        let ends = other.ends[slots].iter();
+        self.ends.extend(ends.map(|end| end - start + before));
+    }
+
+    /// Gives back the memory that was reserved for more.
+    pub fn shrink_to_fit(&mut self) {
+        self.text.shrink_to_fit();
+        self.ends.shrink_to_fit();
+    }
+
     fn insert(&mut self, slot: usize, key: &str) {
         let start = self.start(slot);
         if self.text.capacity() - self.text.len() < key.len() {
             self.text.reserve_exact(key.len() + growth(self.text.len()));
         }
+        let before = length(&self.text);
         self.text.insert_str(start, key);
+        let added = length(&self.text) - before;
         if self.ends.len() == self.ends.capacity() {
             self.ends.reserve_exact(growth(self.ends.len()));
         }
+        let start = self.ends[..slot].last().copied().unwrap_or(0);
         self.ends.insert(slot, start);
-        self.ends[slot..]
-            .iter_mut()
-            .for_each(|end| *end += key.len());
+        self.ends[slot..].iter_mut().for_each(|end| *end += added);
     }
 
     fn split_off(&mut self, middle: usize) -> Keys {
-        let start = self.start(middle);
-        let text = self.text.split_off(start);
+        let text = self.text.split_off(self.start(middle));
+        let start = length(&self.text);
         let mut ends = self.ends.split_off(middle);
         for end in &mut ends {
             *end -= start;
         }
-        self.text.shrink_to_fit();
-        self.ends.shrink_to_fit();
+        self.shrink_to_fit();
         Keys { text, ends }
     }
+}
+
+fn length(text: &str) -> u32 {
+    u32::try_from(text.len()).unwrap_or(u32::MAX)
 }

@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use super::{Found, Inserted, Leaf, Sorted, order};
+use super::{Found, Inserted, Leaf, Sorted};
+use crate::text_order::order;
 
 /// What becomes of a value.
 pub enum Verdict<T> {
