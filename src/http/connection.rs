@@ -6,7 +6,8 @@
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 
-use rustix::io::Errno;
+use rustix::buffer::spare_capacity;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 
 use super::chunked::Chunked;
@@ -54,6 +55,10 @@ pub enum Class {
 
 /// See [`Class`].
 pub const SHORT_BYTES_MAX: usize = 64 << 10;
+
+/// So many times what has come of a body, room is made for more of it: each time all of it may be
+/// copied, and what a client has not sent must not take much.
+const ROOM_FACTOR: usize = 3;
 
 impl Class {
     /// The class of so much.
@@ -233,24 +238,58 @@ impl Connection {
     /// will come, `None` when nothing is there for now.
     pub fn receive(&mut self, buffer: &mut [u8]) -> Option<usize> {
         let length = buffer.len();
-        loop {
-            return match recv(&self.socket, &mut *buffer, RecvFlags::empty()) {
-                Ok((_, bytes)) => {
-                    // Less is all that was there; what comes later is another event of the
-                    // kernel's.
-                    self.is_readable = bytes == length || self.has_ended;
-                    Some(bytes)
-                }
-                Err(Errno::INTR) => continue,
-                Err(Errno::AGAIN) => {
-                    self.is_readable = false;
-                    None
-                }
-                Err(_) => {
-                    self.is_gone = true;
-                    Some(0)
-                }
-            };
+        let received = retry_on_intr(|| {
+            let received = recv(&self.socket, &mut *buffer, RecvFlags::empty());
+            received.map(|(_, bytes)| bytes)
+        });
+        self.take_received(received, length)
+    }
+
+    /// True if it is at a body whose length is known, and there is room for more of that, and for
+    /// nothing else, in the memory where it is kept; makes room if there is none.
+    pub fn has_room_in_place(&mut self) -> bool {
+        let Phase::Body(upload) = &mut self.phase else {
+            return false;
+        };
+        let Rest::Length(missing) = upload.rest else {
+            return false;
+        };
+        let body = &mut upload.body;
+        let room = (body.len() * ROOM_FACTOR).max(SHORT_BYTES_MAX).min(missing);
+        let is_full = body.len() == body.capacity();
+        let is_made = !is_full || body.try_reserve_exact(room).is_ok();
+        is_made && body.capacity() - body.len() <= missing
+    }
+
+    /// As [`Connection::receive`], into that room.
+    pub fn receive_in_place(&mut self) -> Option<usize> {
+        let Phase::Body(upload) = &mut self.phase else {
+            return None;
+        };
+        let body = &mut upload.body;
+        let room = body.capacity() - body.len();
+        let received = retry_on_intr(|| {
+            let received = recv(&self.socket, spare_capacity(body), RecvFlags::empty());
+            received.map(|(bytes, _)| bytes)
+        });
+        self.take_received(received, room)
+    }
+
+    fn take_received(&mut self, received: Result<usize, Errno>, room: usize) -> Option<usize> {
+        match received {
+            Ok(bytes) => {
+                // Less is all that was there; what comes later is another event of the kernel's.
+                self.is_readable = bytes == room || self.has_ended;
+                Some(bytes)
+            }
+            Err(Errno::AGAIN) => {
+                self.is_readable = false;
+                None
+            }
+            Err(_) => {
+                self.is_gone = true;
+                Some(0)
+            }
         }
     }
 
@@ -312,6 +351,16 @@ impl Connection {
             },
             _ => 0,
         }
+    }
+
+    /// How much memory it takes once its body is whole, as far as that is known: there may be room
+    /// for what is to come.
+    pub fn bytes_when_whole(&self) -> usize {
+        let room = match &self.phase {
+            Phase::Body(upload) => upload.body.capacity() - upload.body.len(),
+            _ => 0,
+        };
+        self.bytes() + self.missing_bytes().saturating_sub(room)
     }
 
     /// Says that nothing more will be written.

@@ -358,7 +358,7 @@ impl Gate {
             let (before, class_before) = (connection.counted_bytes, connection.class);
             let now = connection.bytes();
             connection.counted_bytes = now;
-            connection.class = Class::of(now + connection.missing_bytes());
+            connection.class = Class::of(connection.bytes_when_whole());
             let class = connection.class;
             self.memory.take_away(class_before, before);
             self.memory.add(class, now);

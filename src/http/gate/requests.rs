@@ -77,6 +77,15 @@ impl Gate {
         if !connection.is_readable {
             return None;
         }
+        if connection.has_room_in_place() {
+            let bytes = connection.receive_in_place()?;
+            if bytes == 0 {
+                self.on_end(token);
+                return None;
+            }
+            self.on_body_grown(token, bytes);
+            return Some(bytes);
+        }
         let room = match &connection.phase {
             Phase::Body(upload) => match upload.rest {
                 Rest::Length(length) => length.min(TURN_BYTES),
@@ -265,26 +274,43 @@ impl Gate {
         let Phase::Body(upload) = &mut connection.phase else {
             return;
         };
-        upload.pace.count(bytes.len());
-        let (used, is_end) = match &mut upload.rest {
-            Rest::Length(left) => {
-                if let Err(error) = append(&mut upload.body, bytes) {
-                    return self.refuse_body(token, error);
-                }
-                *left -= bytes.len().min(*left);
-                (bytes.len(), *left == 0)
-            }
+        match &mut upload.rest {
+            Rest::Length(_) => match append(&mut upload.body, bytes) {
+                Ok(()) => self.on_body_grown(token, bytes.len()),
+                Err(error) => self.refuse_body(token, error),
+            },
             Rest::Chunked(chunked) => {
+                upload.pace.count(bytes.len());
                 match chunked.decode(bytes, &mut upload.body, body_bytes_max) {
-                    Ok(decoded) => (decoded.bytes, decoded.is_end),
-                    Err(error) => return self.refuse_body(token, error),
+                    Ok(decoded) if decoded.is_end => {
+                        connection.input = bytes[decoded.bytes..].to_vec();
+                        self.on_whole_body(token);
+                    }
+                    Ok(_) => {}
+                    Err(error) => self.refuse_body(token, error),
                 }
             }
-        };
-        if !is_end {
-            return;
         }
-        connection.input = bytes[used..].to_vec();
+    }
+
+    /// A body whose length is known has grown by so much.
+    fn on_body_grown(&mut self, token: Token, bytes: usize) {
+        let Some(connection) = self.get(token) else {
+            return;
+        };
+        let Phase::Body(upload) = &mut connection.phase else {
+            return;
+        };
+        upload.pace.count(bytes);
+        if let Rest::Length(missing) = &mut upload.rest {
+            *missing -= bytes.min(*missing);
+            if *missing == 0 {
+                self.on_whole_body(token);
+            }
+        }
+    }
+
+    fn on_whole_body(&mut self, token: Token) {
         let Some(Phase::Body(upload)) = self.set_phase(token, Phase::Idle) else {
             return;
         };
