@@ -15,8 +15,10 @@
 //! | summary | sum and count added, if the rules keep it and it conflicts with nothing |
 //!
 //! Families by name and series by label set lie in [`Sorted`] leaves, in the order in which they
-//! are exposed; an index beside each says where a series is. A [`View`] shares the leaves and
-//! stays as it is while pushes go on: these copy the leaves that they write to.
+//! are exposed; an index beside each that has more than one leaf says where a series is. As long as
+//! no family and no series comes or goes, a push finds its series where they were before
+//! ([`SeriesPlaces`]). A [`View`] shares the leaves and stays as it is while pushes go on: these
+//! copy the leaves that they write to.
 //!
 //! Series and families are removed by a [`Removal`], which is made beside the aggregate and put in
 //! its place within one instant.
@@ -42,7 +44,7 @@ mod view;
 use std::sync::Arc;
 
 use check::Located;
-pub use check::{Checked, Found};
+pub use check::{Checked, SeriesPlaces};
 pub use conflict::Conflict;
 pub use counts::Size;
 pub use family::{Family, Series};
@@ -88,7 +90,7 @@ pub struct Aggregate {
     start_millis: Option<u64>,
     identity: Identity,
     /// How often families and series have come in since it has this identity: as long as that stays
-    /// as it is, all are where they were.
+    /// as it is, all are where they were. Whatever puts one in raises it.
     insertions: u64,
 }
 

@@ -5,8 +5,9 @@
 //! body is parsed. Writers (push, reset, removal) take the `writers` mutex first: what a push was
 //! checked against is what it is merged into, and the order of the journal is that of the merges.
 //! Nobody holds the `RwLock` while the disk is written, so that scrapes, which take that alone,
-//! never wait for it. A scrape shows the aggregate between two writers. Knows nothing of HTTP or
-//! the clock.
+//! never wait for it. A scrape shows the aggregate between two writers. The templates have a lock
+//! of their own, which is never held with another, nor while a body is read. Knows nothing of HTTP
+//! or the clock.
 
 mod bytes;
 mod clearing;
@@ -23,7 +24,7 @@ mod templates;
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::aggregate::{Aggregate, Checked, Found, Size, View};
+use crate::aggregate::{Aggregate, Checked, SeriesPlaces, Size, View};
 use crate::excerpt::Excerpt;
 use crate::grouping_key::GroupingKey;
 use crate::idempotency::{Keys, KnownKey, RetiredKeys};
@@ -47,7 +48,7 @@ pub use removing::DeleteError;
 pub use replay::WrittenBy;
 pub use sending::SenderCounts;
 use sending::{Prepared, SenderCounters, sender_of, stored_labels};
-use templates::{Known, ReadBy, Templates};
+use templates::{Candidate, ReadBy, Templates};
 
 /// Limits of what pushes may store. What is stored already may be beyond them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,9 +226,9 @@ impl Gateway {
         let sender = sender_of(&self.rules, self.hash_key, &path);
         let stored = stored_labels(&self.rules, path);
         stored.check(self.limits.labels).map_err(Refusal::Path)?;
-        let known = self.templates.known(request);
+        let candidate = self.templates.candidate(request);
         let mut arena = Arena::default();
-        let parsed = self.parse(&mut arena, &known, request, &stored, sender)?;
+        let parsed = self.parse(&mut arena, &candidate, request, &stored, sender)?;
         let (mut push, read_by) = (parsed.push, parsed.read_by);
         let push_time = PushTime::of(&self.rules, &stored);
         let changes_something =
@@ -244,7 +245,7 @@ impl Gateway {
         }
         let prepare = |sending| self.prepare(&mut writers, sending, &mut push);
         let prepared = parsed.sending.map(prepare).transpose()?;
-        let found = known.found().filter(|_| read_by == ReadBy::Template);
+        let found = candidate.found().filter(|_| read_by == ReadBy::Template);
         let checked = self.check(&push, found)?;
         let prepared = prepared.map(|prepared| prepared.checked(&checked));
         self.make_room(&mut writers, key.map(|(_, known)| known), prepared.as_ref())?;
@@ -269,11 +270,14 @@ impl Gateway {
         let retired_keys = std::mem::take(&mut writers.retired_keys);
         drop(writers);
         drop(retired_keys);
-        let limits = self.limits_of_sent();
-        self.templates
-            .note(&known, read_by, found, request, &stored, limits);
         let left_out_push_times = u64::from(record.is_time_left_out);
         let merged = Merged::of(&push, discarded_samples, left_out_push_times);
+        // A template that is made now takes as much memory again.
+        drop(push);
+        drop(arena);
+        let limits = self.limits_of_sent();
+        self.templates
+            .note(&candidate, read_by, found, request, &stored, limits);
         Ok(Accepted::Merged(merged))
     }
 
@@ -318,17 +322,17 @@ impl Gateway {
     fn parse<'a>(
         &self,
         arena: &'a mut Arena,
-        known: &'a Known,
+        candidate: &'a Candidate,
         request: &PushRequest<'a>,
         stored: &'a GroupingKey,
         sender: Option<StableHash>,
     ) -> Result<Parsed<'a>, Refusal> {
         let limits = self.limits_of_sent();
-        let (mut push, read_by) = if let Some(push) = known.read(request, stored, limits) {
+        let (mut push, read_by) = if let Some(push) = candidate.read(request, stored, limits) {
             (push, ReadBy::Template)
         } else {
             let push = parse_in(arena, request.format, request.body, stored, limits);
-            (push.map_err(Refusal::Invalid)?, ReadBy::Format)
+            (push.map_err(Refusal::Invalid)?, ReadBy::Parser)
         };
         if self.rules.push_times() == PushTimes::Set {
             check_push_time(&push)?;
@@ -367,7 +371,7 @@ impl Gateway {
     fn check<'a>(
         &self,
         push: &'a Push<'a>,
-        found: Option<&'a Found>,
+        found: Option<&'a SeriesPlaces>,
     ) -> Result<Checked<'a>, Refusal> {
         let aggregate = self.read();
         let checked = match found {

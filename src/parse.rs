@@ -3,7 +3,8 @@
 //! Invariant: whatever the bytes, parsing ends, in time linear in their number, without a panic;
 //! and what it returns is valid as `metric` says. Syntax first, by a reader for each format;
 //! meaning second, by one `builder` for all of them. Neither knows what is stored or how the bytes
-//! came.
+//! came. A [`Template`] reads a body that differs from an accepted one in its numbers only: it
+//! gives what [`parse`] gives, or nothing.
 
 mod builder;
 mod distinct;
@@ -33,7 +34,6 @@ use crate::label_limits::LabelLimits;
 use crate::metric::Push;
 use builder::Builder;
 use error::Cause;
-use marks::Marks;
 use names::Dialect;
 
 pub use error::{Location, MeaningError, ParseError, SyntaxError};
@@ -144,34 +144,39 @@ fn grammar(dialect: Dialect) -> text::Grammar {
 /// The template of a body that [`parse`] accepts, if there can be one: then
 /// [`Template::read`] reads bodies that are like it but for their numbers, several times as fast.
 #[must_use]
-pub fn template(
+pub fn make_template(
     format: Format,
     body: &[u8],
     key: &GroupingKey,
     limits: LabelLimits,
 ) -> Option<Template> {
-    let (push, marks) = match format {
-        Format::Text => push_and_marks(Dialect::Text, body, key, limits)?,
-        Format::OpenMetrics => push_and_marks(Dialect::OpenMetrics, body, key, limits)?,
+    let made_for = (format, key, limits);
+    match format {
+        Format::Text => template_of_text(Dialect::Text, body, made_for),
+        Format::OpenMetrics => template_of_text(Dialect::OpenMetrics, body, made_for),
         Format::Protobuf => {
             let push = parse(format, body, key, limits).ok()?;
-            (push, message_marks::marks(body)?)
+            let marks = message_marks::marks(body)?;
+            // A gauge that says when another series began is no number of the push.
+            let has_starts = push.skipped.created > 0;
+            let template = Template::new(made_for, body, &marks, marks.len(), &push);
+            template.filter(|_| !has_starts)
         }
-    };
-    Template::new((format, key, limits), body, &marks, &push)
+    }
 }
 
-fn push_and_marks<'a>(
+fn template_of_text(
     dialect: Dialect,
-    body: &'a [u8],
-    key: &'a GroupingKey,
-    limits: LabelLimits,
-) -> Option<(Push<'a>, Marks)> {
+    body: &[u8],
+    (format, key, limits): (Format, &GroupingKey, LabelLimits),
+) -> Option<Template> {
     let text = std::str::from_utf8(body).ok()?;
     let mut builder = builder(dialect, body, key, limits, text::expected_lines(body));
     let mut marks = text::read_marked(grammar(dialect), text, key, &mut builder).ok()??;
+    let samples = marks.len();
     marks::leave_out_starts(&mut marks, &builder.places_of_starts());
-    Some((builder.finish().ok()?, marks))
+    let push = builder.finish().ok()?;
+    Template::new((format, key, limits), body, &marks, samples, &push)
 }
 
 fn builder<'a>(

@@ -44,14 +44,14 @@ struct Structure {
 /// Where all families and series of a push were found, for the next push that is about the same
 /// ones in the same order.
 #[derive(Debug)]
-pub struct Found {
+pub struct SeriesPlaces {
     structure: Structure,
     families: Vec<Option<Place>>,
     numbers: Vec<Option<Place>>,
     histograms: Vec<Option<Place>>,
 }
 
-impl Found {
+impl SeriesPlaces {
     /// How much memory it takes.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -67,10 +67,10 @@ impl<'a> Checked<'a> {
         self.push
     }
 
-    /// Where all of it was found; `None` if something of it is new or left out, if that is what it
-    /// was checked by, or where senders contribute: then families come and go in their places.
+    /// Where all of it was found. `None` if it was checked by such places already, if a family or a
+    /// series is new or left out, or where senders contribute: their families come and go in place.
     #[must_use]
-    pub fn into_found(self) -> Option<Found> {
+    pub fn into_found(self) -> Option<SeriesPlaces> {
         let is_known = |located: &Located<'_>| {
             located.new.is_empty() && matches!(located.places, Cow::Owned(_))
         };
@@ -78,7 +78,7 @@ impl<'a> Checked<'a> {
             && is_known(&self.numbers)
             && is_known(&self.histograms)
             && self.discarded.is_empty();
-        is_found.then(|| Found {
+        is_found.then(|| SeriesPlaces {
             structure: self.structure,
             families: self.families.into_owned(),
             numbers: self.numbers.places.into_owned(),
@@ -169,14 +169,15 @@ impl Aggregate {
     }
 
     /// The same as [`Aggregate::check`] of a push that has the families and the series, in their
-    /// order, of the one that was found there; at once, if all is where it was.
+    /// order, of the one that was found there; at once, if all is where it was. The caller knows
+    /// that: both pushes were read by one template, under the same rules.
     ///
     /// # Errors
     /// The first family that conflicts with what is stored.
     pub fn check_found<'a>(
         &self,
         push: &'a Push<'a>,
-        found: &'a Found,
+        found: &'a SeriesPlaces,
     ) -> Result<Checked<'a>, Conflict> {
         let is_same = found.structure == self.structure()
             && found.families.len() == push.families.len()

@@ -7,19 +7,19 @@
 //!
 //! Invariants: the templates take at most [`BYTES_MAX`] in all. Only one that has not been used for
 //! long makes room for another: of more kinds of pushes than there is room for, some are read by
-//! templates and the others are not. Pushes that turn out not to be alike are tried less and less
+//! templates and the others are not. Bodies that turn out not to be alike are tried less and less
 //! often.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::PushRequest;
-use crate::aggregate::Found;
+use crate::aggregate::SeriesPlaces;
 use crate::grouping_key::GroupingKey;
 use crate::keyed_hash::KeyedHash;
 use crate::label_limits::LabelLimits;
 use crate::metric::Push;
-use crate::parse::{Format, Template, template};
+use crate::parse::{Format, Template, make_template};
 
 /// What all templates take.
 const BYTES_MAX: usize = 16 << 20;
@@ -30,13 +30,13 @@ const TEMPLATE_BYTES_MAX: usize = BYTES_MAX / 2;
 /// A shorter body is read as fast as its template would be found.
 const BODY_BYTES_MIN: usize = 256;
 
-/// So many kinds of pushes are told apart.
-const KINDS_MAX: usize = 1024;
+/// Most entries.
+const ENTRIES_MAX: usize = 1024;
 
-/// What was used among the last so many pushes stays.
+/// An entry that was used within this number of lookups is not evicted.
 const KEPT_FOR_USES: u64 = 4096;
 
-/// After so many pushes in a row that were not like the template, it is tried now and then.
+/// After this number of misses in a row, a template is tried at powers of two only.
 const MISSES_MAX: u32 = 8;
 
 /// See the module.
@@ -45,24 +45,26 @@ pub struct Templates(Mutex<Store>);
 
 #[derive(Debug, Default)]
 struct Store {
-    kinds: HashMap<Likeness, Kind>,
+    entries: HashMap<BodyKey, Entry>,
     /// Of all templates.
     bytes: usize,
     /// How often one was looked for.
     uses: u64,
+    /// Up to this use, no entry can be evicted.
+    all_kept_until: u64,
 }
 
-/// Pushes of one likeness.
+/// What is known of the bodies of one key.
 #[derive(Debug, Default)]
-struct Kind {
+struct Entry {
     template: Option<Arc<Template>>,
-    found: Option<Arc<Found>>,
+    found: Option<Arc<SeriesPlaces>>,
     /// How many pushes in a row were not like the template.
     misses: u32,
     last_use: u64,
 }
 
-impl Kind {
+impl Entry {
     fn is_worth_a_try(&self) -> bool {
         self.misses < MISSES_MAX || self.misses.is_power_of_two()
     }
@@ -76,13 +78,13 @@ impl Kind {
     }
 }
 
-/// A hash of what pushes that are alike have in common.
+/// A hash of what bodies that are alike have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Likeness(u64);
+struct BodyKey(u64);
 
-impl Likeness {
+impl BodyKey {
     /// `None` of a push that is not worth it.
-    fn of(request: &PushRequest<'_>) -> Option<Likeness> {
+    fn of(request: &PushRequest<'_>) -> Option<BodyKey> {
         let body = request.body;
         if !(BODY_BYTES_MIN..=TEMPLATE_BYTES_MAX).contains(&body.len()) {
             return None;
@@ -93,7 +95,7 @@ impl Likeness {
         };
         let begin = KeyedHash::of_bytes(begin).within(extent);
         let path = KeyedHash::of(request.labels).within(u32::from(request.format.code()));
-        Some(Likeness(begin.wide() << 32 | path.wide() >> 32))
+        Some(BodyKey(begin.wide() << 32 | path.wide() >> 32))
     }
 }
 
@@ -135,13 +137,13 @@ fn magnitude(length: usize) -> u32 {
 
 /// What is known of pushes that are likely to be like one.
 #[derive(Debug, Default)]
-pub struct Known {
-    likeness: Option<Likeness>,
+pub struct Candidate {
+    body_key: Option<BodyKey>,
     template: Option<Arc<Template>>,
-    found: Option<Arc<Found>>,
+    found: Option<Arc<SeriesPlaces>>,
 }
 
-impl Known {
+impl Candidate {
     /// The push, if it is like the template.
     pub fn read<'a>(
         &'a self,
@@ -154,7 +156,7 @@ impl Known {
     }
 
     /// Where all that the template is about was found last.
-    pub fn found(&self) -> Option<&Found> {
+    pub fn found(&self) -> Option<&SeriesPlaces> {
         self.found.as_deref()
     }
 }
@@ -163,59 +165,64 @@ impl Known {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadBy {
     Template,
-    Format,
+    Parser,
 }
 
 impl Templates {
-    /// What is known of pushes that are likely to be like this one.
-    pub fn known(&self, request: &PushRequest<'_>) -> Known {
-        let Some(likeness) = Likeness::of(request) else {
-            return Known::default();
+    /// What may be known of pushes like this one.
+    pub fn candidate(&self, request: &PushRequest<'_>) -> Candidate {
+        let Some(body_key) = BodyKey::of(request) else {
+            return Candidate::default();
         };
         let mut store = self.store();
         store.uses += 1;
         let last_use = store.uses;
-        let mut known = Known {
-            likeness: Some(likeness),
-            ..Known::default()
+        let mut candidate = Candidate {
+            body_key: Some(body_key),
+            ..Candidate::default()
         };
-        if let Some(kind) = store.kinds.get_mut(&likeness) {
-            kind.last_use = last_use;
-            if kind.is_worth_a_try() {
-                known.template.clone_from(&kind.template);
-                known.found.clone_from(&kind.found);
+        if let Some(entry) = store.entries.get_mut(&body_key) {
+            entry.last_use = last_use;
+            if entry.is_worth_a_try() {
+                candidate.template.clone_from(&entry.template);
+                candidate.found.clone_from(&entry.found);
             }
         }
-        known
+        candidate
     }
 
     /// Takes note of an accepted push: how it was read, and where all of it was found, if that is
     /// to be noted.
     pub fn note(
         &self,
-        known: &Known,
+        candidate: &Candidate,
         read_by: ReadBy,
-        found: Option<Found>,
+        found: Option<SeriesPlaces>,
         request: &PushRequest<'_>,
         key: &GroupingKey,
         limits: LabelLimits,
     ) {
-        let Some(likeness) = known.likeness else {
+        let Some(body_key) = candidate.body_key else {
             return;
         };
+        // What has to make room is freed outside the lock.
+        let mut evicted = Vec::new();
         let made = match read_by {
             ReadBy::Template => {
-                self.store().hit(likeness);
-                known.template.clone().filter(|_| found.is_some())
+                self.store().hit(body_key);
+                candidate.template.clone().filter(|_| found.is_some())
             }
-            ReadBy::Format if self.store().miss(likeness, request.body.len()) => {
-                template(request.format, request.body, key, limits).map(Arc::new)
+            ReadBy::Parser => {
+                let is_due = self
+                    .store()
+                    .miss(body_key, request.body.len(), &mut evicted);
+                let make = || make_template(request.format, request.body, key, limits);
+                is_due.then(make).flatten().map(Arc::new)
             }
-            ReadBy::Format => None,
         };
         if made.is_some() {
-            // What had to make room is freed outside the lock.
-            let _retired = self.store().keep(likeness, made, found.map(Arc::new));
+            let found = found.map(Arc::new);
+            self.store().keep(body_key, made, found, &mut evicted);
         }
     }
 
@@ -225,71 +232,91 @@ impl Templates {
 }
 
 impl Store {
-    fn hit(&mut self, likeness: Likeness) {
-        if let Some(kind) = self.kinds.get_mut(&likeness) {
-            kind.misses = 0;
+    fn hit(&mut self, body_key: BodyKey) {
+        if let Some(entry) = self.entries.get_mut(&body_key) {
+            entry.misses = 0;
         }
     }
 
     /// Takes note of a push that was not read by a template. True if one is to be made of it: not
-    /// of the first of its kind, which may be the last.
-    fn miss(&mut self, likeness: Likeness, body_bytes: usize) -> bool {
-        let is_known = self.kinds.contains_key(&likeness);
-        if !is_known && self.kinds.len() >= KINDS_MAX && self.take_oldest().is_none() {
-            return false;
+    /// of the first of its key, which may be the last.
+    fn miss(&mut self, body_key: BodyKey, body_bytes: usize, evicted: &mut Vec<Entry>) -> bool {
+        let is_full = self.entries.len() >= ENTRIES_MAX;
+        if is_full && !self.entries.contains_key(&body_key) {
+            let Some(oldest) = self.take_oldest() else {
+                return false;
+            };
+            evicted.push(oldest);
         }
         let last_use = self.uses;
-        let kind = self.kinds.entry(likeness).or_default();
-        kind.last_use = last_use;
-        kind.misses = kind.misses.saturating_add(1);
-        let is_due = kind.misses > 1 && kind.misses.is_power_of_two();
-        // A template takes about as much as its body.
+        let entry = self.entries.entry(body_key).or_default();
+        entry.last_use = last_use;
+        entry.misses = entry.misses.saturating_add(1);
+        let is_due = entry.misses > 1 && entry.misses.is_power_of_two();
+        // A template takes at least as much as its body.
         is_due && (self.bytes + body_bytes <= BYTES_MAX || self.oldest().is_some())
     }
 
-    /// Keeps a template if there is room; gives what is not kept.
+    /// Keeps a template in the place of what was there, if there is room.
     fn keep(
         &mut self,
-        likeness: Likeness,
+        body_key: BodyKey,
         template: Option<Arc<Template>>,
-        found: Option<Arc<Found>>,
-    ) -> Vec<Kind> {
-        let mut retired = Vec::new();
-        let Some(kind) = self.kinds.get(&likeness) else {
-            return retired;
+        found: Option<Arc<SeriesPlaces>>,
+        evicted: &mut Vec<Entry>,
+    ) {
+        let Some(before) = self.take(body_key) else {
+            return;
         };
-        let kept = Kind {
+        let mut entry = Entry {
             template,
             found,
-            ..*kind
+            misses: before.misses,
+            last_use: self.uses,
         };
-        let (before, bytes) = (kind.bytes(), kept.bytes());
-        while bytes <= TEMPLATE_BYTES_MAX && self.bytes - before + bytes > BYTES_MAX {
-            let Some(oldest) = self.take_oldest() else {
-                break;
-            };
-            retired.push(oldest);
-        }
-        let has_room = bytes <= TEMPLATE_BYTES_MAX && self.bytes - before + bytes <= BYTES_MAX;
-        if has_room {
-            self.bytes = self.bytes - before + bytes;
-            retired.extend(self.kinds.insert(likeness, kept));
+        evicted.push(before);
+        if entry.bytes() > TEMPLATE_BYTES_MAX {
+            // The next ones would be too long as well.
+            entry.misses = u32::MAX;
         } else {
-            retired.push(kept);
+            while self.bytes + entry.bytes() > BYTES_MAX {
+                let Some(oldest) = self.take_oldest() else {
+                    break;
+                };
+                evicted.push(oldest);
+            }
         }
-        retired
+        let has_room = self.bytes + entry.bytes() <= BYTES_MAX && entry.misses < u32::MAX;
+        if !has_room {
+            evicted.push(Entry {
+                template: entry.template.take(),
+                found: entry.found.take(),
+                ..Entry::default()
+            });
+        }
+        self.bytes += entry.bytes();
+        self.entries.insert(body_key, entry);
     }
 
-    /// The kind that was not used for the longest time, if that is long enough.
-    fn oldest(&self) -> Option<Likeness> {
-        let kinds = self.kinds.iter();
-        let (&likeness, kind) = kinds.min_by_key(|(_, kind)| kind.last_use)?;
-        (self.uses - kind.last_use > KEPT_FOR_USES).then_some(likeness)
+    fn take(&mut self, body_key: BodyKey) -> Option<Entry> {
+        let entry = self.entries.remove(&body_key)?;
+        self.bytes -= entry.bytes();
+        Some(entry)
     }
 
-    fn take_oldest(&mut self) -> Option<Kind> {
-        let oldest = self.kinds.remove(&self.oldest()?)?;
-        self.bytes -= oldest.bytes();
-        Some(oldest)
+    fn take_oldest(&mut self) -> Option<Entry> {
+        let oldest = self.oldest()?;
+        self.take(oldest)
+    }
+
+    /// The entry that was not used for the longest time, if that is long enough.
+    fn oldest(&mut self) -> Option<BodyKey> {
+        if self.uses <= self.all_kept_until {
+            return None;
+        }
+        let entries = self.entries.iter();
+        let (&body_key, entry) = entries.min_by_key(|(_, entry)| entry.last_use)?;
+        self.all_kept_until = entry.last_use + KEPT_FOR_USES;
+        (self.uses > self.all_kept_until).then_some(body_key)
     }
 }

@@ -56,9 +56,12 @@ pub enum Class {
 /// See [`Class`].
 pub const SHORT_BYTES_MAX: usize = 64 << 10;
 
-/// So many times what has come of a body, room is made for more of it: each time all of it may be
-/// copied, and what a client has not sent must not take much.
+/// Room reserved for more of a body, as a multiple of what has arrived: to make more, all of that
+/// may have to be copied.
 const ROOM_FACTOR: usize = 3;
+
+/// The least room that is reserved for more of a body.
+const ROOM_BYTES_MIN: usize = 4 << 10;
 
 impl Class {
     /// The class of so much.
@@ -245,9 +248,9 @@ impl Connection {
         self.take_received(received, length)
     }
 
-    /// True if it is at a body whose length is known, and there is room for more of that, and for
-    /// nothing else, in the memory where it is kept; makes room if there is none.
-    pub fn has_room_in_place(&mut self) -> bool {
+    /// Makes room for more of a body in the memory where it is kept. False if the length of the
+    /// body is not known, or if there would be room for what comes behind it, too.
+    pub fn make_room_in_place(&mut self) -> bool {
         let Phase::Body(upload) = &mut self.phase else {
             return false;
         };
@@ -255,7 +258,7 @@ impl Connection {
             return false;
         };
         let body = &mut upload.body;
-        let room = (body.len() * ROOM_FACTOR).max(SHORT_BYTES_MAX).min(missing);
+        let room = (body.len() * ROOM_FACTOR).max(ROOM_BYTES_MIN).min(missing);
         let is_full = body.len() == body.capacity();
         let is_made = !is_full || body.try_reserve_exact(room).is_ok();
         is_made && body.capacity() - body.len() <= missing

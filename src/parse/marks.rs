@@ -9,16 +9,16 @@ use crate::metric::UpperBound;
 /// that depend on them, in its order.
 pub type Marks = Vec<Marked>;
 
-/// A part of a body that may be another one in the next body.
+/// A part of a body whose bytes may differ in the next body.
 pub struct Marked {
     /// Where it stands.
     pub range: Range<usize>,
     /// What it is.
-    pub what: What,
+    pub kind: MarkKind,
 }
 
 /// See [`Marked`].
-pub enum What {
+pub enum MarkKind {
     /// A number.
     Number {
         /// What is done with it.
@@ -35,14 +35,14 @@ pub enum What {
 }
 
 /// Leaves out the numbers at these places, which say when series began: they are the same in the
-/// next body, unless its sender has begun anew. The others move up.
+/// next body, unless the sender restarted. The others move up.
 pub fn leave_out_starts(marks: &mut Marks, starts: &[usize]) {
     marks.retain_mut(|mark| {
-        let What::Number {
+        let MarkKind::Number {
             kind: Kind::Counter | Kind::Number,
             place,
             ..
-        } = &mut mark.what
+        } = &mut mark.kind
         else {
             return true;
         };

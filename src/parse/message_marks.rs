@@ -1,9 +1,9 @@
 //! Where the numbers of a body of protobuf stand.
 //!
-//! Marked are the messages that client libraries write: their known fields, each once, counts as
-//! integers. Of other bodies there are no marks.
+//! Marks are made only of bodies as client libraries write them: no unknown fields, no exemplars,
+//! each value exactly once, counts as integers.
 
-use super::marks::{Marked, Marks, What};
+use super::marks::{MarkKind, Marked, Marks};
 use super::names::{Kind, Part};
 use super::wire::varint;
 use crate::metric::{MetricType, UpperBound};
@@ -76,7 +76,7 @@ impl Marker<'_> {
         let start = self.at;
         let length = usize::try_from(self.varint()?).ok()?;
         let end = self.at.checked_add(length)?;
-        self.mark(start, What::Length);
+        self.mark(start, MarkKind::Length);
         read(self, end)?;
         if self.at != end {
             return None;
@@ -84,7 +84,7 @@ impl Marker<'_> {
         if self.counts == counts {
             self.marks.remove(marks);
         } else {
-            self.mark(end, What::End);
+            self.mark(end, MarkKind::End);
         }
         Some(())
     }
@@ -123,19 +123,22 @@ impl Marker<'_> {
         })
     }
 
+    /// A metric, which has one value.
     fn metric(&mut self, end: usize, metric_type: MetricType) -> Option<()> {
+        let mut values = 0;
         while self.at < end {
             let found = self.varint()?;
             match (found, metric_type) {
-                (LABEL, _) => self.skip_bytes()?,
-                (COUNTER, MetricType::Counter)
-                | (GAUGE, MetricType::Gauge)
-                | (UNTYPED, MetricType::Untyped) => {
-                    let kind = match metric_type {
-                        MetricType::Counter => Kind::Counter,
-                        _ => Kind::Number,
-                    };
-                    self.message(|marker, end| marker.number(end, kind))?;
+                (LABEL, _) => {
+                    self.skip_bytes()?;
+                    continue;
+                }
+                (COUNTER, MetricType::Counter) => {
+                    self.message(|marker, end| marker.number(end, Kind::Counter))?;
+                    self.numbers += 1;
+                }
+                (GAUGE, MetricType::Gauge) | (UNTYPED, MetricType::Untyped) => {
+                    self.message(|marker, end| marker.number(end, Kind::Number))?;
                     self.numbers += 1;
                 }
                 (SUMMARY, MetricType::Summary) => {
@@ -148,42 +151,47 @@ impl Marker<'_> {
                 }
                 _ => return None,
             }
+            values += 1;
         }
-        Some(())
+        (values == 1).then_some(())
     }
 
     fn number(&mut self, end: usize, kind: Kind) -> Option<()> {
+        let mut values = 0;
         while self.at < end {
             match self.varint()? {
                 VALUE => self.double(kind, self.numbers)?,
                 // When it began. An exemplar is another one each time.
-                COUNTER_START => self.skip_bytes()?,
-                _ => return None,
-            }
-        }
-        Some(())
-    }
-
-    fn summary(&mut self, end: usize) -> Option<()> {
-        let mut parts = 0;
-        while self.at < end {
-            match self.varint()? {
-                SAMPLE_COUNT => self.count(Kind::Summary(Part::Count), UpperBound::INFINITY)?,
-                SAMPLE_SUM => self.double(Kind::Summary(Part::Sum), self.histograms)?,
-                QUANTILE => {
-                    self.message(Marker::quantile)?;
-                    continue;
-                }
-                SUMMARY_START => {
+                COUNTER_START => {
                     self.skip_bytes()?;
                     continue;
                 }
                 _ => return None,
             }
-            parts += 1;
+            values += 1;
         }
-        // What is not there is zero.
-        (parts == 2).then_some(())
+        // An absent value is zero.
+        (values == 1).then_some(())
+    }
+
+    fn summary(&mut self, end: usize) -> Option<()> {
+        let (mut counts, mut sums) = (0, 0);
+        while self.at < end {
+            match self.varint()? {
+                SAMPLE_COUNT => {
+                    self.count(Kind::Summary(Part::Count), UpperBound::INFINITY)?;
+                    counts += 1;
+                }
+                SAMPLE_SUM => {
+                    self.double(Kind::Summary(Part::Sum), self.histograms)?;
+                    sums += 1;
+                }
+                QUANTILE => self.message(Marker::quantile)?,
+                SUMMARY_START => self.skip_bytes()?,
+                _ => return None,
+            }
+        }
+        ((counts, sums) == (1, 1)).then_some(())
     }
 
     fn quantile(&mut self, end: usize) -> Option<()> {
@@ -198,24 +206,24 @@ impl Marker<'_> {
     }
 
     fn histogram(&mut self, end: usize) -> Option<()> {
-        let mut parts = 0;
+        let (mut counts, mut sums) = (0, 0);
         while self.at < end {
             match self.varint()? {
-                SAMPLE_COUNT => self.count(Kind::Histogram(Part::Count), UpperBound::INFINITY)?,
-                SAMPLE_SUM => self.double(Kind::Histogram(Part::Sum), self.histograms)?,
-                BUCKET => {
-                    self.message(Marker::bucket)?;
-                    continue;
+                SAMPLE_COUNT => {
+                    self.count(Kind::Histogram(Part::Count), UpperBound::INFINITY)?;
+                    counts += 1;
                 }
-                HISTOGRAM_START => {
-                    self.skip_bytes()?;
-                    continue;
+                SAMPLE_SUM => {
+                    self.double(Kind::Histogram(Part::Sum), self.histograms)?;
+                    sums += 1;
                 }
+                BUCKET => self.message(Marker::bucket)?,
+                HISTOGRAM_START => self.skip_bytes()?,
                 _ => return None,
             }
-            parts += 1;
         }
-        (parts == 2).then_some(())
+        // An absent count is zero, which in text it is not.
+        ((counts, sums) == (1, 1)).then_some(())
     }
 
     /// A bucket whose cumulative count stands before its bound, as it does in the order of fields.
@@ -241,31 +249,31 @@ impl Marker<'_> {
         let start = self.at;
         self.skip(size_of::<f64>())?;
         let upper_bound = UpperBound::INFINITY;
-        let what = What::Number {
+        let number = MarkKind::Number {
             kind,
             place,
             upper_bound,
         };
-        self.mark(start, what);
+        self.mark(start, number);
         Some(())
     }
 
     fn count(&mut self, kind: Kind, upper_bound: UpperBound) -> Option<()> {
         let start = self.at;
         self.varint()?;
-        let what = What::Number {
+        let number = MarkKind::Number {
             kind,
             place: self.histograms,
             upper_bound,
         };
-        self.mark(start, what);
+        self.mark(start, number);
         self.counts += 1;
         Some(())
     }
 
-    fn mark(&mut self, start: usize, what: What) {
+    fn mark(&mut self, start: usize, kind: MarkKind) {
         let range = start..self.at;
-        self.marks.push(Marked { range, what });
+        self.marks.push(Marked { range, kind });
     }
 
     fn varint(&mut self) -> Option<u64> {

@@ -1,4 +1,4 @@
-//! A body that is like an earlier one but for its numbers, as senders push the same series in the
+//! Reads repeated bodies: the same text with other numbers. Senders push the same series in the
 //! same order again and again.
 //!
 //! A template is an accepted body without its numbers: what stands between them, and what each of
@@ -15,7 +15,7 @@ mod reading;
 use std::borrow::Cow;
 
 use super::format::Format;
-use super::marks::{Marked, What};
+use super::marks::{MarkKind, Marked};
 use super::names::{Kind, Part};
 use crate::grouping_key::GroupingKey;
 use crate::keyed_hash::KeyedHash;
@@ -28,12 +28,14 @@ pub struct Template {
     format: Format,
     key: GroupingKey,
     limits: LabelLimits,
-    /// What stands between the numbers, one piece behind the other, and behind the last of them.
+    /// What stands between the numbers and behind the last of them, concatenated.
     fixed: Box<[u8]>,
     marks: Box<[Mark]>,
+    /// How many samples the labels of the path are put on, at most.
+    labelled_samples: usize,
     /// As before any number was read.
     families: Box<[PushedFamily<'static>]>,
-    /// One behind the other.
+    /// Concatenated.
     label_sets: Box<str>,
     numbers: Box<[Series]>,
     histograms: Box<[HistogramShape]>,
@@ -53,7 +55,7 @@ struct Mark {
     role: Role,
 }
 
-/// What stands between two pieces: a number and what it is there for, unless it says otherwise.
+/// What is done at the end of a piece. Most roles take a number there; some take no bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     /// Nothing: the next histogram or summary begins.
@@ -107,7 +109,10 @@ impl Template {
     /// About how much memory it takes.
     #[must_use]
     pub fn bytes(&self) -> usize {
+        let texts = |family: &PushedFamily<'_>| family.name.len() + family.help.len();
         size_of_val(self)
+            + self.key.length()
+            + self.families.iter().map(texts).sum::<usize>()
             + self.fixed.len()
             + self.label_sets.len()
             + size_of_val(&*self.marks)
@@ -121,7 +126,7 @@ impl Template {
 }
 
 /// What a template is made of, as far as its body has been gone through.
-struct Making<'a, 'p> {
+struct TemplateBuilder<'a, 'p> {
     push: &'a Push<'p>,
     fixed: Vec<u8>,
     label_sets: String,
@@ -138,12 +143,13 @@ impl Template {
         (format, key, limits): (Format, &GroupingKey, LabelLimits),
         body: &[u8],
         marks: &[Marked],
+        labelled_samples: usize,
         push: &Push<'_>,
     ) -> Option<Template> {
         if marks.is_empty() || !depends_on_no_value(push) {
             return None;
         }
-        let mut making = Making {
+        let mut builder = TemplateBuilder {
             push,
             fixed: Vec::with_capacity(body.len()),
             label_sets: String::new(),
@@ -156,15 +162,21 @@ impl Template {
         for mark in marks {
             let piece = body.get(end..mark.range.start)?;
             end = mark.range.end;
-            making.note(piece, &mark.what)?;
+            builder.note(piece, &mark.kind)?;
         }
-        making.end_histogram()?;
-        making.fixed.extend(body.get(end..)?);
+        builder.end_histogram()?;
+        builder.fixed.extend(body.get(end..)?);
         let bounds = push.buckets.iter().map(|bucket| bucket.upper_bound);
-        let is_whole = making.numbers.len() == push.numbers.len()
-            && making.histograms.len() == push.histograms.len()
-            && making.upper_bounds.iter().copied().eq(bounds);
-        is_whole.then(|| making.finish(format, key, limits))
+        let is_whole = builder.numbers.len() == push.numbers.len()
+            && builder.histograms.len() == push.histograms.len()
+            && builder.upper_bounds.iter().copied().eq(bounds);
+        let made = is_whole.then(|| Template {
+            labelled_samples,
+            ..builder.finish(format, key, limits)
+        })?;
+        // A number that is left out stands for nothing here.
+        let is_read = made.read(format, body, key, limits).as_ref() == Some(push);
+        is_read.then_some(made)
     }
 }
 
@@ -180,13 +192,13 @@ fn depends_on_no_value(push: &Push<'_>) -> bool {
     push.skipped == of_names && histograms.all(|histogram| histogram.native.is_none())
 }
 
-impl Making<'_, '_> {
+impl TemplateBuilder<'_, '_> {
     /// Takes a piece of the body and what stands behind it.
-    fn note(&mut self, piece: &[u8], what: &What) -> Option<()> {
-        let role = match *what {
-            What::Length => Role::Length,
-            What::End => Role::End,
-            What::Number {
+    fn note(&mut self, piece: &[u8], mark: &MarkKind) -> Option<()> {
+        let role = match *mark {
+            MarkKind::Length => Role::Length,
+            MarkKind::End => Role::End,
+            MarkKind::Number {
                 kind,
                 place,
                 upper_bound,
@@ -281,6 +293,7 @@ impl Making<'_, '_> {
             limits,
             fixed: self.fixed.into(),
             marks: self.marks.into(),
+            labelled_samples: 0,
             families: families.collect(),
             label_sets: self.label_sets.into(),
             numbers: self.numbers.into(),

@@ -6,7 +6,7 @@ use super::builder::Builder;
 use super::error::{Cause, Location, MeaningError, ParseError, SyntaxError};
 use super::label_set::{as_sent, canonical_text, defined_canonical_text, sort_and_check};
 use super::line::{self, Label, Line, METRIC_NAME, number, skip_blanks};
-use super::marks::{Marked, Marks, What};
+use super::marks::{MarkKind, Marked, Marks};
 use super::names::{Kind, Named, Part};
 use super::plain::{PlainSample, Shape, first_line};
 use super::sample::{Labels, Sample};
@@ -170,7 +170,7 @@ impl<'a, 'b> Reader<'a, 'b> {
                     let place = self.builder.last_place(kind);
                     marks.push(Marked {
                         range: line_start + sample.value_start..end,
-                        what: What::Number {
+                        kind: MarkKind::Number {
                             kind,
                             place,
                             upper_bound,

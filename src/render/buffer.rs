@@ -132,7 +132,7 @@ impl Room<'_> {
     /// Puts a number as text; it takes [`WRITTEN_BYTES_MAX`] of the room, or less.
     #[inline]
     pub fn put_number(&mut self, value: f64) {
-        let rest = &mut self.bytes[self.end..];
+        let rest = &mut self.bytes[self.end..][..WRITTEN_BYTES_MAX];
         if let Some(to) = rest.first_chunk_mut::<WRITTEN_BYTES_MAX>() {
             self.end += number::write(value, to);
         }

@@ -8,7 +8,7 @@ use prometheus_aggregation_gateway::label_limits::LabelLimits;
 use prometheus_aggregation_gateway::metric::{
     MetricType, NativeBucketLimit, NativeHistogram, Push, PushedFamily, UpperBound,
 };
-use prometheus_aggregation_gateway::parse::{Format, parse, template};
+use prometheus_aggregation_gateway::parse::{Format, make_template, parse};
 
 use crate::it::strict;
 
@@ -26,7 +26,7 @@ pub fn assert_message(message: &str) {
 /// whose bytes are one more in some places.
 pub fn assert_template(format: Format, body: &[u8], key: &GroupingKey, limits: LabelLimits) {
     const STEPS: usize = 5;
-    let Some(made) = template(format, body, key, limits) else {
+    let Some(made) = make_template(format, body, key, limits) else {
         return;
     };
     assert_eq!(made.read(format, body, key, limits), parse(format, body, key, limits).ok());

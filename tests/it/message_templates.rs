@@ -2,7 +2,7 @@
 
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
-use prometheus_aggregation_gateway::parse::{Format, Template, parse, template};
+use prometheus_aggregation_gateway::parse::{Format, Template, make_template, parse};
 
 use crate::cases;
 use crate::random::encoded::{bytes, double, integer, protobuf, varint};
@@ -17,7 +17,7 @@ fn reads(made: &Template, body: &[u8], key: &GroupingKey) -> bool {
 }
 
 fn template_of(body: &[u8], key: &GroupingKey) -> Option<Template> {
-    template(Format::Protobuf, body, key, LabelLimits::NONE)
+    make_template(Format::Protobuf, body, key, LabelLimits::NONE)
 }
 
 /// What a library writes: counters with their starts, gauges, histograms without `+Inf`, a summary.
@@ -108,6 +108,50 @@ fn a_changed_byte_is_read_as_in_the_general_way() {
         }
     }
     assert!(read > 100, "{read}");
+}
+
+fn family(name: &str, kind: u64, metrics: &[Vec<u8>]) -> Vec<u8> {
+    let head = [bytes(1, name.as_bytes()), integer(3, kind)].concat();
+    let family = [head, metrics.concat()].concat();
+    [varint(family.len() as u64), family].concat()
+}
+
+/// What is absent is zero and what comes twice counts once, or the last time: no template is made
+/// of that, since its numbers would stand for others.
+#[test]
+fn numbers_that_are_absent_or_come_twice_have_no_template() {
+    let key = GroupingKey::default();
+    let label = |value: &str| bytes(1, &[bytes(1, b"l"), bytes(2, value.as_bytes())].concat());
+    let counter = |value: f64| bytes(3, &double(1, value));
+    let starts = [
+        family("c_created", 1, &[bytes(4, &bytes(2, &double(1, 1.7e9)))]),
+        family("c", 0, &[bytes(4, &counter(5.0))]),
+        family("d", 0, &[bytes(4, &bytes(3, &[]))]),
+    ];
+    let twice = [family(
+        "c",
+        0,
+        &[
+            bytes(4, &[label("a"), counter(0.0), counter(0.0)].concat()),
+            bytes(4, &[label("b"), bytes(3, &[])].concat()),
+        ],
+    )];
+    let twice_within = [family(
+        "c",
+        0,
+        &[bytes(
+            4,
+            &bytes(3, &[double(1, 0.0), double(1, 0.0)].concat()),
+        )],
+    )];
+    let bucket = bytes(3, &[integer(1, 0), double(2, f64::INFINITY)].concat());
+    let sums = [double(2, 0.0), double(2, 0.0), bucket].concat();
+    let two_sums = [family("h", 4, &[bytes(4, &bytes(7, &sums))])];
+    for families in [starts.as_slice(), &twice, &twice_within, &two_sums] {
+        let body = families.concat();
+        assert!(parse(Format::Protobuf, &body, &key, LabelLimits::NONE).is_ok());
+        assert!(template_of(&body, &key).is_none(), "{body:?}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use prometheus_aggregation_gateway::grouping_key::GroupingKey;
 use prometheus_aggregation_gateway::label_limits::LabelLimits;
-use prometheus_aggregation_gateway::parse::{Format, Template, parse, template};
+use prometheus_aggregation_gateway::parse::{Format, Template, make_template, parse};
 
 use crate::cases;
 use crate::random::broken::{broken, damaged, hostile};
@@ -82,7 +82,7 @@ impl Read {
                 .flat_map(|format| [LabelLimits::NONE, TIGHT].map(|limits| (format, limits)))
             {
                 let general = parse(format, body, &key, limits);
-                let Some(made) = template(format, body, &key, limits) else {
+                let Some(made) = make_template(format, body, &key, limits) else {
                     continue;
                 };
                 let read = made.read(format, body, &key, limits);
@@ -230,7 +230,8 @@ fn read(made: &Template, body: &str, path: &str) -> bool {
 fn other_plain_numbers_are_read_and_nothing_else() {
     for path in ["", "job/shop/instance/1"] {
         let key = GroupingKey::from_path(path).unwrap();
-        let made = template(Format::Text, LIBRARY.as_bytes(), &key, LabelLimits::NONE).unwrap();
+        let made =
+            make_template(Format::Text, LIBRARY.as_bytes(), &key, LabelLimits::NONE).unwrap();
         assert!(read(&made, LIBRARY, path));
         for (one, other) in [
             (" 1027\n", " 123456\n"),
@@ -279,7 +280,7 @@ fn gauges_that_say_when_series_began_belong_to_what_is_the_same() {
         # TYPE h histogram\nh_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 1\n\
         # TYPE h_created gauge\nh_created 1.7e9\n";
     let key = GroupingKey::default();
-    let made = template(Format::Text, body.as_bytes(), &key, LabelLimits::NONE).unwrap();
+    let made = make_template(Format::Text, body.as_bytes(), &key, LabelLimits::NONE).unwrap();
     assert!(read(&made, body, ""));
     assert!(read(&made, &body.replace("g 5", "g 6"), ""));
     assert!(read(&made, &body.replace("\"1\"} 1\n", "\"1\"} 9\n"), ""));
@@ -295,7 +296,7 @@ fn gauges_that_say_when_series_began_belong_to_what_is_the_same() {
 fn a_body_without_samples_has_no_template() {
     for body in ["", "\n", "# HELP x a", "# TYPE x counter\n"] {
         let key = GroupingKey::default();
-        assert!(template(Format::Text, body.as_bytes(), &key, LabelLimits::NONE).is_none());
+        assert!(make_template(Format::Text, body.as_bytes(), &key, LabelLimits::NONE).is_none());
     }
 }
 
@@ -305,7 +306,7 @@ fn a_template_is_for_one_path_one_format_and_its_limits() {
     let key = |path| GroupingKey::from_path(path).unwrap();
     let (format, limits) = (Format::Text, LabelLimits::NONE);
     let body = LIBRARY.as_bytes();
-    let made = template(format, body, &key("job/shop"), limits).unwrap();
+    let made = make_template(format, body, &key("job/shop"), limits).unwrap();
     assert!(made.read(format, body, &key("job/shop"), limits).is_some());
     assert!(made.read(format, body, &key("job/shops"), limits).is_none());
     assert!(made.read(format, body, &key(""), limits).is_none());
@@ -327,8 +328,64 @@ fn the_limit_of_path_labels_holds() {
     };
     let (format, limits) = (Format::Text, LabelLimits::NONE);
     let (long, short) = (body(15), body(1));
-    let made = template(format, long.as_bytes(), &key, limits).unwrap();
+    let made = make_template(format, long.as_bytes(), &key, limits).unwrap();
     assert!(parse(format, long.as_bytes(), &key, limits).is_ok());
     assert!(parse(format, short.as_bytes(), &key, limits).is_err());
     assert!(made.read(format, short.as_bytes(), &key, limits).is_none());
+}
+
+/// Samples that say when series began have the labels of the path, too.
+#[test]
+fn the_limit_of_path_labels_counts_starts() {
+    let path = format!("job/{}", "x".repeat(3900));
+    let key = GroupingKey::from_path(&path).unwrap();
+    let body = |digits: usize| -> String {
+        let value = "1".repeat(digits);
+        let numbers = (0..150).map(|number| format!("a{{b=\"{number:03}\"}} {value}\n"));
+        let starts = (0..150).map(|number| format!("a_created{{b=\"{number:03}\"}} 1700000000\n"));
+        let numbers: String = numbers.collect();
+        let starts: String = starts.collect();
+        format!("# TYPE a counter\n{numbers}# TYPE a_created gauge\n{starts}")
+    };
+    let (format, limits) = (Format::Text, LabelLimits::NONE);
+    let (long, short) = (body(15), body(1));
+    let made = make_template(format, long.as_bytes(), &key, limits).unwrap();
+    assert!(parse(format, long.as_bytes(), &key, limits).is_ok());
+    assert!(parse(format, short.as_bytes(), &key, limits).is_err());
+    assert!(made.read(format, short.as_bytes(), &key, limits).is_none());
+}
+
+/// What is left out of a summary would be left out of the next body.
+#[test]
+fn a_summary_that_is_not_finite_has_no_template() {
+    let key = GroupingKey::default();
+    for values in [
+        "s_sum NaN\ns_count 3",
+        "s_sum 1\ns_count NaN",
+        "s_sum +Inf\ns_count 3",
+    ] {
+        let body = format!("# TYPE s summary\n{values}\n");
+        assert!(parse(Format::Text, body.as_bytes(), &key, LabelLimits::NONE).is_ok());
+        let made = make_template(Format::Text, body.as_bytes(), &key, LabelLimits::NONE);
+        assert!(made.is_none(), "{body}");
+    }
+}
+
+/// The names, HELP texts and path labels that it keeps are in its size.
+#[test]
+fn the_size_of_a_template_counts_its_texts() {
+    let size = |help: usize, name: usize, path: usize| {
+        let path = format!("job/{}", "p".repeat(path));
+        let (name, help) = ("n".repeat(name), "h".repeat(help));
+        let body = format!("# HELP {name} {help}\n# TYPE {name} counter\n{name} 1\n");
+        let key = GroupingKey::from_path(&path).unwrap();
+        let made = make_template(Format::Text, body.as_bytes(), &key, LabelLimits::NONE);
+        made.unwrap().bytes()
+    };
+    let least = size(1, 1, 1);
+    // In what stands between the numbers, and by themselves.
+    assert!(size(10_001, 1, 1) >= least + 20_000);
+    assert!(size(1, 10_001, 1) >= least + 40_000);
+    // In the key, and in the label set.
+    assert!(size(1, 1, 3001) >= least + 6000);
 }

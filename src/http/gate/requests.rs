@@ -77,7 +77,7 @@ impl Gate {
         if !connection.is_readable {
             return None;
         }
-        if connection.has_room_in_place() {
+        if connection.make_room_in_place() {
             let bytes = connection.receive_in_place()?;
             if bytes == 0 {
                 self.on_end(token);

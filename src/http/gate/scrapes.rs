@@ -23,7 +23,9 @@ use crate::status::CloseReason;
 /// Views that may exist at once.
 const VIEWS_MAX: usize = 4;
 
-/// The pieces of all scrapes take at most an eighth of the memory for requests and responses.
+/// Pieces of the least length take at most an eighth of the memory for requests and responses in
+/// all. Longer ones are only asked for as long as these few readers take no more than that; with
+/// those that came later, it may be a fifth.
 const READERS_DIVISOR: usize = 8;
 
 /// A reader below this keeps no view that others wait for, in bytes a second.

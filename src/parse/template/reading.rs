@@ -24,8 +24,7 @@ impl Template {
         key: &GroupingKey,
         limits: LabelLimits,
     ) -> Option<Push<'a>> {
-        // Each sample has a mark.
-        let path_label_bytes = key.length() * self.marks.len();
+        let path_label_bytes = key.length() * self.labelled_samples;
         if (format, key, limits) != (self.format, &self.key, self.limits)
             || path_label_bytes > path_label_bytes_max(body)
         {
