@@ -55,7 +55,7 @@ impl KeyedHash {
         KeyedHash(self.0 ^ number.wrapping_mul(SPREAD))
     }
 
-    /// In which of so many equal parts of the range of all hashes it is; 0 if there are none.
+    /// In which of this number of equal parts of the range of hashes it is; 0 if there are none.
     #[must_use]
     #[allow(clippy::cast_possible_truncation)] // it is less than `parts`
     pub fn part_of(self, parts: usize) -> usize {

@@ -61,7 +61,7 @@ struct Hint(u32);
 impl Hint {
     const SLOT_BITS: u32 = super::sorted::LEAF_LENGTH_MAX.ilog2();
 
-    /// So many leaves can be hinted at; the last number of so many bits is that of no place.
+    /// The most leaves that can be hinted at; the last number of these bits is that of no place.
     const LEAVES_MAX: usize = (1 << (u32::BITS - Hint::SLOT_BITS)) - 1;
 
     /// `None` for other leaves.
@@ -201,7 +201,7 @@ impl Index {
         }
     }
 
-    /// Makes room for so many entries more.
+    /// Reserves room for this number of entries more.
     fn reserve(&mut self, more: usize) {
         let homes_min = (self.length + more) * Index::PARTS / Index::USED_PARTS;
         if homes_min <= self.homes {

@@ -59,11 +59,10 @@ const VALUE: u64 = key(1, FIXED64);
 const COUNTER_START: u64 = key(3, BYTES);
 const SAMPLE_COUNT: u64 = key(1, VARINT);
 const SAMPLE_SUM: u64 = key(2, FIXED64);
-const BUCKET: u64 = key(3, BYTES);
+const BUCKET_OR_QUANTILE: u64 = key(3, BYTES);
 const HISTOGRAM_START: u64 = key(15, BYTES);
 const CUMULATIVE_COUNT: u64 = key(1, VARINT);
 const UPPER_BOUND: u64 = key(2, FIXED64);
-const QUANTILE: u64 = key(3, BYTES);
 const QUANTILE_RANK: u64 = key(1, FIXED64);
 const QUANTILE_VALUE: u64 = key(2, FIXED64);
 const SUMMARY_START: u64 = key(4, BYTES);
@@ -175,22 +174,38 @@ impl Marker<'_> {
     }
 
     fn summary(&mut self, end: usize) -> Option<()> {
+        self.aggregated(end, Kind::Summary, Marker::quantile, SUMMARY_START)
+    }
+
+    fn histogram(&mut self, end: usize) -> Option<()> {
+        self.aggregated(end, Kind::Histogram, Marker::bucket, HISTOGRAM_START)
+    }
+
+    /// A value with one count, one sum, buckets or quantiles, and the time at which it began.
+    fn aggregated(
+        &mut self,
+        end: usize,
+        kind: fn(Part) -> Kind,
+        bucket_or_quantile: fn(&mut Self, usize) -> Option<()>,
+        start: u64,
+    ) -> Option<()> {
         let (mut counts, mut sums) = (0, 0);
         while self.at < end {
             match self.varint()? {
                 SAMPLE_COUNT => {
-                    self.count(Kind::Summary(Part::Count), UpperBound::INFINITY)?;
+                    self.count(kind(Part::Count), UpperBound::INFINITY)?;
                     counts += 1;
                 }
                 SAMPLE_SUM => {
-                    self.double(Kind::Summary(Part::Sum), self.histograms)?;
+                    self.double(kind(Part::Sum), self.histograms)?;
                     sums += 1;
                 }
-                QUANTILE => self.message(Marker::quantile)?,
-                SUMMARY_START => self.skip_bytes()?,
+                BUCKET_OR_QUANTILE => self.message(bucket_or_quantile)?,
+                key if key == start => self.skip_bytes()?,
                 _ => return None,
             }
         }
+        // An absent count is zero, which in text it is not.
         ((counts, sums) == (1, 1)).then_some(())
     }
 
@@ -203,27 +218,6 @@ impl Marker<'_> {
             }
         }
         Some(())
-    }
-
-    fn histogram(&mut self, end: usize) -> Option<()> {
-        let (mut counts, mut sums) = (0, 0);
-        while self.at < end {
-            match self.varint()? {
-                SAMPLE_COUNT => {
-                    self.count(Kind::Histogram(Part::Count), UpperBound::INFINITY)?;
-                    counts += 1;
-                }
-                SAMPLE_SUM => {
-                    self.double(Kind::Histogram(Part::Sum), self.histograms)?;
-                    sums += 1;
-                }
-                BUCKET => self.message(Marker::bucket)?,
-                HISTOGRAM_START => self.skip_bytes()?,
-                _ => return None,
-            }
-        }
-        // An absent count is zero, which in text it is not.
-        ((counts, sums) == (1, 1)).then_some(())
     }
 
     /// A bucket whose cumulative count stands before its bound, as it does in the order of fields.

@@ -33,7 +33,7 @@ impl Buffer<'_> {
         self.end
     }
 
-    /// Appends what `write` puts into room for so many bytes; more would be a panic.
+    /// Appends what `write` puts into room for this number of bytes; more would be a panic.
     #[inline(always)]
     pub fn append(&mut self, bytes_max: usize, write: impl FnOnce(&mut Room<'_>)) {
         if self.bytes.len() - self.end < bytes_max {
@@ -160,7 +160,7 @@ impl Scratch {
         &mut self.bytes[..self.length]
     }
 
-    /// Has so many count.
+    /// Sets the length.
     #[inline]
     pub fn set_length(&mut self, length: usize) {
         if self.bytes.len() < length {
@@ -214,7 +214,7 @@ pub fn copy_end(from: &[u8], to: &mut [u8], bytes: usize) {
     }
 }
 
-/// Copies so many bytes from each end, which is all of up to twice as many.
+/// Copies this number of bytes from each end, which is all of up to twice as many.
 #[inline(always)]
 fn copy_ends<const N: usize>(from: &[u8], to: &mut [u8]) {
     if let (Some(first), Some(last)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) {

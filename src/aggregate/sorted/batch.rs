@@ -1,6 +1,6 @@
 //! Many values put into a [`Sorted`] at once.
 //!
-//! Each leaf that takes some of them is written anew, once and in a row, whatever their number.
+//! Each leaf that takes some of them is rewritten once, sequentially, whatever their number.
 //! To put them in one by one would move half of the leaf each time.
 
 use std::ops::Range;
@@ -292,7 +292,7 @@ impl<'p, T, P: FnMut(&Placed<'_>, Place)> Parts<'p, T, P> {
 }
 
 impl<T> Open<T> {
-    /// An empty one, with room for so many texts of so many bytes.
+    /// An empty one, with room for this number of texts and of bytes.
     fn for_length(length: usize, bytes: usize) -> Open<T> {
         Open {
             keys: Keys::for_length(length, bytes),

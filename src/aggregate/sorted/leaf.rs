@@ -207,7 +207,7 @@ fn growth(length: usize) -> usize {
 }
 
 impl Keys {
-    /// None, with room for so many texts of so many bytes in all.
+    /// None, with room for this number of texts, and of bytes in all.
     pub fn for_length(length: usize, bytes: usize) -> Keys {
         Keys {
             text: String::with_capacity(bytes),
@@ -290,7 +290,7 @@ impl Keys {
         slot
     }
 
-    /// How many of the texts in some slots have no more than so many bytes in all.
+    /// How many of the texts in some slots have no more than this number of bytes in all.
     pub fn count_within(&self, slots: Range<usize>, bytes: usize) -> usize {
         let end_max = self.start(slots.start) + bytes;
         let ends = &self.ends[slots];
