@@ -4,13 +4,13 @@
 
 use std::io::Write;
 
-/// Room for any number as [`write`] writes it.
+/// Room for any number as [`write()`] writes it.
 pub const WRITTEN_BYTES_MAX: usize = 32;
 
 /// The whole numbers below it have eight digits, with zeros before them.
 const EIGHT_DIGITS: u64 = 100_000_000;
 
-/// Appends a number; see [`write`].
+/// Appends a number; see [`write()`].
 pub fn append(value: f64, text: &mut Vec<u8>) {
     let mut written = [0; WRITTEN_BYTES_MAX];
     let length = write(value, &mut written);

@@ -14,6 +14,7 @@ use prometheus_aggregation_gateway::metric::raw_label_name;
 use prometheus_aggregation_gateway::parse::{Format, parse};
 use prometheus_aggregation_gateway::senders::Replaced;
 
+#[allow(dead_code)] // templates are of formats alone
 mod valid;
 
 #[path = "../it"]

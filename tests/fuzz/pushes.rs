@@ -24,6 +24,7 @@ use prometheus_aggregation_gateway::metric::{MetricType, Push, PushedFamily};
 use prometheus_aggregation_gateway::parse::{Format, parse};
 use prometheus_aggregation_gateway::senders::Replaced;
 
+#[allow(dead_code)] // templates are of formats alone
 mod valid;
 
 #[path = "../it"]
