@@ -1,8 +1,9 @@
 //! The templates of what is pushed again and again, and where its series are.
 //!
-//! Pushes that begin with the same sample, have the same labels in their path and, if they are
-//! short, as many lines, are likely to be alike. The second of them makes the template by which the
-//! next ones are read. A wrong guess costs time and changes nothing: what a template does not read
+//! Pushes that have the same labels in their path, begin with the same sample and, if they are
+//! short, have as many lines, are likely to be alike; in protobuf, those that begin with the same
+//! family and are about as long. The second of them makes the template by which the next ones are
+//! read. A wrong guess costs time and changes nothing: what a template does not read
 //! is read in the general way.
 //!
 //! Invariants: the templates take at most [`BYTES_MAX`] in all. Only one that has not been used for
@@ -21,7 +22,7 @@ use crate::label_limits::LabelLimits;
 use crate::metric::Push;
 use crate::parse::{Format, Template, make_template};
 
-/// What all templates take.
+/// What all templates take at most.
 const BYTES_MAX: usize = 16 << 20;
 
 /// A template that takes more would leave no room for others.
